@@ -1,1 +1,3 @@
+//! The one integration binary: the real app, driven the way its users do.
 
+mod schema;

@@ -1,0 +1,103 @@
+//! Schema migrations of both kinds of database, embedded in the binary.
+
+use diesel::{
+    backend::Backend,
+    migration::{MigrationConnection, MigrationSource},
+    pg::Pg,
+    sqlite::Sqlite,
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::{shared::SharedConn, tenant::TenantConn};
+
+const SHARED_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations_shared/postgres");
+const SHARED_SQLITE: EmbeddedMigrations = embed_migrations!("migrations_shared/sqlite");
+const TENANT_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations_tenant/postgres");
+const TENANT_SQLITE: EmbeddedMigrations = embed_migrations!("migrations_tenant/sqlite");
+
+/// Why a migration did not run; for the log and the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("migration failed: {0}")]
+pub struct MigrateError(String);
+
+/// A database whose schema this binary knows how to bring up to date.
+pub trait Migrate {
+    /// Applies what is pending, each migration in its own transaction; returns their names.
+    ///
+    /// # Errors
+    /// The database's own words; what ran before the failing migration stays applied.
+    fn migrate(&mut self) -> Result<Vec<String>, MigrateError>;
+
+    /// Takes back every migration, newest first; for tests and development.
+    ///
+    /// # Errors
+    /// As [`Migrate::migrate`].
+    fn revert_all(&mut self) -> Result<(), MigrateError>;
+}
+
+impl Migrate for SharedConn {
+    fn migrate(&mut self) -> Result<Vec<String>, MigrateError> {
+        match self {
+            Self::Postgres(connection) => run::<Pg, _>(connection, SHARED_POSTGRES),
+            Self::Sqlite(connection) => run::<Sqlite, _>(connection, SHARED_SQLITE),
+        }
+    }
+
+    fn revert_all(&mut self) -> Result<(), MigrateError> {
+        match self {
+            Self::Postgres(connection) => revert::<Pg, _>(connection, SHARED_POSTGRES),
+            Self::Sqlite(connection) => revert::<Sqlite, _>(connection, SHARED_SQLITE),
+        }
+    }
+}
+
+impl Migrate for TenantConn {
+    fn migrate(&mut self) -> Result<Vec<String>, MigrateError> {
+        match self {
+            Self::Postgres(connection) => run::<Pg, _>(connection, TENANT_POSTGRES),
+            Self::Sqlite(connection) => run::<Sqlite, _>(connection, TENANT_SQLITE),
+        }
+    }
+
+    fn revert_all(&mut self) -> Result<(), MigrateError> {
+        match self {
+            Self::Postgres(connection) => revert::<Pg, _>(connection, TENANT_POSTGRES),
+            Self::Sqlite(connection) => revert::<Sqlite, _>(connection, TENANT_SQLITE),
+        }
+    }
+}
+
+/// The tenant schema version this binary was built with: the newest migration's name.
+///
+/// # Errors
+/// When the binary embeds no migration.
+pub fn tenant_schema_version() -> Result<String, MigrateError> {
+    let migrations = MigrationSource::<Sqlite>::migrations(&TENANT_SQLITE).map_err(told)?;
+    migrations
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .max()
+        .ok_or_else(|| MigrateError("no tenant migration is embedded".into()))
+}
+
+fn run<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, MigrateError>
+where
+    C: MigrationHarness<DB> + MigrationConnection + diesel::Connection<Backend = DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let versions = connection.run_pending_migrations(source).map_err(told)?;
+    Ok(versions.iter().map(ToString::to_string).collect())
+}
+
+fn revert<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<(), MigrateError>
+where
+    C: MigrationHarness<DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    connection.revert_all_migrations(source).map_err(told)?;
+    Ok(())
+}
+
+fn told(error: impl std::fmt::Display) -> MigrateError {
+    MigrateError(error.to_string())
+}

@@ -1,0 +1,17 @@
+//! Connections, pools, engines and migrations. The lowest layer: it knows no record's meaning.
+//!
+//! [`shared::SharedConn`] and [`tenant::TenantConn`] are different types, so that a tenant query
+//! against the shared database, or the reverse, does not compile.
+
+mod connection;
+pub mod migrate;
+pub mod schema_shared;
+pub mod schema_tenant;
+pub mod shared;
+pub mod target;
+pub mod tenant;
+pub mod types;
+
+pub use connection::OpenError;
+pub use target::{Engine, Target};
+pub use types::{Id, now};

@@ -1,0 +1,6 @@
+//! The connection to one institution's own database.
+
+super::connection::connection! {
+    /// A connection to one tenant database.
+    TenantConn
+}
