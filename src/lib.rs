@@ -4,3 +4,4 @@
 //! `main → cli → app → routes → web → services → models → db`. A test holds the rule.
 
 pub mod db;
+pub mod models;

@@ -5,6 +5,7 @@
 
 mod connection;
 pub mod migrate;
+pub mod pools;
 pub mod schema_shared;
 pub mod schema_tenant;
 pub mod shared;

@@ -1,0 +1,1 @@
+//! Records of one institution, in its own tenant database.

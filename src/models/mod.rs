@@ -1,0 +1,12 @@
+//! What is true: records, their rules and their SQL. No web, no templates, no configuration.
+
+pub mod actor;
+pub mod error;
+pub mod institution;
+pub mod paging;
+pub mod platform;
+pub mod search;
+
+pub use actor::Actor;
+pub use error::{ModelError, ModelResult};
+pub use paging::{Paging, Slice};

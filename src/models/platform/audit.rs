@@ -1,0 +1,262 @@
+//! The platform's audit log: append-only, each entry chained to the one before by a keyed hash.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::{
+    db::{Id, now, schema_shared::audit_log, shared::SharedConn},
+    models::{Actor, ModelResult, Paging, Slice, search::contains_pattern},
+};
+
+/// The key of the chain; it lives outside the database, so whoever edits rows cannot mend the hashes.
+#[derive(Clone)]
+pub struct AuditKey([u8; 32]);
+
+impl AuditKey {
+    /// Wraps a derived key.
+    #[must_use]
+    pub fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+}
+
+/// The right to change platform records: whoever holds it leaves a trace in the same transaction.
+#[derive(Clone)]
+pub struct Audit {
+    key: AuditKey,
+    /// In whose name.
+    pub actor: Actor,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// "institution", "platform admin", ...
+    pub kind: &'static str,
+    /// The record, where it is one.
+    pub id: Option<Id>,
+    /// Its name as people knew it then.
+    pub label: &'a str,
+    /// The institution concerned, if one is.
+    pub institution_id: Option<Id>,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = audit_log)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct AuditEntry {
+    pub sequence: i64,
+    pub id: Id,
+    pub at: NaiveDateTime,
+    pub actor_id: Option<Id>,
+    pub actor_name: String,
+    pub action: String,
+    pub subject_kind: String,
+    pub subject_id: Option<Id>,
+    pub subject_label: String,
+    pub institution_id: Option<Id>,
+    pub detail: String,
+    pub ip: Option<String>,
+    pub previous_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+}
+
+impl Audit {
+    /// Changes made with this are signed with `actor`'s name.
+    #[must_use]
+    pub fn new(key: AuditKey, actor: Actor) -> Self {
+        Self { key, actor }
+    }
+
+    /// Appends an entry; call it inside the `write_tx` of the change. `action` is "noun.verb",
+    /// `detail` JSON without secrets.
+    ///
+    /// # Errors
+    /// Any database error; the change must not happen then.
+    pub fn record(
+        &self,
+        connection: &mut SharedConn,
+        action: &str,
+        subject: &Subject<'_>,
+        detail: &serde_json::Value,
+    ) -> ModelResult<()> {
+        lock_chain(connection)?;
+        let last: Option<(i64, Vec<u8>)> = audit_log::table
+            .select((audit_log::sequence, audit_log::hash))
+            .order(audit_log::sequence.desc())
+            .first(connection)
+            .optional()?;
+        let (sequence, previous_hash) = last.map_or((1, vec![0; 32]), |(sequence, hash)| (sequence + 1, hash));
+        let mut entry = AuditEntry {
+            sequence,
+            id: Id::new(),
+            at: now(),
+            actor_id: self.actor.id,
+            actor_name: self.actor.name.clone(),
+            action: action.to_owned(),
+            subject_kind: subject.kind.to_owned(),
+            subject_id: subject.id,
+            subject_label: subject.label.to_owned(),
+            institution_id: subject.institution_id,
+            detail: detail.to_string(),
+            ip: self.actor.ip.clone(),
+            previous_hash,
+            hash: Vec::new(),
+        };
+        entry.hash = entry.chained_hash(&self.key);
+        diesel::insert_into(audit_log::table).values(&entry).execute(connection)?;
+        Ok(())
+    }
+}
+
+impl AuditEntry {
+    /// HMAC-SHA-256 over every field, each with its length, so that no two entries read alike.
+    fn chained_hash(&self, key: &AuditKey) -> Vec<u8> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!());
+        let optional_id = |id: &Option<Id>| id.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
+        let fields: [&[u8]; 13] = [
+            &self.sequence.to_be_bytes(),
+            self.id.as_bytes(),
+            &self.at.and_utc().timestamp_micros().to_be_bytes(),
+            &optional_id(&self.actor_id),
+            self.actor_name.as_bytes(),
+            self.action.as_bytes(),
+            self.subject_kind.as_bytes(),
+            &optional_id(&self.subject_id),
+            self.subject_label.as_bytes(),
+            &optional_id(&self.institution_id),
+            self.detail.as_bytes(),
+            self.ip.as_deref().unwrap_or_default().as_bytes(),
+            &self.previous_hash,
+        ];
+        for field in fields {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
+        mac.finalize().into_bytes().to_vec()
+    }
+}
+
+/// On PostgreSQL two writers would read the same last entry; SQLite's write lock already orders them.
+fn lock_chain(connection: &mut SharedConn) -> ModelResult<()> {
+    if let SharedConn::Postgres(connection) = connection {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 1)").execute(connection)?;
+    }
+    Ok(())
+}
+
+/// The first place where the chain does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Break {
+    /// Sequence number of the first entry that is wrong or missing.
+    pub sequence: i64,
+    /// What is wrong, for a person.
+    pub reason: String,
+}
+
+/// Outcome of [`verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries read.
+    pub entries: i64,
+    /// Hash of the last one, hexadecimal: note it elsewhere to notice a cut-off tail.
+    pub head: String,
+    /// The first break, if any.
+    pub broken: Option<Break>,
+}
+
+/// Walks the chain from the first entry and finds the first break: an edited, deleted, inserted or
+/// reordered entry. Reads 1,000 entries at a time.
+///
+/// # Errors
+/// Any database error.
+pub fn verify(connection: &mut SharedConn, key: &AuditKey) -> ModelResult<Verified> {
+    let (mut expected, mut previous) = (1_i64, vec![0_u8; 32]);
+    loop {
+        let batch: Vec<AuditEntry> = audit_log::table
+            .filter(audit_log::sequence.ge(expected))
+            .order(audit_log::sequence)
+            .limit(1_000)
+            .select(AuditEntry::as_select())
+            .load(connection)?;
+        if batch.is_empty() {
+            return Ok(Verified { entries: expected - 1, head: hex(&previous), broken: None });
+        }
+        for entry in batch {
+            let reason = if entry.sequence != expected {
+                Some(format!("Entry {expected} is missing."))
+            } else if entry.previous_hash != previous {
+                Some(format!("Entry {expected} does not follow the one before it."))
+            } else if entry.chained_hash(key) != entry.hash {
+                Some(format!("Entry {expected} was changed after it was written."))
+            } else {
+                None
+            };
+            if let Some(reason) = reason {
+                let broken = Some(Break { sequence: expected, reason });
+                return Ok(Verified { entries: expected - 1, head: hex(&previous), broken });
+            }
+            expected += 1;
+            previous = entry.hash;
+        }
+    }
+}
+
+/// Filters of the audit page.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Words in action, actor or subject.
+    pub q: String,
+    /// Only this action.
+    pub action: Option<String>,
+    /// Only this institution.
+    pub institution_id: Option<Id>,
+}
+
+/// One page of the log, newest first unless asked otherwise.
+///
+/// # Errors
+/// Any database error.
+pub fn page(connection: &mut SharedConn, filter: &AuditFilter, paging: &Paging) -> ModelResult<Slice<AuditEntry>> {
+    let matching = || {
+        let mut query = audit_log::table.into_boxed();
+        if !filter.q.trim().is_empty() {
+            let pattern = contains_pattern(&filter.q);
+            query = query.filter(
+                lower(audit_log::subject_label)
+                    .like(pattern.clone())
+                    .escape('\\')
+                    .or(lower(audit_log::actor_name).like(pattern.clone()).escape('\\'))
+                    .or(audit_log::action.like(pattern).escape('\\')),
+            );
+        }
+        if let Some(action) = &filter.action {
+            query = query.filter(audit_log::action.eq(action.clone()));
+        }
+        if let Some(id) = filter.institution_id {
+            query = query.filter(audit_log::institution_id.eq(id));
+        }
+        query
+    };
+    let total = matching().count().get_result(connection)?;
+    let ordered = if paging.descending {
+        matching().order(audit_log::sequence.desc())
+    } else {
+        matching().order(audit_log::sequence.asc())
+    };
+    let rows = ordered.limit(paging.limit).offset(paging.offset).select(AuditEntry::as_select()).load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// SQL's own `lower`.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

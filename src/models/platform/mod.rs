@@ -1,0 +1,3 @@
+//! Records of the platform, in the shared database.
+
+pub mod audit;
