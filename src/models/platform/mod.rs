@@ -1,3 +1,6 @@
 //! Records of the platform, in the shared database.
 
 pub mod audit;
+pub mod security_log;
+pub mod sessions;
+pub mod throttles;
