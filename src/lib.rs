@@ -5,3 +5,4 @@
 
 pub mod db;
 pub mod models;
+pub mod web;
