@@ -1,1 +1,3 @@
+//! Provost: many educational institutions run from one place, one isolated database each.
 
+pub mod models;
