@@ -6,5 +6,5 @@ pub mod outgoing_mails;
 pub mod platform_secrets;
 pub mod security_log;
 pub mod sessions;
-pub mod throttles;
 pub mod tenant_databases;
+pub mod throttles;
