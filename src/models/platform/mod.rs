@@ -4,3 +4,4 @@ pub mod audit;
 pub mod security_log;
 pub mod sessions;
 pub mod throttles;
+pub mod waiting;
