@@ -5,3 +5,5 @@
 
 pub mod db;
 pub mod models;
+pub mod services;
+pub mod web;

@@ -1,4 +1,20 @@
 //! Connection pools: one for the shared database, one per tenant, opened on demand.
+//!
+//! A pool here is a gate (as many permits as it may have connections, with a time limit), a stack of
+//! idle connections, and, for tenants, a platform-wide budget. Connections are opened on the thread of
+//! the work that needs them, so a database that does not answer delays its own callers only.
+
+mod budget;
+mod pool;
+mod tenants;
+
+use std::{sync::Arc, time::Duration};
+
+pub use pool::Pooled;
+use pool::{Deadline, Pool};
+pub use tenants::{PoolStatistics, TenantDb, TenantPoolStatistics, TenantPools};
+
+use super::{Target, shared::SharedConn};
 
 /// No connection could be had; each variant is a different thing to tell a person.
 #[derive(Debug, thiserror::Error)]
@@ -18,4 +34,67 @@ pub enum PoolError {
     /// The work panicked; the connection is gone.
     #[error("the work on the database panicked")]
     Panicked,
+}
+
+/// How large a pool may grow, and how long it waits and keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// Connections at most.
+    pub connections: usize,
+    /// Longest wait for a connection.
+    pub wait: Duration,
+    /// Connections unused for this long are closed.
+    pub idle: Duration,
+}
+
+/// The pool of the shared database. It has connections of its own, outside the tenants' budget, so that
+/// busy tenants cannot starve the control plane.
+#[derive(Clone)]
+pub struct SharedPool(Arc<Pool<SharedConn>>);
+
+impl SharedPool {
+    /// A pool that opens nothing yet.
+    #[must_use]
+    pub fn new(target: Target, limits: PoolLimits) -> Self {
+        let pool = Arc::new(Pool::new(limits, move || SharedConn::open(&target)));
+        let reaped = Arc::downgrade(&pool);
+        pool::every(limits.idle / 4, move || {
+            reaped.upgrade().map(|pool: Arc<Pool<SharedConn>>| pool.close_idle_for(limits.idle)).is_some()
+        });
+        Self(pool)
+    }
+
+    /// Runs `work` on a blocking thread with a connection: the only way from async code to the database.
+    ///
+    /// # Errors
+    /// What `work` returns, or why there was no connection.
+    pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut SharedConn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<PoolError> + Send + 'static,
+    {
+        let deadline = Deadline::after(self.0.limits.wait);
+        let entered = Pool::enter(&self.0, deadline).await?;
+        pool::on_blocking_thread(move || entered.connect(None), work).await
+    }
+
+    /// A connection for a thread that may block: command line, workers. Async code uses [`Self::run`].
+    ///
+    /// # Errors
+    /// Why there was no connection.
+    pub fn get(&self) -> Result<Pooled<SharedConn>, PoolError> {
+        Pool::enter_blocking(&self.0, Deadline::after(self.0.limits.wait))?.connect(None)
+    }
+
+    /// Closes what is idle and refuses new work; what is running finishes.
+    pub fn close(&self) {
+        self.0.retire();
+    }
+
+    /// Connections in use and idle.
+    #[must_use]
+    pub fn in_use_and_idle(&self) -> (usize, usize) {
+        (self.0.in_use(), self.0.idle())
+    }
 }

@@ -35,3 +35,6 @@ pub(crate) fn ago(at: chrono::NaiveDateTime) -> String {
         _ => counted(minutes / 1_440, "day"),
     }
 }
+pub mod security_log;
+pub mod sessions;
+pub mod throttles;

@@ -1,0 +1,246 @@
+//! The pools of all tenants, opened on demand, within one budget.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    PoolError, PoolLimits, Pooled,
+    budget::{Budget, Permit},
+    pool::{self, Deadline, Entered, Pool},
+};
+use crate::db::{Id, OpenError, tenant::TenantConn};
+
+/// A pool per tenant that was asked for since the start. Cheap to clone.
+#[derive(Clone)]
+pub struct TenantPools(Arc<Core>);
+
+struct Core {
+    limits: PoolLimits,
+    budget: Budget,
+    pools: Mutex<HashMap<Id, Generation>>,
+}
+
+struct Generation {
+    number: i64,
+    pool: Arc<Pool<TenantConn>>,
+}
+
+/// A handle to one tenant's database at one generation. Once a newer generation is known, it is refused.
+#[derive(Clone)]
+pub struct TenantDb {
+    institution_id: Id,
+    core: Arc<Core>,
+    pool: Arc<Pool<TenantConn>>,
+}
+
+/// What the pools hold at this moment.
+#[derive(Debug, Clone)]
+pub struct PoolStatistics {
+    /// Tenant connections open.
+    pub used: usize,
+    /// Tenant connections allowed.
+    pub budget: usize,
+    /// Tenants with at least one open connection, the most recently used first.
+    pub tenants: Vec<TenantPoolStatistics>,
+}
+
+/// What one tenant's pool holds.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantPoolStatistics {
+    /// Whose.
+    pub institution_id: Id,
+    /// Connections at work.
+    pub in_use: usize,
+    /// Connections kept for the next request.
+    pub idle: usize,
+    /// Connections allowed.
+    pub most: usize,
+    /// Since the last use.
+    pub seconds_since_use: u64,
+}
+
+impl TenantPools {
+    /// No pools yet; `budget` is the number of connections that all tenants together may have.
+    #[must_use]
+    pub fn new(limits: PoolLimits, budget: usize) -> Self {
+        let core = Arc::new(Core { limits, budget: Budget::new(budget), pools: Mutex::default() });
+        let reaped = Arc::downgrade(&core);
+        pool::every(limits.idle / 4, move || reaped.upgrade().map(|core| core.close_idle()).is_some());
+        Self(core)
+    }
+
+    /// The handle to a tenant whose pool exists at this generation. An older pool is retired.
+    ///
+    /// # Errors
+    /// `Stale` when a newer generation is known already.
+    pub fn find(&self, institution_id: Id, generation: i64) -> Result<Option<TenantDb>, PoolError> {
+        let mut pools = self.0.pools();
+        match pools.get(&institution_id) {
+            Some(known) if known.number == generation => {
+                Ok(Some(self.handle(institution_id, Arc::clone(&known.pool))))
+            }
+            Some(known) if known.number > generation => Err(PoolError::Stale),
+            Some(_) => {
+                let old = pools.remove(&institution_id);
+                drop(pools);
+                if let Some(old) = old {
+                    old.pool.retire();
+                }
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The handle to a tenant at this generation; `open` makes its connections.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn open(
+        &self,
+        institution_id: Id,
+        generation: i64,
+        open: impl Fn() -> Result<TenantConn, OpenError> + Send + Sync + 'static,
+    ) -> Result<TenantDb, PoolError> {
+        if let Some(found) = self.find(institution_id, generation)? {
+            return Ok(found);
+        }
+        let pool = Arc::new(Pool::new(self.0.limits, open));
+        let mut pools = self.0.pools();
+        // Another request may have opened it meanwhile: one pool per tenant.
+        let known = pools
+            .entry(institution_id)
+            .and_modify(|known| {
+                if known.number < generation {
+                    known.pool.retire();
+                    *known = Generation { number: generation, pool: Arc::clone(&pool) };
+                }
+            })
+            .or_insert_with(|| Generation { number: generation, pool: Arc::clone(&pool) });
+        Ok(self.handle(institution_id, Arc::clone(&known.pool)))
+    }
+
+    /// Refuses every handle to this tenant that was given out by this process, and lets its connections go.
+    pub fn retire(&self, institution_id: Id) {
+        let old = self.0.pools().remove(&institution_id);
+        if let Some(old) = old {
+            old.pool.retire();
+        }
+    }
+
+    /// Closes everything that is idle and refuses new work; what is running finishes.
+    pub fn close(&self) {
+        let all = std::mem::take(&mut *self.0.pools());
+        for known in all.values() {
+            known.pool.retire();
+        }
+    }
+
+    /// Figures for the page of databases.
+    #[must_use]
+    pub fn statistics(&self) -> PoolStatistics {
+        let mut tenants: Vec<_> = self
+            .0
+            .pools()
+            .iter()
+            .map(|(id, known)| TenantPoolStatistics {
+                institution_id: *id,
+                in_use: known.pool.in_use(),
+                idle: known.pool.idle(),
+                most: known.pool.limits.connections,
+                seconds_since_use: known.pool.last_used().elapsed().as_secs(),
+            })
+            .filter(|tenant| tenant.in_use + tenant.idle > 0)
+            .collect();
+        tenants.sort_by_key(|tenant| tenant.seconds_since_use);
+        PoolStatistics { used: self.0.budget.used(), budget: self.0.budget.total, tenants }
+    }
+
+    fn handle(&self, institution_id: Id, pool: Arc<Pool<TenantConn>>) -> TenantDb {
+        TenantDb { institution_id, core: Arc::clone(&self.0), pool }
+    }
+}
+
+impl TenantDb {
+    /// Whose database it is.
+    #[must_use]
+    pub fn institution_id(&self) -> Id {
+        self.institution_id
+    }
+
+    /// Runs `work` on a blocking thread with a connection to this tenant's database.
+    ///
+    /// # Errors
+    /// What `work` returns, or why there was no connection.
+    pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut TenantConn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<PoolError> + Send + 'static,
+    {
+        let deadline = Deadline::after(self.pool.limits.wait);
+        let entered = Pool::enter(&self.pool, deadline).await?;
+        let permit = self.permit(&entered, deadline).await?;
+        pool::on_blocking_thread(move || entered.connect(permit), work).await
+    }
+
+    /// A connection for a thread that may block: workers, command line. Async code uses [`Self::run`].
+    ///
+    /// # Errors
+    /// Why there was no connection.
+    pub fn get(&self) -> Result<Pooled<TenantConn>, PoolError> {
+        let deadline = Deadline::after(self.pool.limits.wait);
+        let entered = Pool::enter_blocking(&self.pool, deadline)?;
+        let permit = if entered.needs_new() {
+            Some(self.core.budget.take_blocking(deadline, || self.core.reclaim())?)
+        } else {
+            None
+        };
+        entered.connect(permit)
+    }
+
+    async fn permit(
+        &self,
+        entered: &Entered<TenantConn>,
+        deadline: Deadline,
+    ) -> Result<Option<Permit>, PoolError> {
+        if !entered.needs_new() {
+            return Ok(None);
+        }
+        let core = Arc::clone(&self.core);
+        self.core.budget.take(deadline, move || core.reclaim()).await.map(Some)
+    }
+}
+
+impl Core {
+    fn pools(&self) -> MutexGuard<'_, HashMap<Id, Generation>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the idle connections of the least recently used pool that has any, those of pools at rest
+    /// first. A connection in use is never closed.
+    fn reclaim(&self) {
+        loop {
+            let victim = self
+                .pools()
+                .values()
+                .filter(|known| known.pool.idle() > 0)
+                .min_by_key(|known| (known.pool.in_use() > 0, known.pool.last_used()))
+                .map(|known| Arc::clone(&known.pool));
+            // Another may have emptied it in the meantime: then the next.
+            match victim {
+                Some(pool) if pool.take_idle() == 0 => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn close_idle(&self) {
+        let all: Vec<_> = self.pools().values().map(|known| Arc::clone(&known.pool)).collect();
+        for pool in all {
+            pool.close_idle_for(self.limits.idle);
+        }
+    }
+}

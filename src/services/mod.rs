@@ -1,0 +1,9 @@
+//! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
+
+pub mod csv_text;
+pub mod mail;
+pub mod mail_texts;
+mod password_policy;
+pub mod passwords;
+pub mod secrets;
+pub mod tokens;

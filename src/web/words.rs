@@ -1,0 +1,84 @@
+//! Small pieces of wording that every page shares: counted nouns, grouped numbers, initials.
+
+/// What a list holds, in both numbers: `Noun::new("student", "students")`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noun {
+    pub one: &'static str,
+    pub many: &'static str,
+}
+
+impl Noun {
+    pub const fn new(one: &'static str, many: &'static str) -> Self {
+        Self { one, many }
+    }
+
+    /// "1 student", "5,000 students".
+    pub fn count(self, n: i64) -> String {
+        format!("{} {}", grouped(n), self.of(n))
+    }
+
+    /// The word alone, in the number that `n` asks for.
+    pub fn of(self, n: i64) -> &'static str {
+        if n == 1 { self.one } else { self.many }
+    }
+}
+
+/// A number as people read it: `1234567` becomes "1,234,567".
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        out.push('\u{2212}');
+    }
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// One or two letters that stand for a name in a mark: "Ada Lovelace" becomes "AL".
+pub fn initials(name: &str) -> String {
+    let mut words =
+        name.split_whitespace().filter_map(|word| word.chars().find(|letter| letter.is_alphanumeric()));
+    let first = words.next();
+    let last = words.next_back();
+    first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
+}
+
+/// Bytes as people read them: "512 B", "1.4 MB".
+pub fn bytes(n: i64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut size = n as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit < UNITS.len() - 1 {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(5000), "5,000");
+        assert_eq!(grouped(-1234567), "\u{2212}1,234,567");
+        assert_eq!(Noun::new("student", "students").count(1), "1 student");
+        assert_eq!(bytes(1_400_000), "1.4 MB");
+    }
+
+    #[test]
+    fn initials_take_the_first_and_the_last_word() {
+        assert_eq!(initials("Ada King Lovelace"), "AL");
+        assert_eq!(initials("élan"), "É");
+        assert_eq!(initials("  (The) University of 東京 "), "T東");
+        assert_eq!(initials("—"), "");
+    }
+}
