@@ -24,7 +24,7 @@ use crate::{
         page::{Area, NavGroup, Notice, Page, Viewer},
         respond::{html, html_with_status, see_other},
         theme::Theme,
-        time,
+        time::{Clock, When},
     },
 };
 
@@ -110,15 +110,15 @@ struct SessionLine {
     here: bool,
     browser: String,
     ip: String,
-    since: time::Moment,
-    seen: time::Moment,
+    since: When,
+    seen: When,
 }
 
 struct EventLine {
     what: &'static str,
     browser: String,
     ip: String,
-    at: time::Moment,
+    at: When,
 }
 
 /// `GET /account`: everybody who is signed in.
@@ -136,10 +136,11 @@ pub async fn change_password(me: SignedIn, platform: State, data: FormData) -> R
     throttle.check(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.settle(&platform, &me.client, &[]).await?;
-        form.fail_field("current_password", "This is not your present password.");
+        form.error("current_password", "This is not your present password.");
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
-    accounts::change_password(&platform, me.account(), &new, Some(me.who.session_id)).await?;
+    let actor = me.client.actor(me.who.user_id, &me.name);
+    accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
     log_event(&me, &platform, "password.changed").await?;
     me.session.renew();
     identity::flash(&me.session, Notice::success("Your password is changed. You are signed out everywhere else."))?;
@@ -173,6 +174,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
+    let clock = Clock::utc();
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {
@@ -180,22 +182,22 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
             here: session.id == here,
             browser: browser_name(&session.user_agent),
             ip: session.ip,
-            since: time::Moment::new(session.created_at),
-            seen: time::Moment::new(session.last_seen_at),
+            since: clock.when(session.created_at),
+            seen: clock.when(session.last_seen_at),
         })
         .collect();
-    let events = events.into_iter().map(event_line).collect();
+    let events = events.into_iter().map(|entry| event_line(clock, entry)).collect();
     Ok(AccountView { page: me.page(), password, sessions, events })
 }
 
-fn event_line(entry: SecurityEntry) -> EventLine {
+fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
     let what = match entry.event.as_str() {
         "sign_in" => "Signed in",
         "sign_in.refused" => "Wrong password",
         "password.changed" => "Password changed",
         _ => "Account changed",
     };
-    EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: time::Moment::new(entry.at) }
+    EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: clock.when(entry.at) }
 }
 
 /// "Firefox on Linux" says more to its owner than the whole user agent.

@@ -16,7 +16,7 @@ use crate::{
             activity::Activity,
             users::{self, Role, UserStatus},
         },
-        platform::institutions::{self, Institution, InstitutionStatus},
+        platform::institutions::{self, Institution, Status},
     },
     services::tenants::TenantError,
     web::{
@@ -155,7 +155,7 @@ impl FromRequest for InstitutionUser {
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let platform = super::state_of(&request)?;
             let institution = find_institution(&platform, domain).await?;
-            if let Some(closed) = institution.as_ref().filter(|known| known.status == InstitutionStatus::Suspended) {
+            if let Some(closed) = institution.as_ref().filter(|known| known.status == Status::Suspended) {
                 return Err(AppError::Suspended(closed.name.clone()));
             }
             let who = Identity::required(&session, &request)?;
