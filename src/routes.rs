@@ -5,7 +5,7 @@
 
 use actix_web::{
     Resource, Route as Handler,
-    guard::{self, Guard},
+    guard,
     web::{self, ServiceConfig},
 };
 
@@ -53,7 +53,7 @@ macro_rules! routes {
         /// Registers every route; of two patterns that fit, the earlier line wins.
         pub fn configure(config: &mut ServiceConfig) {
             let mut resources = Resources::default();
-            $(resources.add($path, Handler::new().guard(method_guard(stringify!($method))).to($handler));)+
+            $(resources.add($path, route(stringify!($method)).to($handler));)+
             resources.register(config);
             config.default_service(web::to(nothing_here));
         }
@@ -110,10 +110,10 @@ impl Resources {
     }
 }
 
-fn method_guard(method: &str) -> Box<dyn Guard> {
+fn route(method: &str) -> Handler {
     match method {
-        "GET" => Box::new(guard::Any(guard::Get()).or(guard::Head())),
-        _ => Box::new(guard::Post()),
+        "GET" => Handler::new().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => Handler::new().guard(guard::Post()),
     }
 }
 

@@ -141,7 +141,7 @@ async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<Str
         None => platform.shared.run(move |c| admins::find(c, user)).await.map(|admin| {
             admin.password_hash.filter(|_| admin.status == AdminStatus::Active)
         }),
-        Some(institution) => match platform.tenants.open(institution).await {
+        Some(institution) => match platform.tenant(institution).await {
             Ok(db) => db.run(move |c| active_hash(c, user)).await,
             // Suspended, being moved, failed: the same answer as a wrong password.
             Err(_) => Ok(None),
@@ -173,7 +173,7 @@ async fn rehash(
     match account.institution_id {
         None => platform.shared.run(move |c| admins::rehash(c, user, &old, &new)).await?,
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             db.run(move |c| users::rehash_password(c, user, &new)).await?;
         }
     }
@@ -189,7 +189,7 @@ pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), A
     match account.institution_id {
         None => platform.shared.run(move |c| admins::touch_sign_in(c, user)).await?,
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             db.run(move |c| users::record_sign_in(c, user)).await?;
         }
     }
@@ -216,14 +216,14 @@ pub async fn change_password(
             platform.shared.run(move |c| admins::set_password(c, &audit, user, &hash)).await?;
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let activity = Activity::new(actor);
             db.run(move |c| users::set_password_hash(c, &activity, user, &hash)).await?;
         }
     }
     let to = Recipient { email: &email, name: &name };
     let when = now().format("%Y-%m-%d %H:%M UTC").to_string();
-    let message = platform.mail_texts().password_changed(to, &when, &platform.link("/password-reset"));
+    let message = platform.mail_texts.password_changed(to, &when, &platform.link("/password-reset"));
     let keys = platform.keys.clone();
     platform
         .shared
@@ -251,7 +251,7 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
         let token = Token::generate()?;
         let link = platform.link(&format!("/password-reset/{}", token.reveal()));
         let to = Recipient { email: &address, name: &name };
-        let message = platform.mail_texts().password_reset(to, &link, "30 minutes");
+        let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
         let keys = platform.keys.clone();
         let lifetime = Purpose::PasswordReset.lifetime();
         platform
@@ -302,7 +302,7 @@ pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(St
             (admin.name, admin.email)
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let user = db.run(move |c| users::find(c, id)).await?;
             (user.name, user.email)
         }

@@ -39,8 +39,8 @@ pub async fn metrics(platform: State) -> Result<HttpResponse, AppError> {
         ("provost_operations_open", "Operations queued or at work", waiting.running_operations),
         ("provost_shared_connections_in_use", "Connections to the shared database", count(shared_in_use)),
         ("provost_shared_connections_idle", "Idle connections to the shared database", count(shared_idle)),
-        ("provost_tenant_pools", "Open pools of tenant databases", count(tenants.pools)),
-        ("provost_tenant_connections", "Connections to tenant databases", count(tenants.connections)),
+        ("provost_tenant_pools", "Open pools of tenant databases", count(tenants.tenants.len())),
+        ("provost_tenant_connections", "Connections to tenant databases", count(tenants.used)),
     ] {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     }

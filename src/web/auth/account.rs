@@ -21,9 +21,8 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData},
-        page::{Area, NavGroup, Notice, Page, Viewer},
+        page::{Notice, Page},
         respond::{html, html_with_status, see_other},
-        theme::Theme,
         time::{Clock, When},
     },
 };
@@ -33,41 +32,14 @@ pub struct SignedIn {
     who: Identity,
     name: String,
     email: String,
-    home: String,
-    area: (Area, String),
+    page: Page,
     session: Session,
     client: Client,
-    theme: Theme,
 }
 
 impl SignedIn {
     fn account(&self) -> Account {
         Account { institution_id: self.who.institution_id, user_id: self.who.user_id }
-    }
-
-    fn page(&self) -> Page {
-        let (area, name) = &self.area;
-        Page::new(*area, name.clone(), self.home.clone())
-            .title("Your account")
-            .path("/account")
-            .theme(self.theme)
-            .nav(vec![NavGroup::new(
-                name.clone(),
-                vec![crate::web::page::NavItem::new(
-                    "Overview",
-                    self.home.clone(),
-                    crate::web::icons::Icon::Chart,
-                    "/account",
-                )],
-            )])
-            .flash(identity::take_flash(&self.session))
-            .viewer(Viewer {
-                name: self.name.clone(),
-                email: self.email.clone(),
-                role_label: name.clone(),
-                account_href: "/account".into(),
-                sign_out: "/sign-out".into(),
-            })
     }
 }
 
@@ -81,17 +53,17 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let who = Identity::required(&session, &request)?;
-            let (client, theme) = (Client::of(&request), Theme::of(&request));
             let mut nothing = Payload::None;
-            let (name, email, home, area) = if who.institution_id.is_none() {
-                let admin = SuperAdmin::from_request(&request, &mut nothing).await?;
-                (admin.name, admin.email, "/platform".to_owned(), (Area::Platform, "Platform".to_owned()))
-            } else {
-                let user = InstitutionUser::of_session(&request, &session).await?;
-                let home = user.path("");
-                (user.name, user.email, home, (Area::Institution, user.institution.name))
+            let page = match who.institution_id {
+                None => SuperAdmin::from_request(&request, &mut nothing).await?.page("Your account"),
+                Some(institution) => {
+                    let user = InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
+                    user.page("Your account")
+                }
             };
-            Ok(Self { who, name, email, home, area, session, client, theme })
+            let viewer = page.viewer.as_ref();
+            let (name, email) = viewer.map(|me| (me.name.clone(), me.email.clone())).unwrap_or_default();
+            Ok(Self { who, name, email, page, session, client: Client::of(&request) })
         })
     }
 }
@@ -187,7 +159,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         })
         .collect();
     let events = events.into_iter().map(|entry| event_line(clock, entry)).collect();
-    Ok(AccountView { page: me.page(), password, sessions, events })
+    Ok(AccountView { page: me.page.clone(), password, sessions, events })
 }
 
 fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {

@@ -64,7 +64,7 @@ pub async fn submit(
             platform.shared.run(move |c| admins::accept(c, &audit, user_id, &name, &hash)).await?;
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let activity = Activity::new(actor);
             db.run(move |c| users::accept_invitation(c, &activity, user_id, &name, &hash)).await?;
         }

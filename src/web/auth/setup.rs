@@ -74,7 +74,7 @@ pub async fn submit(
             c.write_tx(|c| {
                 account_tokens::use_once(c, link.id)?;
                 let email = &first.email;
-                let new = NewAdmin { email: email.as_str(), email_normalised: email.normalised(), name: &first.name };
+                let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: &first.name };
                 admins::create(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())
             })
