@@ -6,4 +6,5 @@ pub mod mail_texts;
 mod password_policy;
 pub mod passwords;
 pub mod secrets;
+pub mod student_import;
 pub mod tokens;
