@@ -13,4 +13,5 @@ pub mod platform;
 pub mod secrets;
 pub mod settings;
 pub mod tenants;
+pub mod student_import;
 pub mod tokens;
