@@ -4,6 +4,7 @@
 //! `main → cli → app → routes → web → services → models → db`. A test holds the rule.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod error;
