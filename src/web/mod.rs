@@ -19,3 +19,13 @@ pub mod stat;
 pub mod theme;
 pub mod time;
 pub mod words;
+
+pub mod auth;
+pub mod client;
+mod form_body;
+pub mod health;
+pub mod middleware;
+pub mod public;
+
+/// The platform, as every handler gets it.
+pub type State = actix_web::web::Data<crate::services::platform::Platform>;
