@@ -12,6 +12,6 @@ pub mod passwords;
 pub mod platform;
 pub mod secrets;
 pub mod settings;
-pub mod tenants;
 pub mod student_import;
+pub mod tenants;
 pub mod tokens;
