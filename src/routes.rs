@@ -4,8 +4,7 @@
 //! that is missing from it does not exist.
 
 use actix_web::{
-    Resource, Route as Handler,
-    guard,
+    Resource, Route as Handler, guard,
     web::{self, ServiceConfig},
 };
 
