@@ -38,3 +38,4 @@ pub(crate) fn ago(at: chrono::NaiveDateTime) -> String {
 pub mod security_log;
 pub mod sessions;
 pub mod throttles;
+pub mod waiting;
