@@ -1,9 +1,15 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod csv_text;
+pub mod keys;
 pub mod mail;
 pub mod mail_texts;
+pub mod operations;
+pub mod outbox;
 mod password_policy;
 pub mod passwords;
+pub mod platform;
 pub mod secrets;
+pub mod settings;
+pub mod tenants;
 pub mod tokens;
