@@ -1,6 +1,8 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
+pub mod bulk_decisions;
 pub mod csv_text;
+pub mod decisions;
 pub mod keys;
 pub mod mail;
 pub mod mail_texts;
@@ -9,6 +11,7 @@ pub mod outbox;
 mod password_policy;
 pub mod passwords;
 pub mod platform;
+pub mod registration_import;
 pub mod secrets;
 pub mod settings;
 pub mod tenants;
