@@ -10,7 +10,6 @@ use actix_web::{
 use crate::{
     db::{Id, pools::PoolError},
     models::ModelError,
-    services::tenants::TenantError,
     web::{error_page::ErrorPage, page::Page, respond::{self, RenderError}},
 };
 
@@ -23,6 +22,8 @@ pub enum AppError {
     Forbidden(String),
     /// The request itself is wrong.
     BadRequest(String),
+    /// The address exists, but not for this method.
+    MethodNotAllowed,
     /// Somebody else was faster; the text says who did what.
     Conflict(String),
     /// Nobody is signed in: off to the sign-in page, and back to this local path afterwards.
@@ -56,6 +57,11 @@ impl AppError {
             ),
             Self::Forbidden(text) => ("Not allowed", own(text), "Ask somebody who may do this.".into()),
             Self::BadRequest(text) => ("Request not understood", own(text), "Go back and try again.".into()),
+            Self::MethodNotAllowed => (
+                "Not possible here",
+                "This address does not answer that kind of request.".into(),
+                "Go back and use the page's own links and buttons.".into(),
+            ),
             Self::Conflict(text) => ("Already changed", own(text), "Go back and look at the present state.".into()),
             Self::SignInNeeded(_) => ("Sign in", "You are not signed in.".into(), "Sign in first.".into()),
             Self::Suspended(name) => (
@@ -96,6 +102,7 @@ impl ResponseError for AppError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) | Self::Suspended(_) => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::SignInNeeded(_) => StatusCode::SEE_OTHER,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -47,7 +47,8 @@ pub fn pass(name: &str) {
     let Some((wanted, count)) = &*WANTED else { return };
     if wanted == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
         // A real SIGKILL, which no destructor and no handler sees.
-        let killed = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+        let killed =
+            std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
         log::error!("the crash point {name} could not kill the process: {killed:?}");
         std::process::abort();
     }

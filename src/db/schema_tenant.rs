@@ -118,6 +118,7 @@ diesel::table! {
         record_id -> Nullable<Uuid>,
         record_label -> Text,
         changes -> Text,
+        search_key -> Text,
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }

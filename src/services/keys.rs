@@ -195,7 +195,11 @@ impl Keys {
     ///
     /// # Errors
     /// Any database error, a damaged value.
-    pub fn data_key(&self, connection: &mut SharedConn, institution_id: Id) -> Result<Option<DataKey>, KeyError> {
+    pub fn data_key(
+        &self,
+        connection: &mut SharedConn,
+        institution_id: Id,
+    ) -> Result<Option<DataKey>, KeyError> {
         let Some(wrapped) = platform_secrets::institution_key(connection, institution_id)? else {
             return Ok(None);
         };
@@ -206,7 +210,11 @@ impl Keys {
     ///
     /// # Errors
     /// Any database error, a damaged value.
-    pub fn data_key_or_new(&self, connection: &mut SharedConn, institution_id: Id) -> Result<DataKey, KeyError> {
+    pub fn data_key_or_new(
+        &self,
+        connection: &mut SharedConn,
+        institution_id: Id,
+    ) -> Result<DataKey, KeyError> {
         if let Some(key) = self.data_key(connection, institution_id)? {
             return Ok(key);
         }
@@ -252,9 +260,8 @@ impl Keys {
                 Place::Mail(_) => (None, Purpose::OutgoingMail),
             };
             let new = master.rewrap(&associated_data(institution, purpose), &sealed)?;
-            connection.write_tx(|connection| {
-                platform_secrets::replace_sealed(connection, &place, &sealed, &new)
-            })?;
+            connection
+                .write_tx(|connection| platform_secrets::replace_sealed(connection, &place, &sealed, &new))?;
             crate::crash_point!("rotate:one");
             count += 1;
         }

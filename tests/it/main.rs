@@ -1,4 +1,5 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod institution_models;
 mod platform_models;
 mod schema;

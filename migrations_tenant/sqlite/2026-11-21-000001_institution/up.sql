@@ -92,6 +92,7 @@ CREATE TABLE activity_log (
     record_id BLOB,
     record_label TEXT NOT NULL,
     changes TEXT NOT NULL,
+    search_key TEXT NOT NULL,
     ip TEXT,
     user_agent TEXT
 ) STRICT;

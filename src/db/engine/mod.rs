@@ -122,7 +122,12 @@ pub trait TenantEngine: Send + Sync {
     ///
     /// # Errors
     /// What does not hold; the database must not be used then.
-    fn verify(&self, place: &Place, password: Option<&str>, foreign: Option<&Place>) -> Result<(), EngineError>;
+    fn verify(
+        &self,
+        place: &Place,
+        password: Option<&str>,
+        foreign: Option<&Place>,
+    ) -> Result<(), EngineError>;
 
     /// Removes the database, if it is there and this platform's.
     ///

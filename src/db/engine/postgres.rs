@@ -179,7 +179,9 @@ impl TenantEngine for PostgresEngine {
         let mut admin = self.admin()?;
         admin.lock(&place.name)?;
         if !self.look(&mut admin, place)? {
-            return Err(EngineError::permanent("The new database is gone from the server. Roll back, then try again."));
+            return Err(EngineError::permanent(
+                "The new database is gone from the server. Roll back, then try again.",
+            ));
         }
         // The role has the database's name.
         let name = place.quoted()?;
@@ -192,7 +194,12 @@ impl TenantEngine for PostgresEngine {
         Ok(())
     }
 
-    fn verify(&self, place: &Place, password: Option<&str>, foreign: Option<&Place>) -> Result<(), EngineError> {
+    fn verify(
+        &self,
+        place: &Place,
+        password: Option<&str>,
+        foreign: Option<&Place>,
+    ) -> Result<(), EngineError> {
         let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
         if let Some(other) = enterable.iter().find(|name| **name != place.name) {
             return Err(EngineError::permanent(format!(
@@ -200,11 +207,16 @@ impl TenantEngine for PostgresEngine {
                  DATABASE {other} FROM PUBLIC; then try again."
             )));
         }
-        let mut connection = (self.opener(place, password)?)().map_err(|error| unreachable_database(&error))?;
+        let mut connection =
+            (self.opener(place, password)?)().map_err(|error| unreachable_database(&error))?;
         try_reading_and_writing(&mut connection)?;
-        for statement in ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"] {
+        for statement in
+            ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"]
+        {
             if connection.batch_execute(statement).is_ok() {
-                return Err(EngineError::permanent("The institution's role can change the schema of its database."));
+                return Err(EngineError::permanent(
+                    "The institution's role can change the schema of its database.",
+                ));
             }
         }
         drop(connection);
@@ -212,7 +224,9 @@ impl TenantEngine for PostgresEngine {
         if let Some(foreign) = foreign {
             let url = self.url_of(&foreign.name, Some((&place.name, password)))?;
             if TenantConn::open(&Target::Postgres(url)).is_ok() {
-                return Err(EngineError::permanent("The institution's role can enter another institution's database."));
+                return Err(EngineError::permanent(
+                    "The institution's role can enter another institution's database.",
+                ));
             }
         }
         Ok(())
@@ -260,7 +274,8 @@ impl TenantEngine for PostgresEngine {
 
     fn opener(&self, place: &Place, password: Option<&str>) -> Result<Opener, EngineError> {
         quote(&place.name)?;
-        let target = Target::Postgres(self.url_of(&place.name, Some((&place.name, password.unwrap_or_default())))?);
+        let target =
+            Target::Postgres(self.url_of(&place.name, Some((&place.name, password.unwrap_or_default())))?);
         Ok(Box::new(move || TenantConn::open(&target)))
     }
 

@@ -11,9 +11,7 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{EngineError, Finding, Opener, Place, TenantEngine, schema_version, try_reading_and_writing};
-use crate::db::{
-    Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn,
-};
+use crate::db::{Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn};
 
 /// "PRV1": tells a tenant database from any other SQLite file.
 const APPLICATION_ID: i32 = 0x5052_5631;
@@ -142,7 +140,9 @@ impl TenantEngine for SqliteEngine {
             let mode = mode.permissions().mode() & 0o777;
             if mode != wanted {
                 let path = path.display();
-                return Err(EngineError::permanent(format!("{path} has mode {mode:o} instead of {wanted:o}.")));
+                return Err(EngineError::permanent(format!(
+                    "{path} has mode {mode:o} instead of {wanted:o}."
+                )));
             }
         }
         Ok(())
@@ -212,8 +212,9 @@ impl TenantEngine for SqliteEngine {
     }
 
     fn connection_budget(&self, _: usize) -> Result<usize, EngineError> {
-        let limit = rlimit::increase_nofile_limit(u64::MAX)
-            .map_err(|error| EngineError::permanent(format!("The limit of open files is unknown: {error}.")))?;
+        let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(|error| {
+            EngineError::permanent(format!("The limit of open files is unknown: {error}."))
+        })?;
         let connections = limit.saturating_sub(FILES_RESERVED.min(limit / 2)) / FILES_PER_CONNECTION;
         Ok(usize::try_from(connections.clamp(1, MOST_CONNECTIONS)).unwrap_or(1))
     }
@@ -269,8 +270,9 @@ fn stamp(institution_id: Id) -> i32 {
 }
 
 fn build_template(path: &Path) -> Result<(), EngineError> {
-    let failed =
-        |error: &dyn std::fmt::Display| EngineError::permanent(format!("The template was not built: {error}."));
+    let failed = |error: &dyn std::fmt::Display| {
+        EngineError::permanent(format!("The template was not built: {error}."))
+    };
     let mut connection = TenantConn::Sqlite(create_sqlite(path).map_err(|error| failed(&error))?);
     connection.migrate().map_err(|error| failed(&error))?;
     connection
@@ -285,9 +287,11 @@ fn explain(act: &str, error: &io::Error) -> EngineError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::transient(format!(
             "There is no space left on the disk to {act}. Free some space, then try again."
         )),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => EngineError::permanent(format!(
-            "Provost may not {act} ({error}). Give the user that runs it the data folder, then try again."
-        )),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            EngineError::permanent(format!(
+                "Provost may not {act} ({error}). Give the user that runs it the data folder, then try again."
+            ))
+        }
         _ => EngineError::transient(format!("Provost could not {act}: {error}.")),
     }
 }

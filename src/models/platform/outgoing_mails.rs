@@ -97,9 +97,7 @@ pub fn mark_failed(
     diesel::update(mail).set(outgoing_mails::error.eq(error)).execute(connection)?;
     match again_at {
         Some(at) => diesel::update(mail).set(outgoing_mails::next_attempt_at.eq(at)).execute(connection)?,
-        None => {
-            diesel::update(mail).set(outgoing_mails::sealed.eq(None::<Vec<u8>>)).execute(connection)?
-        }
+        None => diesel::update(mail).set(outgoing_mails::sealed.eq(None::<Vec<u8>>)).execute(connection)?,
     };
     Ok(())
 }

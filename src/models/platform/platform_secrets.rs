@@ -40,10 +40,8 @@ pub fn insert(connection: &mut SharedConn, name: &str, sealed: &[u8]) -> ModelRe
 /// # Errors
 /// Any database error.
 pub fn institution_key(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<Vec<u8>>> {
-    let wrapped = institution_keys::table
-        .find(institution_id)
-        .select(institution_keys::wrapped_key)
-        .first(connection);
+    let wrapped =
+        institution_keys::table.find(institution_id).select(institution_keys::wrapped_key).first(connection);
     Ok(wrapped.optional()?)
 }
 
@@ -91,8 +89,9 @@ pub enum Place {
 /// # Errors
 /// Any database error.
 pub fn all_sealed(connection: &mut SharedConn) -> ModelResult<Vec<(Place, Vec<u8>)>> {
-    let secrets: Vec<(String, Vec<u8>)> =
-        platform_secrets::table.select((platform_secrets::name, platform_secrets::sealed)).load(connection)?;
+    let secrets: Vec<(String, Vec<u8>)> = platform_secrets::table
+        .select((platform_secrets::name, platform_secrets::sealed))
+        .load(connection)?;
     let keys: Vec<(Id, Vec<u8>)> = institution_keys::table
         .select((institution_keys::institution_id, institution_keys::wrapped_key))
         .load(connection)?;
@@ -110,12 +109,7 @@ pub fn all_sealed(connection: &mut SharedConn) -> ModelResult<Vec<(Place, Vec<u8
 ///
 /// # Errors
 /// Any database error.
-pub fn replace_sealed(
-    connection: &mut SharedConn,
-    place: &Place,
-    old: &[u8],
-    new: &[u8],
-) -> ModelResult<()> {
+pub fn replace_sealed(connection: &mut SharedConn, place: &Place, old: &[u8], new: &[u8]) -> ModelResult<()> {
     match place {
         Place::Secret(name) => diesel::update(platform_secrets::table.find(name))
             .filter(platform_secrets::sealed.eq(old))

@@ -102,8 +102,10 @@ pub fn any_other(connection: &mut SharedConn, institution_id: Id) -> ModelResult
 /// # Errors
 /// Any database error.
 pub fn is_name_taken(connection: &mut SharedConn, name: &str) -> ModelResult<bool> {
-    let count: i64 =
-        tenant_databases::table.filter(tenant_databases::database_name.eq(name)).count().get_result(connection)?;
+    let count: i64 = tenant_databases::table
+        .filter(tenant_databases::database_name.eq(name))
+        .count()
+        .get_result(connection)?;
     Ok(count > 0)
 }
 
@@ -133,7 +135,11 @@ pub fn reserve(connection: &mut SharedConn, new: &NewTenantDatabase<'_>) -> Mode
 ///
 /// # Errors
 /// Any database error.
-pub fn set_password_once(connection: &mut SharedConn, institution_id: Id, sealed: &[u8]) -> ModelResult<bool> {
+pub fn set_password_once(
+    connection: &mut SharedConn,
+    institution_id: Id,
+    sealed: &[u8],
+) -> ModelResult<bool> {
     let set = diesel::update(tenant_databases::table)
         .filter(tenant_databases::institution_id.eq(institution_id))
         .filter(tenant_databases::sealed_password.is_null())

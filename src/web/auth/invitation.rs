@@ -64,7 +64,7 @@ pub async fn submit(
             platform.shared.run(move |c| admins::accept(c, &audit, user_id, &name, &hash)).await?;
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let activity = Activity::new(actor);
             db.run(move |c| users::accept_invitation(c, &activity, user_id, &name, &hash)).await?;
         }
@@ -81,7 +81,7 @@ async fn invited(platform: &State, token: &str) -> Result<Invited, AppError> {
         Some(id) => platform.shared.run(move |c| institutions::find(c, id)).await?.name,
     };
     let (name, email) = accounts::name_and_email(platform, account).await?;
-    Ok(Invited { link, account, name, email, place })
+    Ok(Invited { link, account, name, email: email.to_string(), place })
 }
 
 fn accept_form(token: &str, invited: &Invited, data: Option<&FormData>) -> (Form, Option<(String, String)>) {

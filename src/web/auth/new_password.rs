@@ -16,11 +16,11 @@ pub fn new_password(form: &mut Form, context: &[&str]) -> Option<String> {
     let again = form.password("password_again", "New password again").autocomplete("new-password").required();
     let (password, again) = (password?, again?);
     if let Err(problem) = check_password(&password, context) {
-        form.fail_field("password", format!("{problem}."));
+        form.error("password", format!("{problem}."));
         return None;
     }
     if password != again {
-        form.fail_field("password_again", "The two passwords differ. Type the same one twice.");
+        form.error("password_again", "The two passwords differ. Type the same one twice.");
         return None;
     }
     Some(password)

@@ -68,12 +68,13 @@ pub async fn submit_new(
     let user_id = link.user_id.ok_or(AppError::NotFound)?;
     let account = Account { institution_id: link.institution_id, user_id };
     let (name, email) = accounts::name_and_email(&platform, account).await?;
-    let (form, password) = new_form(&token, Some(&data), &[&name, &email]);
+    let (form, password) = new_form(&token, Some(&data), &[&name, email.as_str()]);
     let Some(password) = password else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(new_page(&request), form))?);
     };
+    let actor = Client::of(&request).actor(user_id, &name);
     accounts::use_link(&platform, &link).await?;
-    accounts::change_password(&platform, account, &password, None).await?;
+    accounts::change_password(&platform, account, actor, &password, None).await?;
     identity::flash(&session, sign_in::password_set())?;
     Ok(see_other("/sign-in"))
 }
@@ -114,7 +115,7 @@ fn ask_page(request: &HttpRequest) -> Page {
     Page::public("Reset your password")
         .path(request.path())
         .theme(Theme::of(request))
-        .intro("We send you a link. It works once, for one hour.")
+        .intro("We send you a link. It works once, for 30 minutes.")
 }
 
 fn new_page(request: &HttpRequest) -> Page {

@@ -34,7 +34,7 @@ struct FirstAdmin {
 
 /// `GET /setup`: everybody, until a super admin exists; says where the one-time address is.
 pub async fn explain(request: HttpRequest, platform: State) -> Result<HttpResponse, AppError> {
-    if platform.shared.run(admins::any).await? {
+    if platform.shared.run(admins::any_active).await? {
         return Err(AppError::NotFound);
     }
     let page = ErrorPage::new(
@@ -66,15 +66,16 @@ pub async fn submit(
     let Some(first) = first else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&request), form))?);
     };
-    let password_hash = platform.passwords.hash(first.password).await.map_err(accounts::AccountError::from)?;
+    let password_hash = platform.passwords.hash(first.password.clone()).await.map_err(accounts::AccountError::from)?;
     let audit = platform.audit(Client::of(&request).visitor(&first.name));
-    let new = NewAdmin { name: first.name, email: first.email, password_hash: Some(password_hash) };
     let outcome = platform
         .shared
         .run(move |c| {
             c.write_tx(|c| {
                 account_tokens::use_once(c, link.id)?;
-                admins::create(c, &audit, &new)?;
+                let email = &first.email;
+                let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: &first.name };
+                admins::create(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())
             })
         })
@@ -99,7 +100,7 @@ fn setup_form(token: &str, data: Option<&FormData>) -> (Form, Option<FirstAdmin>
     let email = typed.as_deref().and_then(|typed| match Email::parse(typed) {
         Ok(email) => Some(email),
         Err(error) => {
-            form.fail_field("email", error.to_string());
+            form.error("email", error.to_string());
             None
         }
     });

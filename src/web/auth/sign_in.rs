@@ -10,6 +10,7 @@ use crate::{
     error::AppError,
     models::{
         ModelResult,
+        search::fold,
         platform::{
             institutions,
             security_log::{self, SecurityEvent},
@@ -70,7 +71,7 @@ pub async fn submit(
     let back = data.get("return").unwrap_or_default();
     match accounts.as_slice() {
         [] => {
-            form.fail("The e-mail and password do not match an account that is open. Check both and try again.");
+            form.error("", "The e-mail and password do not match an account that is open. Check both and try again.");
             let view = FormPage::new(page(&request, &session), form);
             Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
         }
@@ -197,7 +198,7 @@ pub(super) struct Throttle {
 
 impl Throttle {
     pub(super) fn new(platform: &State, email: &str, client: &Client) -> Self {
-        let email_hash = platform.keys.throttle_hash(email);
+        let email_hash = platform.keys.hash("throttle", fold(email.trim()).as_bytes());
         let hex: String = email_hash.iter().map(|byte| format!("{byte:02x}")).collect();
         Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
     }
@@ -212,7 +213,7 @@ impl Throttle {
     }
 
     /// Counts a failure, or forgives the account, and logs the event.
-    async fn settle(&self, platform: &State, client: &Client, accounts: &[Account]) -> Result<(), AppError> {
+    pub(super) async fn settle(&self, platform: &State, client: &Client, accounts: &[Account]) -> Result<(), AppError> {
         let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
         let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
         platform
@@ -254,14 +255,10 @@ impl From<AccountError> for AppError {
             AccountError::LinkExpired => Self::NotFound,
             AccountError::Model(error) => error.into(),
             AccountError::Tenant(error) => error.into(),
-            cause @ AccountError::Hashing(_) => Self::internal(cause),
+            cause @ AccountError::Internal(_) => Self::internal(cause),
         }
     }
 }
-
-/// What a new password has to be, and the refusal beside its field.
-pub(super) const PASSWORD_HINT: &str =
-    "At least 15 characters. A few unrelated words are easy to remember and hard to guess.";
 
 /// Message for a page after a password was set.
 pub(super) fn password_set() -> Notice {

@@ -64,7 +64,8 @@ struct Comment {
 
 impl Admin {
     pub(super) fn connect(url: &str) -> Result<Self, EngineError> {
-        let mut connection = open_postgres(url).map_err(|error| explain_text(&error.to_string(), "reach the server"))?;
+        let mut connection =
+            open_postgres(url).map_err(|error| explain_text(&error.to_string(), "reach the server"))?;
         // A zombie of a killed worker is waited for, but not for ever.
         connection
             .batch_execute("SET lock_timeout = '60s'")
@@ -125,7 +126,11 @@ impl Admin {
     }
 
     /// The databases that a role may enter, among the shared one and those of this platform.
-    pub(super) fn enterable_databases(&mut self, role: &str, prefix: &str) -> Result<Vec<String>, EngineError> {
+    pub(super) fn enterable_databases(
+        &mut self,
+        role: &str,
+        prefix: &str,
+    ) -> Result<Vec<String>, EngineError> {
         let found: Vec<Word> = diesel::sql_query(
             "SELECT datname::text AS word FROM pg_database WHERE has_database_privilege($1, oid, 'CONNECT') \
              AND (datname = current_database() OR pg_get_userbyid(datdba)::text = $2) AND datallowconn",
@@ -234,7 +239,13 @@ fn explain_text(text: &str, act: &str) -> EngineError {
             "Provost could not {act}: the disk of the PostgreSQL server is full. Free some space, then try again."
         ));
     }
-    if has(&["could not connect", "Connection refused", "connection to server", "server closed", "starting up"]) {
+    if has(&[
+        "could not connect",
+        "Connection refused",
+        "connection to server",
+        "server closed",
+        "starting up",
+    ]) {
         return EngineError::transient(format!(
             "Provost could not {act}: the PostgreSQL server does not answer. Start it, or check the address, \
              then try again. ({text})"

@@ -94,6 +94,13 @@ impl PostgresEngine {
             Some(_) => Ok(()),
             None => self.build_template(admin, &building, &template),
         };
+        // Last, and again where that was missed: what is marked so cannot be dropped as half-built.
+        let built = built.and_then(|()| {
+            admin.run(
+                &format!("ALTER DATABASE {} IS_TEMPLATE true", quote(&template)?),
+                "protect the template",
+            )
+        });
         admin.unlock(&building)?;
         built?;
         *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
@@ -117,10 +124,7 @@ impl PostgresEngine {
         admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "open the template")?;
         self.fill_template(building)?;
         crate::crash_point!("postgres:template-migrated");
-        admin.run(
-            &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false IS_TEMPLATE true"),
-            "protect the template",
-        )?;
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the template")?;
         admin.run(&format!("ALTER DATABASE {name} RENAME TO {}", quote(template)?), "name the template")?;
         crate::crash_point!("postgres:template-renamed");
         Ok(())
