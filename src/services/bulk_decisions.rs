@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{decisions, platform::Platform};
+use super::{
+    decisions,
+    operations::{Failure, Handler, Work},
+};
 use crate::{
     db::{Id, shared::SharedConn},
     models::{
-        Actor, ModelError, ModelResult,
+        ModelError, ModelResult,
         platform::{
             audit::Audit,
             operations::{self, Kind, NewOperation},
@@ -59,45 +62,53 @@ pub fn start(connection: &mut SharedConn, audit: &Audit, bulk: &BulkDecision) ->
     operations::enqueue(connection, &new, &audit.actor)
 }
 
-/// Decides one after the other, each in a transaction of its own; run again after a crash, those that are
-/// decided already are counted and left alone.
-///
-/// # Errors
-/// Any database error, or what `progress` returns.
-pub fn run(
-    platform: &Platform,
-    bulk: &BulkDecision,
-    actor: Actor,
-    mut progress: impl FnMut(i64, i64) -> ModelResult<()>,
-) -> ModelResult<BulkOutcome> {
-    let audit = platform.audit(actor);
-    let (mut outcome, total) = (BulkOutcome::default(), i64::try_from(bulk.ids.len()).unwrap_or(i64::MAX));
-    for (done, id) in (1_i64..).zip(&bulk.ids) {
-        // The connection goes back after each, so that pages get their turn.
-        match decide(platform, &audit, bulk, *id) {
-            Ok(()) => outcome.decided += 1,
-            Err(ModelError::Changed(_)) if decided_by_us(platform, &audit, bulk, *id)? => outcome.decided += 1,
-            Err(ModelError::Changed(_)) => outcome.decided_before += 1,
-            Err(error) => return Err(error),
+/// The handler of [`Kind::DecideRegistrations`]: one decision after the other, each in a transaction of its
+/// own. Begun again after a crash, those that are decided already are counted and left alone.
+pub(super) struct Decide;
+
+impl Handler for Decide {
+    fn perform(&self, _step: &str, work: &Work<'_>) -> Result<Option<String>, Failure> {
+        let bulk: BulkDecision = work.input()?;
+        let total = i64::try_from(bulk.ids.len()).unwrap_or(i64::MAX);
+        let mut outcome = BulkOutcome::default();
+        for (done, id) in (1_i64..).zip(&bulk.ids) {
+            match decide(work, &bulk, *id) {
+                Ok(()) => outcome.decided += 1,
+                Err(ModelError::Changed(_)) if decided_by_us(work, &bulk, *id)? => outcome.decided += 1,
+                Err(ModelError::Changed(_)) => outcome.decided_before += 1,
+                Err(error) => return Err(error.into()),
+            }
+            work.progress(done, total)?;
         }
-        if done % 20 == 0 || done == total {
-            progress(done, total)?;
-        }
+        work.set_result(&serde_json::json!(outcome));
+        Ok(Some(outcome.sentence(bulk.decision)))
     }
-    Ok(outcome)
 }
 
-fn decide(platform: &Platform, audit: &Audit, bulk: &BulkDecision, id: Id) -> ModelResult<()> {
+impl BulkOutcome {
+    fn sentence(&self, decision: Decision) -> String {
+        let Self { decided, decided_before } = self;
+        match decided_before {
+            0 => format!("{decided} {decision}."),
+            _ => format!("{decided} {decision}; {decided_before} had been decided by somebody before."),
+        }
+    }
+}
+
+fn decide(work: &Work<'_>, bulk: &BulkDecision, id: Id) -> ModelResult<()> {
+    let (platform, audit) = (work.platform, work.audit());
     let connection = &mut *platform.shared.get()?;
     match bulk.decision {
-        Decision::Approved => decisions::approve(connection, platform, audit, id)?,
-        Decision::Rejected => decisions::reject(connection, platform, audit, id, &bulk.reason)?,
+        Decision::Approved => decisions::approve(connection, platform, &audit, id)?,
+        Decision::Rejected => decisions::reject(connection, platform, &audit, id, &bulk.reason)?,
     };
     Ok(())
 }
 
-/// Whether it was this very decision that a run before a crash had made.
-fn decided_by_us(platform: &Platform, audit: &Audit, bulk: &BulkDecision, id: Id) -> ModelResult<bool> {
-    let registration = registrations::find(&mut *platform.shared.get()?, id)?;
-    Ok(registration.decision == Some(bulk.decision) && registration.decided_by == audit.actor.id)
+/// Whether it was this very operation that had decided, before a crash.
+fn decided_by_us(work: &Work<'_>, bulk: &BulkDecision, id: Id) -> ModelResult<bool> {
+    let registration = registrations::find(&mut *work.platform.shared.get()?, id)?;
+    Ok(registration.decision == Some(bulk.decision)
+        && registration.decided_by == work.operation.actor_id
+        && registration.decided_at >= Some(work.operation.created_at))
 }

@@ -81,7 +81,7 @@ fn approve_in_tx(
     id: Id,
 ) -> ModelResult<Registered> {
     let approved = registrations::approve(connection, audit, id)?;
-    provision::start(connection, platform, &approved, &audit.actor)?;
+    provision::start(connection, audit, approved.institution.id)?;
     tell(connection, platform, &approved, |to, name, status| {
         platform.mail_texts.registration_approved(to, name, status)
     })?;

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     csv_text::{CsvProblem, Limits, Row, Table, read_csv},
-    platform::Platform,
+    operations::{Failure, Handler, Work},
 };
 use crate::{
     db::{Id, shared::SharedConn},
     models::{
-        Actor, ModelError, ModelResult,
+        ModelResult,
         country::Country,
         domain::Domain,
         platform::{
@@ -339,32 +339,31 @@ pub fn start(connection: &mut SharedConn, audit: &Audit, import_id: Id, rows: us
     })
 }
 
-/// Applies a kept file, a few rows per transaction. Run again after a crash, rows of the first run are
-/// counted as made: `since` is when the operation was written down.
-///
-/// # Errors
-/// Any database error, or what `progress` returns.
-pub fn run(
-    platform: &Platform,
-    input: &ImportInput,
-    actor: Actor,
-    since: NaiveDateTime,
-    mut progress: impl FnMut(i64, i64) -> ModelResult<()>,
-) -> ModelResult<ImportOutcome> {
-    let file = imports::find(&mut *platform.shared.get()?, input.import_id, FILE_KIND)?;
-    let reading = read(&file.content).map_err(|problem| ModelError::Refused(format!("{problem}.")))?;
-    let audit = platform.audit(actor);
-    let total = i64::try_from(reading.rows.len()).unwrap_or(i64::MAX);
-    let mut outcome = ImportOutcome { refused: reading.refused, ..ImportOutcome::default() };
-    for chunk in reading.rows.chunks(CHUNK) {
-        // The connection goes back after each chunk, so that pages get their turn.
-        let connection = &mut *platform.shared.get()?;
-        let (created, already_there) = connection.write_tx(|connection| apply(connection, &audit, chunk, since))?;
-        outcome.created += created;
-        outcome.already_there += already_there;
-        progress(i64::try_from(outcome.created + outcome.already_there).unwrap_or(total), total)?;
+/// The handler of [`operations::Kind::ImportRegistrations`]: a few rows per transaction. Begun again after a
+/// crash, rows of the first run are counted as made.
+pub(super) struct Import;
+
+impl Handler for Import {
+    fn perform(&self, _step: &str, work: &Work<'_>) -> Result<Option<String>, Failure> {
+        let input: ImportInput = work.input()?;
+        let file = imports::find(&mut *work.shared()?, input.import_id, FILE_KIND)?;
+        let reading = read(&file.content).map_err(|problem| Failure::Permanent(format!("{problem}.")))?;
+        let (audit, since) = (work.audit(), work.operation.created_at);
+        let total = i64::try_from(reading.rows.len()).unwrap_or(i64::MAX);
+        let mut outcome = ImportOutcome { refused: reading.refused, ..ImportOutcome::default() };
+        for chunk in reading.rows.chunks(CHUNK) {
+            // The connection goes back after each chunk, so that pages get their turn.
+            let connection = &mut *work.shared()?;
+            let (created, already_there) =
+                connection.write_tx(|connection| apply(connection, &audit, chunk, since))?;
+            outcome.created += created;
+            outcome.already_there += already_there;
+            work.progress(i64::try_from(outcome.created + outcome.already_there).unwrap_or(total), total)?;
+        }
+        work.set_result(&serde_json::json!(outcome));
+        let ImportOutcome { created, already_there, refused } = outcome;
+        Ok(Some(format!("{created} registered, {already_there} already there, {refused} refused.")))
     }
-    Ok(outcome)
 }
 
 fn apply(

@@ -1,24 +1,23 @@
 //! The platform's rules, against a real shared database.
 
-use chrono::TimeDelta;
+use chrono::Duration;
 use provost::{
     db::{Id, Target, migrate::Migrate, now, shared::SharedConn, target::create_sqlite},
     models::{
         Actor, ModelError, Paging,
         platform::{
-            account_tokens::{self, Purpose},
+            account_tokens::{self, Holder, Purpose},
             admins::{self, AdminFilter, AdminStatus, NewAdmin},
             audit::{self, Audit, AuditKey},
             imports::{self, NewImport},
             institutions::{self, InstitutionFilter, Kind, ProfileChanges, Status},
-            login_index,
+            login_index::{self, Login},
             platform_settings::{self, SignupPolicy},
             registrations::{
                 self, FirstAdmin, NewInstitution, NewRegistration, RegisterError, RegistrationFilter, Source,
                 Stand,
             },
         },
-        text::Email,
     },
 };
 
@@ -226,17 +225,13 @@ fn the_last_active_platform_admin_cannot_be_disabled() {
     let mut shared = Shared::new();
     let connection = &mut shared.connection;
     let system = Audit::new(AuditKey::new([7; 32]), Actor::system());
-    let new = |email: &str, hash: Option<&str>| NewAdmin {
-        name: "N".into(),
-        email: Email::parse(email).expect("an address"),
-        password_hash: hash.map(Into::into),
-    };
-    assert!(!admins::any(connection).expect("asked"));
-    let ada = admins::create(connection, &system, &new("ada@x.org", Some("hash"))).expect("created");
-    let twice = admins::create(connection, &system, &new("ADA@x.org", Some("h")));
-    assert!(matches!(twice, Err(ModelError::Refused(_))));
-    let grace = admins::create(connection, &system, &new("grace@x.org", None)).expect("invited");
-    assert!(admins::password_hash(connection, grace.id).is_err(), "not before she accepts");
+    let new = |email: &'static str| NewAdmin { email, email_normalised: email, name: "N" };
+    let ada = admins::create(connection, &system, &new("ada@x.org"), "hash").expect("created");
+    assert!(matches!(
+        admins::create(connection, &system, &new("ada@x.org"), "h"),
+        Err(ModelError::Refused(_))
+    ));
+    let grace = admins::invite(connection, &system, &new("grace@x.org")).expect("invited");
     assert!(
         matches!(admins::disable(connection, &system, ada.id), Err(ModelError::Refused(_))),
         "the last one"
@@ -255,22 +250,21 @@ fn the_last_active_platform_admin_cannot_be_disabled() {
 fn a_link_works_once_and_a_newer_one_replaces_it() {
     let mut shared = Shared::new();
     let connection = &mut shared.connection;
-    let user = Id::new();
-    let make = |connection: &mut SharedConn, hash: u8| {
-        account_tokens::create(connection, &[hash; 32], Purpose::Invitation, None, Some(user)).expect("made")
-    };
+    let holder = Holder { institution_id: None, user_id: Some(Id::new()) };
+    let hour = Duration::hours(1);
+    account_tokens::create(connection, Purpose::Invitation, holder, &[1; 32], hour).expect("first");
+    let second =
+        account_tokens::create(connection, Purpose::Invitation, holder, &[2; 32], hour).expect("second");
     let valid = |connection: &mut SharedConn, hash: u8| {
-        account_tokens::find_valid(connection, &[hash; 32], Purpose::Invitation).expect("asked").is_some()
+        account_tokens::find_valid(connection, Purpose::Invitation, &[hash; 32]).expect("asked").is_some()
     };
-    make(connection, 1);
-    account_tokens::revoke_for(connection, user, Purpose::Invitation).expect("revoked");
-    let second = make(connection, 2);
     assert!(!valid(connection, 1) && valid(connection, 2));
-    assert!(account_tokens::find_valid(connection, &[2; 32], Purpose::PasswordReset).expect("asked").is_none());
     account_tokens::use_once(connection, second.id).expect("used");
     assert!(!valid(connection, 2));
     changed(account_tokens::use_once(connection, second.id).expect_err("once only"));
-    assert_eq!(account_tokens::purge(connection, now() + TimeDelta::days(8)).expect("purged"), 2);
+    account_tokens::create(connection, Purpose::Setup, holder, &[3; 32], -hour).expect("run out");
+    assert!(account_tokens::find_valid(connection, Purpose::Setup, &[3; 32]).expect("asked").is_none());
+    assert_eq!(account_tokens::purge(connection, now()).expect("purged"), 1);
 }
 
 #[test]
@@ -281,12 +275,12 @@ fn the_login_index_settings_and_imports_keep_what_they_are_given() {
     let institution = registrations::register(connection, &ada, &asking("evry.fr", "Évry"))
         .expect("registered")
         .institution;
-    let (place, user) = (institution.id, Id::new());
-    login_index::add(connection, &[1; 32], place, user).expect("added");
-    login_index::add(connection, &[1; 32], place, user).expect("added again");
-    assert_eq!(login_index::find(connection, &[1; 32]).expect("found"), [(place, user)]);
+    let login = Login { institution_id: institution.id, user_id: Id::new() };
+    login_index::add(connection, &[1; 32], login).expect("added");
+    login_index::add(connection, &[1; 32], login).expect("added again");
+    assert_eq!(login_index::find(connection, &[1; 32]).expect("found"), [login]);
     assert_eq!(institutions::cut_off(connection, institution.id).expect("counted").users, 1);
-    login_index::remove(connection, place, user).expect("removed");
+    login_index::remove(connection, login).expect("removed");
     assert!(!login_index::any_of_institution(connection, institution.id).expect("asked"));
 
     platform_settings::set_signup_override(connection, &ada, Some(SignupPolicy::Automatic)).expect("set");

@@ -20,7 +20,7 @@ impl Purpose {
         match self {
             Self::Setup => Duration::hours(24),
             Self::Invitation => Duration::days(7),
-            Self::PasswordReset => Duration::hours(1),
+            Self::PasswordReset => Duration::minutes(30),
         }
     }
 }
@@ -39,31 +39,42 @@ pub struct AccountToken {
     pub used_at: Option<NaiveDateTime>,
 }
 
-/// Stores the hash of a new token. The account is none for platform admins' institution, and both are none
-/// for the set-up of the platform.
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// None for platform admins.
+    pub institution_id: Option<Id>,
+    /// None for the set-up of the platform.
+    pub user_id: Option<Id>,
+}
+
+/// Stores a new token and makes the holder's earlier ones of the same purpose useless.
 ///
 /// # Errors
 /// Any database error.
 pub fn create(
     connection: &mut SharedConn,
-    token_hash: &[u8],
     purpose: Purpose,
-    institution_id: Option<Id>,
-    user_id: Option<Id>,
+    holder: Holder,
+    token_hash: &[u8],
+    lifetime: Duration,
 ) -> ModelResult<AccountToken> {
-    let (id, at) = (Id::new(), now());
-    diesel::insert_into(account_tokens::table)
-        .values((
-            account_tokens::id.eq(id),
-            account_tokens::token_hash.eq(token_hash),
-            account_tokens::purpose.eq(purpose),
-            account_tokens::institution_id.eq(institution_id),
-            account_tokens::user_id.eq(user_id),
-            account_tokens::created_at.eq(at),
-            account_tokens::expires_at.eq(at + purpose.lifetime()),
-        ))
-        .execute(connection)?;
-    Ok(account_tokens::table.find(id).select(AccountToken::as_select()).first(connection)?)
+    connection.write_tx(|connection| {
+        revoke_for(connection, holder, purpose)?;
+        let (id, at) = (Id::new(), now());
+        diesel::insert_into(account_tokens::table)
+            .values((
+                account_tokens::id.eq(id),
+                account_tokens::token_hash.eq(token_hash),
+                account_tokens::purpose.eq(purpose),
+                account_tokens::institution_id.eq(holder.institution_id),
+                account_tokens::user_id.eq(holder.user_id),
+                account_tokens::created_at.eq(at),
+                account_tokens::expires_at.eq(at + lifetime),
+            ))
+            .execute(connection)?;
+        Ok(account_tokens::table.find(id).select(AccountToken::as_select()).first(connection)?)
+    })
 }
 
 /// The unused, unexpired token with this hash and purpose.
@@ -72,8 +83,8 @@ pub fn create(
 /// Any database error.
 pub fn find_valid(
     connection: &mut SharedConn,
-    token_hash: &[u8],
     purpose: Purpose,
+    token_hash: &[u8],
 ) -> ModelResult<Option<AccountToken>> {
     Ok(account_tokens::table
         .filter(account_tokens::token_hash.eq(token_hash))
@@ -104,28 +115,25 @@ pub fn use_once(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
     Ok(())
 }
 
-/// Makes every unused token of this user and purpose useless.
+/// Makes every unused token of this holder and purpose useless.
 ///
 /// # Errors
 /// Any database error.
-pub fn revoke_for(connection: &mut SharedConn, user_id: Id, purpose: Purpose) -> ModelResult<()> {
-    diesel::update(account_tokens::table)
-        .filter(account_tokens::user_id.eq(user_id))
+pub fn revoke_for(connection: &mut SharedConn, holder: Holder, purpose: Purpose) -> ModelResult<()> {
+    let mut query = account_tokens::table
         .filter(account_tokens::purpose.eq(purpose))
         .filter(account_tokens::used_at.is_null())
-        .set(account_tokens::used_at.eq(now()))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Makes every unused set-up token useless: the platform has its first admin, or a newer address.
-///
-/// # Errors
-/// Any database error.
-pub fn revoke_setup(connection: &mut SharedConn) -> ModelResult<()> {
-    diesel::update(account_tokens::table)
-        .filter(account_tokens::purpose.eq(Purpose::Setup))
-        .filter(account_tokens::used_at.is_null())
+        .into_boxed();
+    query = match holder.institution_id {
+        Some(id) => query.filter(account_tokens::institution_id.eq(id)),
+        None => query.filter(account_tokens::institution_id.is_null()),
+    };
+    query = match holder.user_id {
+        Some(id) => query.filter(account_tokens::user_id.eq(id)),
+        None => query.filter(account_tokens::user_id.is_null()),
+    };
+    let open: Vec<Id> = query.select(account_tokens::id).load(connection)?;
+    diesel::update(account_tokens::table.filter(account_tokens::id.eq_any(open)))
         .set(account_tokens::used_at.eq(now()))
         .execute(connection)?;
     Ok(())

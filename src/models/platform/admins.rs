@@ -15,7 +15,7 @@ use crate::{
         schema_shared::{account_tokens, platform_admins, sessions},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult, Paging, Slice, search::contains_pattern, text::Email},
+    models::{ModelError, ModelResult, Paging, Slice, search::contains_pattern},
 };
 
 crate::text_enum! {
@@ -69,13 +69,13 @@ impl PlatformAdmin {
 
 /// A platform admin to be made.
 #[derive(Debug, Clone)]
-pub struct NewAdmin {
+pub struct NewAdmin<'a> {
     /// As they write it.
-    pub name: String,
+    pub email: &'a str,
+    /// The form that is compared.
+    pub email_normalised: &'a str,
     /// As they write it.
-    pub email: Email,
-    /// None when they choose a password by invitation.
-    pub password_hash: Option<String>,
+    pub name: &'a str,
 }
 
 /// The admin with this normalised e-mail.
@@ -101,48 +101,52 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<PlatformAdmin> {
     Ok(platform_admins::table.find(id).select(PlatformAdmin::as_select()).first(connection)?)
 }
 
-/// Whether somebody runs this platform already; until then `/setup` is open.
+/// Whether anybody can run this platform yet.
 ///
 /// # Errors
 /// Any database error.
-pub fn any(connection: &mut SharedConn) -> ModelResult<bool> {
-    let count: i64 = platform_admins::table
-        .filter(platform_admins::status.ne(AdminStatus::Invited))
-        .count()
-        .get_result(connection)?;
-    Ok(count > 0)
+pub fn any_active(connection: &mut SharedConn) -> ModelResult<bool> {
+    Ok(active_count(connection)? > 0)
 }
 
-/// The password hash of an admin who may sign in now.
-///
-/// # Errors
-/// `NotFound` when there is no such active admin, or any database error.
-pub fn password_hash(connection: &mut SharedConn, id: Id) -> ModelResult<Option<String>> {
-    Ok(platform_admins::table
-        .find(id)
-        .filter(platform_admins::status.eq(AdminStatus::Active))
-        .select(platform_admins::password_hash)
-        .first(connection)?)
-}
-
-/// Makes an admin: one who can sign in at once, or one who is invited to choose a password.
+/// Makes an admin who can sign in at once (set-up, command line).
 ///
 /// # Errors
 /// [`ModelError::Refused`] when the e-mail is taken, or any database error.
-pub fn create(connection: &mut SharedConn, audit: &Audit, new: &NewAdmin) -> ModelResult<PlatformAdmin> {
-    let (status, action) = match new.password_hash {
-        Some(_) => (AdminStatus::Active, "platform_admin.created"),
-        None => (AdminStatus::Invited, "platform_admin.invited"),
-    };
+pub fn create(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    new: &NewAdmin<'_>,
+    password_hash: &str,
+) -> ModelResult<PlatformAdmin> {
+    insert(connection, audit, new, Some(password_hash), "platform_admin.created")
+}
+
+/// Makes an admin who chooses a password by invitation.
+///
+/// # Errors
+/// As [`create`].
+pub fn invite(connection: &mut SharedConn, audit: &Audit, new: &NewAdmin<'_>) -> ModelResult<PlatformAdmin> {
+    insert(connection, audit, new, None, "platform_admin.invited")
+}
+
+fn insert(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    new: &NewAdmin<'_>,
+    password_hash: Option<&str>,
+    action: &str,
+) -> ModelResult<PlatformAdmin> {
+    let status = if password_hash.is_some() { AdminStatus::Active } else { AdminStatus::Invited };
     let outcome = connection.write_tx(|connection| {
         let (id, at) = (Id::new(), now());
         diesel::insert_into(platform_admins::table)
             .values((
                 platform_admins::id.eq(id),
-                platform_admins::email.eq(new.email.as_str()),
-                platform_admins::email_normalised.eq(new.email.normalised()),
-                platform_admins::name.eq(&new.name),
-                platform_admins::password_hash.eq(&new.password_hash),
+                platform_admins::email.eq(new.email),
+                platform_admins::email_normalised.eq(new.email_normalised),
+                platform_admins::name.eq(new.name),
+                platform_admins::password_hash.eq(password_hash),
                 platform_admins::status.eq(status),
                 platform_admins::created_at.eq(at),
                 platform_admins::updated_at.eq(at),
@@ -154,10 +158,9 @@ pub fn create(connection: &mut SharedConn, audit: &Audit, new: &NewAdmin) -> Mod
         Ok(admin)
     });
     match outcome {
-        Err(error @ ModelError::Database(_)) if error.is_unique_violation() => Err(ModelError::Refused(format!(
-            "{} is a platform admin already; look for them in the list.",
-            new.email.as_str()
-        ))),
+        Err(error @ ModelError::Database(_)) if error.is_unique_violation() => Err(ModelError::Refused(
+            format!("{} is a platform admin already; look for them in the list.", new.email),
+        )),
         outcome => outcome,
     }
 }
@@ -195,21 +198,43 @@ pub fn accept(
     })
 }
 
-/// Stores another hash for an active admin: a new password, or the same one hashed stronger. Ending other
-/// sessions is the caller's.
+/// Gives an active admin a new password. Ending their other sessions is the caller's.
 ///
 /// # Errors
 /// `NotFound` when there is no such active admin, or any database error.
-pub fn set_password_hash(connection: &mut SharedConn, id: Id, password_hash: &str) -> ModelResult<()> {
-    let set = diesel::update(platform_admins::table.find(id))
-        .filter(platform_admins::status.eq(AdminStatus::Active))
-        .set((
-            platform_admins::password_hash.eq(password_hash),
-            platform_admins::updated_at.eq(now()),
-            platform_admins::version.eq(platform_admins::version + 1),
-        ))
+pub fn set_password(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    password_hash: &str,
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let set = diesel::update(platform_admins::table.find(id))
+            .filter(platform_admins::status.eq(AdminStatus::Active))
+            .set((
+                platform_admins::password_hash.eq(password_hash),
+                platform_admins::updated_at.eq(now()),
+                platform_admins::version.eq(platform_admins::version + 1),
+            ))
+            .execute(connection)?;
+        if set == 0 {
+            return Err(ModelError::NOT_FOUND);
+        }
+        let admin = find(connection, id)?;
+        audit.record(connection, "platform_admin.password_changed", &admin.subject(), &json!({}))
+    })
+}
+
+/// Stores a stronger hash of the same password, made at sign-in; no change that a person made.
+///
+/// # Errors
+/// Any database error.
+pub fn rehash(connection: &mut SharedConn, id: Id, old_hash: &str, new_hash: &str) -> ModelResult<()> {
+    diesel::update(platform_admins::table.find(id))
+        .filter(platform_admins::password_hash.eq(old_hash))
+        .set(platform_admins::password_hash.eq(new_hash))
         .execute(connection)?;
-    if set == 0 { Err(ModelError::NOT_FOUND) } else { Ok(()) }
+    Ok(())
 }
 
 /// Shuts an admin out at once: no sign-in, no session, no open invitation or reset.

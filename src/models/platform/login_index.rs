@@ -7,25 +7,34 @@ use crate::{
     models::ModelResult,
 };
 
+/// Where somebody with this e-mail can sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+pub struct Login {
+    /// The institution.
+    pub institution_id: Id,
+    /// The user in its own database.
+    pub user_id: Id,
+}
+
 /// Adds an entry; adding it again changes nothing, so that a step of provisioning can be repeated. An
 /// address that another user of the institution had moves to this one.
 ///
 /// # Errors
 /// Any database error.
-pub fn add(connection: &mut SharedConn, email_hash: &[u8], institution_id: Id, user_id: Id) -> ModelResult<()> {
+pub fn add(connection: &mut SharedConn, email_hash: &[u8], login: Login) -> ModelResult<()> {
     connection.write_tx(|connection| {
         let moved = diesel::update(login_index::table)
             .filter(login_index::email_hash.eq(email_hash))
-            .filter(login_index::institution_id.eq(institution_id))
-            .set(login_index::user_id.eq(user_id))
+            .filter(login_index::institution_id.eq(login.institution_id))
+            .set(login_index::user_id.eq(login.user_id))
             .execute(connection)?;
         if moved == 0 {
             diesel::insert_into(login_index::table)
                 .values((
                     login_index::id.eq(Id::new()),
                     login_index::email_hash.eq(email_hash),
-                    login_index::institution_id.eq(institution_id),
-                    login_index::user_id.eq(user_id),
+                    login_index::institution_id.eq(login.institution_id),
+                    login_index::user_id.eq(login.user_id),
                     login_index::created_at.eq(now()),
                 ))
                 .execute(connection)?;
@@ -34,11 +43,11 @@ pub fn add(connection: &mut SharedConn, email_hash: &[u8], institution_id: Id, u
     })
 }
 
-/// Where this e-mail can sign in: institutions and the users in their databases, oldest first.
+/// Every place where this e-mail can sign in, oldest first.
 ///
 /// # Errors
 /// Any database error.
-pub fn find(connection: &mut SharedConn, email_hash: &[u8]) -> ModelResult<Vec<(Id, Id)>> {
+pub fn find(connection: &mut SharedConn, email_hash: &[u8]) -> ModelResult<Vec<Login>> {
     Ok(login_index::table
         .filter(login_index::email_hash.eq(email_hash))
         .order(login_index::id)
@@ -63,11 +72,11 @@ pub fn any_of_institution(connection: &mut SharedConn, institution_id: Id) -> Mo
 ///
 /// # Errors
 /// Any database error.
-pub fn remove(connection: &mut SharedConn, institution_id: Id, user_id: Id) -> ModelResult<()> {
+pub fn remove(connection: &mut SharedConn, login: Login) -> ModelResult<()> {
     diesel::delete(
         login_index::table
-            .filter(login_index::institution_id.eq(institution_id))
-            .filter(login_index::user_id.eq(user_id)),
+            .filter(login_index::institution_id.eq(login.institution_id))
+            .filter(login_index::user_id.eq(login.user_id)),
     )
     .execute(connection)?;
     Ok(())
