@@ -38,13 +38,13 @@ pub(super) fn serve(config: Config) -> Outcome {
 pub(super) fn run(platform: Arc<Platform>, config: Config, listener: TcpListener) -> Outcome {
     let system = actix_web::rt::System::new();
     let outcome = system.block_on(async {
-        let workers = platform.start_workers();
+        let workers = platform.start_workers().map_err(|error| error.to_string())?;
         let sweeper = actix_web::rt::spawn(sweep(Arc::clone(&platform)));
         let server = app::server(Arc::clone(&platform), config.web, config.public_url, listener)
             .map_err(|error| format!("The server cannot start: {error}."))?;
         let ended = server.await.map_err(|error| format!("The server stopped: {error}."));
         sweeper.abort();
-        drop(workers);
+        workers.stop();
         ended
     });
     platform.close();

@@ -18,7 +18,7 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData, FormPage},
-        page::Page,
+        page::{Page, Width},
         respond::{html, html_with_status, see_other},
         theme::Theme,
     },
@@ -100,5 +100,6 @@ fn page(request: &HttpRequest, invited: &Invited) -> Page {
     Page::public(format!("Join {}", invited.place))
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro(format!("Choose a password. You sign in with it and with {}.", invited.email))
 }

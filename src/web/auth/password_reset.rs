@@ -12,7 +12,7 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Notice, Page, Width},
         respond::{html, html_with_status, see_other},
         theme::Theme,
     },
@@ -115,6 +115,7 @@ fn ask_page(request: &HttpRequest) -> Page {
     Page::public("Reset your password")
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro("We send you a link. It works once, for 30 minutes.")
 }
 
@@ -122,5 +123,6 @@ fn new_page(request: &HttpRequest) -> Page {
     Page::public("Choose a new password")
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro("You are signed out everywhere once it is set.")
 }

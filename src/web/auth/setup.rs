@@ -20,7 +20,7 @@ use crate::{
         client::Client,
         error_page::ErrorPage,
         forms::{Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Notice, Page, Width},
         respond::{html, html_with_status, see_other},
         theme::Theme,
     },
@@ -117,5 +117,6 @@ fn page(request: &HttpRequest) -> Page {
     Page::public("Set up the platform")
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro("You become the first super admin: the person who decides which institutions may join.")
 }

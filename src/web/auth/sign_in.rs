@@ -22,9 +22,9 @@ use crate::{
         State,
         client::Client,
         forms::{Choice, Chosen, Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Notice, Page, Width},
+        public,
         respond::{html, html_with_status, local_path, see_other},
-        theme::Theme,
     },
 };
 
@@ -183,10 +183,7 @@ async fn choice_form(
 }
 
 fn page(request: &HttpRequest, session: &Session) -> Page {
-    Page::public("Sign in")
-        .path(request.path())
-        .theme(Theme::of(request))
-        .flash(identity::take_flash(session))
+    public::page(request, session, "Sign in").width(Width::Narrow)
 }
 
 /// Counted failures of the account and of the address.

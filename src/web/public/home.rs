@@ -6,7 +6,7 @@ use askama::Template;
 
 use crate::{
     error::AppError,
-    web::{auth::identity, page::Page, respond::html, theme::Theme},
+    web::{page::Page, respond::html},
 };
 
 #[derive(Template)]
@@ -17,9 +17,6 @@ struct HomeView {
 
 /// `GET /`: everybody.
 pub async fn show(request: HttpRequest, session: Session) -> Result<HttpResponse, AppError> {
-    let page = Page::public("Run your institution from one place")
-        .path(request.path())
-        .theme(Theme::of(&request))
-        .flash(identity::take_flash(&session));
+    let page = super::page(&request, &session, "Run your institution from one place");
     Ok(html(&HomeView { page })?)
 }
