@@ -1,6 +1,8 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod csv_text;
+pub mod institution_settings;
+pub mod institution_users;
 pub mod mail;
 pub mod mail_texts;
 mod password_policy;
