@@ -4,6 +4,8 @@
 //! against the shared database, or the reverse, does not compile.
 
 mod connection;
+pub mod crash;
+pub mod engine;
 pub mod migrate;
 pub mod pools;
 pub mod schema_shared;

@@ -315,5 +315,15 @@ diesel::joinable!(tenant_databases -> institutions (institution_id));
 diesel::joinable!(institution_keys -> institutions (institution_id));
 diesel::joinable!(operations -> institutions (institution_id));
 diesel::joinable!(operation_steps -> operations (operation_id));
-diesel::allow_tables_to_appear_in_same_query!(institutions, institution_status_changes, registrations, account_tokens, login_index, sessions, tenant_databases, institution_keys, operations);
+diesel::allow_tables_to_appear_in_same_query!(
+    institutions,
+    institution_status_changes,
+    registrations,
+    account_tokens,
+    login_index,
+    sessions,
+    tenant_databases,
+    institution_keys,
+    operations
+);
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);

@@ -44,12 +44,17 @@ impl Target {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return match url::Url::parse(text) {
                 Ok(url) if url.path().len() > 1 => Ok(Self::Postgres(text.to_owned())),
-                Ok(_) => Err("The PostgreSQL URL names no database; write postgres://user:password@host/database.".into()),
+                Ok(_) => {
+                    Err("The PostgreSQL URL names no database; write postgres://user:password@host/database."
+                        .into())
+                }
                 Err(error) => Err(format!("The PostgreSQL URL cannot be read: {error}.")),
             };
         }
         let scheme = text.split_once(':').map_or("none", |(scheme, _)| scheme);
-        Err(format!("The database URL has the scheme \"{scheme}\"; only sqlite: and postgres:// are supported."))
+        Err(format!(
+            "The database URL has the scheme \"{scheme}\"; only sqlite: and postgres:// are supported."
+        ))
     }
 
     /// The engine that serves this database.

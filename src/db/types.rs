@@ -36,6 +36,12 @@ impl Id {
         Self(uuid::Uuid::now_v7())
     }
 
+    /// The id as the type that other crates know.
+    #[must_use]
+    pub fn as_uuid(&self) -> uuid::Uuid {
+        self.0
+    }
+
     /// The 16 bytes, as they are hashed and stored.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

@@ -3,23 +3,27 @@
 //! A person may have several accounts under one e-mail: one as platform admin, one per institution.
 
 use crate::{
-    db::{Id, pools::PoolError},
+    db::{Id, now, pools::PoolError, tenant::TenantConn},
     models::{
-        ModelError, ModelResult,
-        institution::users,
+        Actor, ModelError, ModelResult,
+        institution::{
+            activity::Activity,
+            users::{self, UserStatus},
+        },
         platform::{
-            account_tokens::{self, AccountToken, Purpose},
-            admins, login_index, sessions,
+            account_tokens::{self, AccountToken, Holder, Purpose},
+            admins::{self, AdminStatus},
+            login_index, sessions,
         },
         text::Email,
     },
     services::{
-        mail::Message,
-        mail_texts,
-        passwords::{PasswordError, Passwords},
+        mail_texts::Recipient,
+        outbox,
+        passwords::PasswordError,
         platform::Platform,
         tenants::TenantError,
-        tokens::Token,
+        tokens::{NoRandom, Token},
     },
 };
 
@@ -33,6 +37,12 @@ pub struct Account {
     pub institution_id: Option<Id>,
     /// The admin or user.
     pub user_id: Id,
+}
+
+impl Account {
+    fn holder(self) -> Holder {
+        Holder { institution_id: self.institution_id, user_id: Some(self.user_id) }
+    }
 }
 
 /// Why accounts could not be looked at.
@@ -50,9 +60,15 @@ pub enum AccountError {
     /// The tenant database cannot be opened.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// Hashing failed.
-    #[error("hashing failed: {0}")]
-    Hashing(String),
+    /// A failure of ours: hashing, randomness, a damaged record.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<NoRandom> for AccountError {
+    fn from(error: NoRandom) -> Self {
+        Self::Internal(error.to_string())
+    }
 }
 
 impl From<PoolError> for AccountError {
@@ -65,7 +81,7 @@ impl From<PasswordError> for AccountError {
     fn from(error: PasswordError) -> Self {
         match error {
             PasswordError::Busy => Self::Busy,
-            other => Self::Hashing(other.to_string()),
+            other => Self::Internal(other.to_string()),
         }
     }
 }
@@ -74,7 +90,11 @@ impl From<PasswordError> for AccountError {
 ///
 /// # Errors
 /// [`AccountError::Busy`] when the hashing pool is full; database errors.
-pub async fn matching(platform: &Platform, email: &str, password: &str) -> Result<Vec<Account>, AccountError> {
+pub async fn matching(
+    platform: &Platform,
+    email: &str,
+    password: &str,
+) -> Result<Vec<Account>, AccountError> {
     let mut accounts = Vec::new();
     let candidates = candidates(platform, email).await?;
     if candidates.is_empty() {
@@ -82,8 +102,8 @@ pub async fn matching(platform: &Platform, email: &str, password: &str) -> Resul
     }
     for account in candidates {
         let stored = stored_hash(platform, account).await?;
-        if platform.passwords.verify(password.to_owned(), stored.clone()).await? {
-            rehash(platform, account, password, stored.as_deref()).await?;
+        if platform.passwords.verify(password.to_owned(), stored.as_deref()).await? {
+            rehash(platform, account, password, stored).await?;
             accounts.push(account);
         }
     }
@@ -96,7 +116,7 @@ pub async fn matching(platform: &Platform, email: &str, password: &str) -> Resul
 /// As [`matching`].
 pub async fn proves(platform: &Platform, account: Account, password: &str) -> Result<bool, AccountError> {
     let stored = stored_hash(platform, account).await?;
-    Ok(platform.passwords.verify(password.to_owned(), stored).await?)
+    Ok(platform.passwords.verify(password.to_owned(), stored.as_deref()).await?)
 }
 
 async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, AccountError> {
@@ -111,7 +131,7 @@ async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, Ac
             let members = login_index::find(c, &hash)?;
             let members = members
                 .into_iter()
-                .map(|(institution, user)| Account { institution_id: Some(institution), user_id: user });
+                .map(|login| Account { institution_id: Some(login.institution_id), user_id: login.user_id });
             ModelResult::Ok(admin.into_iter().chain(members).take(MOST_ACCOUNTS).collect::<Vec<_>>())
         })
         .await?;
@@ -122,9 +142,13 @@ async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, Ac
 async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<String>, AccountError> {
     let user = account.user_id;
     let found = match account.institution_id {
-        None => platform.shared.run(move |c| admins::password_hash(c, user)).await,
-        Some(institution) => match platform.tenants.open(institution).await {
-            Ok(db) => db.run(move |c| users::password_hash(c, user)).await,
+        None => platform
+            .shared
+            .run(move |c| admins::find(c, user))
+            .await
+            .map(|admin| admin.password_hash.filter(|_| admin.status == AdminStatus::Active)),
+        Some(institution) => match platform.tenant(institution).await {
+            Ok(db) => db.run(move |c| active_hash(c, user)).await,
             // Suspended, being moved, failed: the same answer as a wrong password.
             Err(_) => Ok(None),
         },
@@ -135,27 +159,28 @@ async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<Str
     }
 }
 
+fn active_hash(connection: &mut TenantConn, user: Id) -> ModelResult<Option<String>> {
+    if users::find(connection, user)?.status == UserStatus::Active {
+        users::password_hash(connection, user)
+    } else {
+        Ok(None)
+    }
+}
+
 /// Stores the hash anew when the cost was changed since.
 async fn rehash(
     platform: &Platform,
     account: Account,
     password: &str,
-    stored: Option<&str>,
+    stored: Option<String>,
 ) -> Result<(), AccountError> {
-    if stored.is_some_and(|stored| platform.passwords.needs_rehash(stored)) {
-        let hash = platform.passwords.hash(password.to_owned()).await?;
-        store_hash(platform, account, hash).await?;
-    }
-    Ok(())
-}
-
-async fn store_hash(platform: &Platform, account: Account, hash: String) -> Result<(), AccountError> {
-    let user = account.user_id;
+    let Some(old) = stored.filter(|stored| platform.passwords.needs_rehash(stored)) else { return Ok(()) };
+    let (user, new) = (account.user_id, platform.passwords.hash(password.to_owned()).await?);
     match account.institution_id {
-        None => platform.shared.run(move |c| admins::set_password_hash(c, user, &hash)).await?,
+        None => platform.shared.run(move |c| admins::rehash(c, user, &old, &new)).await?,
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
-            db.run(move |c| users::set_password_hash(c, user, &hash)).await?;
+            let db = platform.tenant(institution).await?;
+            db.run(move |c| users::rehash_password(c, user, &new)).await?;
         }
     }
     Ok(())
@@ -170,8 +195,8 @@ pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), A
     match account.institution_id {
         None => platform.shared.run(move |c| admins::touch_sign_in(c, user)).await?,
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
-            db.run(move |c| users::touch_sign_in(c, user)).await?;
+            let db = platform.tenant(institution).await?;
+            db.run(move |c| users::record_sign_in(c, user)).await?;
         }
     }
     Ok(())
@@ -184,21 +209,35 @@ pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), A
 pub async fn change_password(
     platform: &Platform,
     account: Account,
+    actor: Actor,
     password: &str,
     keep: Option<Id>,
 ) -> Result<(), AccountError> {
-    let hash = platform.passwords.hash(password.to_owned()).await?;
-    store_hash(platform, account, hash).await?;
+    let user = account.user_id;
     let (name, email) = name_and_email(platform, account).await?;
-    let message = mail_texts::password_changed(&email, &name, &platform.link("/password-reset"));
+    let hash = platform.passwords.hash(password.to_owned()).await?;
+    match account.institution_id {
+        None => {
+            let audit = platform.audit(actor);
+            platform.shared.run(move |c| admins::set_password(c, &audit, user, &hash)).await?;
+        }
+        Some(institution) => {
+            let db = platform.tenant(institution).await?;
+            let activity = Activity::new(actor);
+            db.run(move |c| users::set_password_hash(c, &activity, user, &hash)).await?;
+        }
+    }
+    let to = Recipient { email: &email, name: &name };
+    let when = now().format("%Y-%m-%d %H:%M UTC").to_string();
+    let message = platform.mail_texts.password_changed(to, &when, &platform.link("/password-reset"));
     let keys = platform.keys.clone();
     platform
         .shared
         .run(move |c| {
             c.write_tx(|c| {
-                sessions::end_all_of_user(c, account.user_id, keep)?;
-                account_tokens::revoke_for(c, account.user_id, Purpose::PasswordReset)?;
-                crate::services::outbox::enqueue(c, &keys, &message)
+                sessions::end_all_of_user(c, user, keep)?;
+                account_tokens::revoke_for(c, account.holder(), Purpose::PasswordReset)?;
+                outbox::enqueue(c, &keys, &message)
             })
         })
         .await?;
@@ -215,23 +254,24 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
             continue;
         }
         let (name, address) = name_and_email(platform, account).await?;
-        let token = Token::generate();
+        let token = Token::generate()?;
         let link = platform.link(&format!("/password-reset/{}", token.reveal()));
-        let message: Message = mail_texts::password_reset(&address, &name, &link);
+        let to = Recipient { email: &address, name: &name };
+        let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
         let keys = platform.keys.clone();
+        let lifetime = Purpose::PasswordReset.lifetime();
         platform
             .shared
             .run(move |c| {
                 c.write_tx(|c| {
-                    account_tokens::revoke_for(c, account.user_id, Purpose::PasswordReset)?;
                     account_tokens::create(
                         c,
-                        &token,
                         Purpose::PasswordReset,
-                        account.institution_id,
-                        Some(account.user_id),
+                        account.holder(),
+                        &token.hash(),
+                        lifetime,
                     )?;
-                    crate::services::outbox::enqueue(c, &keys, &message)
+                    outbox::enqueue(c, &keys, &message)
                 })
             })
             .await?;
@@ -243,9 +283,13 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
 ///
 /// # Errors
 /// [`AccountError::LinkExpired`]; database errors.
-pub async fn behind_link(platform: &Platform, token: &str, purpose: Purpose) -> Result<AccountToken, AccountError> {
-    let hash = Token::hash_text(token);
-    let found = platform.shared.run(move |c| account_tokens::find_valid(c, &hash, purpose)).await?;
+pub async fn behind_link(
+    platform: &Platform,
+    token: &str,
+    purpose: Purpose,
+) -> Result<AccountToken, AccountError> {
+    let hash = Token::from_presented(token).ok_or(AccountError::LinkExpired)?.hash();
+    let found = platform.shared.run(move |c| account_tokens::find_valid(c, purpose, &hash)).await?;
     found.ok_or(AccountError::LinkExpired)
 }
 
@@ -266,25 +310,20 @@ pub async fn use_link(platform: &Platform, token: &AccountToken) -> Result<(), A
 ///
 /// # Errors
 /// Database errors; `NotFound` when it is gone.
-pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(String, String), AccountError> {
+pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(String, Email), AccountError> {
     let id = account.user_id;
-    Ok(match account.institution_id {
+    let (name, email) = match account.institution_id {
         None => {
             let admin = platform.shared.run(move |c| admins::find(c, id)).await?;
             (admin.name, admin.email)
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let user = db.run(move |c| users::find(c, id)).await?;
             (user.name, user.email)
         }
-    })
-}
-
-/// Hashes for the command line and tests, which have no runtime.
-///
-/// # Errors
-/// Hashing errors.
-pub fn hash_now(passwords: &Passwords, password: &str) -> Result<String, AccountError> {
-    Ok(passwords.hash_blocking(password)?)
+    };
+    let email =
+        Email::parse(&email).map_err(|error| AccountError::Internal(format!("stored e-mail: {error}")))?;
+    Ok((name, email))
 }

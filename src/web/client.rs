@@ -2,9 +2,13 @@
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, web::Data};
 
-use crate::{models::Actor, web::State};
+use crate::models::Actor;
+
+/// Proxies whose `X-Forwarded-For` is believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(pub Vec<IpAddr>);
 
 /// The other end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +24,7 @@ impl Client {
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
         let trusted: &[IpAddr] =
-            request.app_data::<State>().map_or(&[], |platform| platform.settings.trusted_proxies.as_slice());
+            request.app_data::<Data<TrustedProxies>>().map_or(&[], |proxies| proxies.0.as_slice());
         let peer = request.peer_addr().map(|address| address.ip());
         let ip = peer.map(|peer| nearest_stranger(peer, forwarded(request), trusted));
         Self {

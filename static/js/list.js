@@ -16,7 +16,7 @@ function recount(list) {
   }
   const words = list.querySelector("[data-bulk-count]");
   const matching = list.querySelector("[data-bulk-all]")?.checked;
-  if (words) words.textContent = matching ? "All that match" : `${ticked} selected`;
+  if (words) words.textContent = matching ? "" : `${ticked} selected`;
 }
 
 async function renew(list, url, request) {

@@ -84,7 +84,11 @@ impl Budget {
     }
 
     /// As [`Self::take`], on a thread that may block.
-    pub(super) fn take_blocking(&self, deadline: Deadline, reclaim: impl FnOnce()) -> Result<Permit, PoolError> {
+    pub(super) fn take_blocking(
+        &self,
+        deadline: Deadline,
+        reclaim: impl FnOnce(),
+    ) -> Result<Permit, PoolError> {
         if let Some(permit) = self.try_take() {
             return Ok(permit);
         }

@@ -62,7 +62,10 @@ struct Idle<C> {
 }
 
 impl<C: Reusable> Pool<C> {
-    pub(super) fn new(limits: PoolLimits, open: impl Fn() -> Result<C, OpenError> + Send + Sync + 'static) -> Self {
+    pub(super) fn new(
+        limits: PoolLimits,
+        open: impl Fn() -> Result<C, OpenError> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             limits,
             open: Box::new(open),
@@ -110,7 +113,8 @@ impl<C: Reusable> Pool<C> {
 
     /// Takes the idle connections out, for the caller to drop: closing may write to disk.
     pub(super) fn close_idle_for(&self, time: Duration) {
-        let old: Vec<_> = self.idle_connections().extract_if(.., |idle| idle.since.elapsed() >= time).collect();
+        let old: Vec<_> =
+            self.idle_connections().extract_if(.., |idle| idle.since.elapsed() >= time).collect();
         drop(old);
     }
 

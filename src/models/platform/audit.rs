@@ -89,7 +89,8 @@ impl Audit {
             .order(audit_log::sequence.desc())
             .first(connection)
             .optional()?;
-        let (sequence, previous_hash) = last.map_or((1, vec![0; 32]), |(sequence, hash)| (sequence + 1, hash));
+        let (sequence, previous_hash) =
+            last.map_or((1, vec![0; 32]), |(sequence, hash)| (sequence + 1, hash));
         let mut entry = AuditEntry {
             sequence,
             id: Id::new(),
@@ -220,7 +221,11 @@ pub struct AuditFilter {
 ///
 /// # Errors
 /// Any database error.
-pub fn page(connection: &mut SharedConn, filter: &AuditFilter, paging: &Paging) -> ModelResult<Slice<AuditEntry>> {
+pub fn page(
+    connection: &mut SharedConn,
+    filter: &AuditFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<AuditEntry>> {
     let matching = || {
         let mut query = audit_log::table.into_boxed();
         if !filter.q.trim().is_empty() {
@@ -247,7 +252,8 @@ pub fn page(connection: &mut SharedConn, filter: &AuditFilter, paging: &Paging) 
     } else {
         matching().order(audit_log::sequence.asc())
     };
-    let rows = ordered.limit(paging.limit).offset(paging.offset).select(AuditEntry::as_select()).load(connection)?;
+    let rows =
+        ordered.limit(paging.limit).offset(paging.offset).select(AuditEntry::as_select()).load(connection)?;
     Ok(Slice { rows, total })
 }
 

@@ -301,6 +301,17 @@ pub fn find_by_domain(connection: &mut SharedConn, domain: &str) -> ModelResult<
         .first(connection)?)
 }
 
+/// The names of a few institutions, for a person to choose from.
+///
+/// # Errors
+/// Any database error.
+pub fn names(connection: &mut SharedConn, ids: &[Id]) -> ModelResult<Vec<(Id, String)>> {
+    Ok(institutions::table
+        .filter(institutions::id.eq_any(ids))
+        .select((institutions::id, institutions::name))
+        .load(connection)?)
+}
+
 /// Which of these domains are taken, and how they stand. Asks in chunks below the engines' bind limits.
 ///
 /// # Errors

@@ -7,8 +7,16 @@ pub mod imports;
 pub mod institution_profile;
 pub mod institutions;
 pub mod login_index;
+pub mod operations;
+pub mod outgoing_mails;
+pub mod platform_secrets;
 pub mod platform_settings;
 pub mod registrations;
+pub mod security_log;
+pub mod sessions;
+pub mod tenant_databases;
+pub mod throttles;
+pub mod waiting;
 
 /// What diesel compiles boxed queries of this database for.
 pub(crate) type SharedBackend = <crate::db::shared::SharedConn as diesel::Connection>::Backend;
@@ -36,7 +44,3 @@ pub(crate) fn ago(at: chrono::NaiveDateTime) -> String {
         _ => counted(minutes / 1_440, "day"),
     }
 }
-pub mod security_log;
-pub mod sessions;
-pub mod throttles;
-pub mod waiting;

@@ -64,7 +64,9 @@ pub fn count(connection: &mut SharedConn, subject: &str, rule: Rule) -> ModelRes
         if known.is_some() {
             diesel::update(throttles::table.find(subject)).set(values).execute(c)?;
         } else {
-            diesel::insert_into(throttles::table).values((throttles::subject.eq(subject), values)).execute(c)?;
+            diesel::insert_into(throttles::table)
+                .values((throttles::subject.eq(subject), values))
+                .execute(c)?;
         }
         Ok(())
     })
@@ -109,7 +111,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let waits: Vec<i64> = [1, 4, 5, 6, 8, 11, 12, 500].map(|n| ACCOUNT.wait_after(n).num_seconds()).into();
+        let waits: Vec<i64> =
+            [1, 4, 5, 6, 8, 11, 12, 500].map(|n| ACCOUNT.wait_after(n).num_seconds()).into();
         assert_eq!(waits, [0, 0, 1, 2, 8, 60, 60, 60]);
     }
 }

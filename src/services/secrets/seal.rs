@@ -87,6 +87,7 @@ pub enum Purpose {
     SigningKey,
     TotpSeed,
     WebhookSecret,
+    OutgoingMail,
 }
 
 impl Purpose {
@@ -100,6 +101,7 @@ impl Purpose {
             Self::SigningKey => "signing-key",
             Self::TotpSeed => "totp-seed",
             Self::WebhookSecret => "webhook-secret",
+            Self::OutgoingMail => "outgoing-mail",
         }
     }
 }

@@ -21,10 +21,9 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData},
-        page::{Area, NavGroup, Notice, Page, Viewer},
+        page::{Notice, Page},
         respond::{html, html_with_status, see_other},
-        theme::Theme,
-        time,
+        time::{Clock, When},
     },
 };
 
@@ -33,41 +32,14 @@ pub struct SignedIn {
     who: Identity,
     name: String,
     email: String,
-    home: String,
-    area: (Area, String),
+    page: Page,
     session: Session,
     client: Client,
-    theme: Theme,
 }
 
 impl SignedIn {
     fn account(&self) -> Account {
         Account { institution_id: self.who.institution_id, user_id: self.who.user_id }
-    }
-
-    fn page(&self) -> Page {
-        let (area, name) = &self.area;
-        Page::new(*area, name.clone(), self.home.clone())
-            .title("Your account")
-            .path("/account")
-            .theme(self.theme)
-            .nav(vec![NavGroup::new(
-                name.clone(),
-                vec![crate::web::page::NavItem::new(
-                    "Overview",
-                    self.home.clone(),
-                    crate::web::icons::Icon::Chart,
-                    "/account",
-                )],
-            )])
-            .flash(identity::take_flash(&self.session))
-            .viewer(Viewer {
-                name: self.name.clone(),
-                email: self.email.clone(),
-                role_label: name.clone(),
-                account_href: "/account".into(),
-                sign_out: "/sign-out".into(),
-            })
     }
 }
 
@@ -81,23 +53,24 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let who = Identity::required(&session, &request)?;
-            let (client, theme) = (Client::of(&request), Theme::of(&request));
             let mut nothing = Payload::None;
-            let (name, email, home, area) = if who.institution_id.is_none() {
-                let admin = SuperAdmin::from_request(&request, &mut nothing).await?;
-                (admin.name, admin.email, "/platform".to_owned(), (Area::Platform, "Platform".to_owned()))
-            } else {
-                let user = InstitutionUser::of_session(&request, &session).await?;
-                let home = user.path("");
-                (user.name, user.email, home, (Area::Institution, user.institution.name))
+            let page = match who.institution_id {
+                None => SuperAdmin::from_request(&request, &mut nothing).await?.page("Your account"),
+                Some(institution) => {
+                    let user =
+                        InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
+                    user.page("Your account")
+                }
             };
-            Ok(Self { who, name, email, home, area, session, client, theme })
+            let viewer = page.viewer.as_ref();
+            let (name, email) = viewer.map(|me| (me.name.clone(), me.email.clone())).unwrap_or_default();
+            Ok(Self { who, name, email, page, session, client: Client::of(&request) })
         })
     }
 }
 
 #[derive(Template)]
-#[template(path = "account/account.html")]
+#[template(path = "auth/account.html")]
 struct AccountView {
     page: Page,
     password: Form,
@@ -110,15 +83,15 @@ struct SessionLine {
     here: bool,
     browser: String,
     ip: String,
-    since: time::Moment,
-    seen: time::Moment,
+    since: When,
+    seen: When,
 }
 
 struct EventLine {
     what: &'static str,
     browser: String,
     ip: String,
-    at: time::Moment,
+    at: When,
 }
 
 /// `GET /account`: everybody who is signed in.
@@ -127,7 +100,11 @@ pub async fn show(me: SignedIn, platform: State) -> Result<HttpResponse, AppErro
 }
 
 /// `POST /account/password`: needs the present password; ends every other session.
-pub async fn change_password(me: SignedIn, platform: State, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn change_password(
+    me: SignedIn,
+    platform: State,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     let (mut form, passwords) = password_form(Some(&data), &[&me.name, &me.email]);
     let Some((current, new)) = passwords else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
@@ -136,13 +113,17 @@ pub async fn change_password(me: SignedIn, platform: State, data: FormData) -> R
     throttle.check(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.settle(&platform, &me.client, &[]).await?;
-        form.fail_field("current_password", "This is not your present password.");
+        form.error("current_password", "This is not your present password.");
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
-    accounts::change_password(&platform, me.account(), &new, Some(me.who.session_id)).await?;
+    let actor = me.client.actor(me.who.user_id, &me.name);
+    accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
     log_event(&me, &platform, "password.changed").await?;
     me.session.renew();
-    identity::flash(&me.session, Notice::success("Your password is changed. You are signed out everywhere else."))?;
+    identity::flash(
+        &me.session,
+        Notice::success("Your password is changed. You are signed out everywhere else."),
+    )?;
     Ok(see_other("/account"))
 }
 
@@ -173,6 +154,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
+    let clock = Clock::utc();
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {
@@ -180,29 +162,44 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
             here: session.id == here,
             browser: browser_name(&session.user_agent),
             ip: session.ip,
-            since: time::Moment::new(session.created_at),
-            seen: time::Moment::new(session.last_seen_at),
+            since: clock.when(session.created_at),
+            seen: clock.when(session.last_seen_at),
         })
         .collect();
-    let events = events.into_iter().map(event_line).collect();
-    Ok(AccountView { page: me.page(), password, sessions, events })
+    let events = events.into_iter().map(|entry| event_line(clock, entry)).collect();
+    Ok(AccountView { page: me.page.clone(), password, sessions, events })
 }
 
-fn event_line(entry: SecurityEntry) -> EventLine {
+fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
     let what = match entry.event.as_str() {
         "sign_in" => "Signed in",
         "sign_in.refused" => "Wrong password",
         "password.changed" => "Password changed",
         _ => "Account changed",
     };
-    EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: time::Moment::new(entry.at) }
+    EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: clock.when(entry.at) }
 }
 
 /// "Firefox on Linux" says more to its owner than the whole user agent.
 fn browser_name(agent: &str) -> String {
-    let find = |names: &[(&str, &'static str)]| names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name);
-    let browser = find(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
-    let system = find(&[("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]);
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
+    };
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = find(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),

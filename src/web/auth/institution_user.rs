@@ -16,7 +16,7 @@ use crate::{
             activity::Activity,
             users::{self, Role, UserStatus},
         },
-        platform::institutions::{self, Institution, InstitutionStatus},
+        platform::institutions::{self, Institution, Status},
     },
     services::tenants::TenantError,
     web::{
@@ -25,9 +25,11 @@ use crate::{
         icons::Icon,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
         theme::Theme,
-        time,
+        words::Noun,
     },
 };
+
+const DAY: Noun = Noun::new("day", "days");
 
 /// A signed-in, active user of the institution in the address; session, institution status, user and
 /// roles are checked on this very request.
@@ -95,7 +97,7 @@ impl InstitutionUser {
     /// A page of this institution, with navigation, viewer and the message kept for it.
     #[must_use]
     pub fn page(&self, title: impl Into<String>) -> Page {
-        let role = self.roles.first().map_or("No role", |role| role.label());
+        let role = self.roles.first().map_or("No role", |role| role_label(*role));
         Page::new(Area::Institution, self.institution.name.clone(), self.path(""))
             .title(title)
             .path(self.path.clone())
@@ -137,7 +139,7 @@ impl InstitutionUser {
         let text = match left.num_days() {
             ..0 => "The trial has ended. Ask the platform's administrators how to go on.".to_owned(),
             0 => "The trial ends today.".to_owned(),
-            days => format!("The trial ends in {}.", time::days(days)),
+            days => format!("The trial ends in {}.", DAY.count(days)),
         };
         Some(Banner::new(NoticeKind::Info, text))
     }
@@ -155,32 +157,59 @@ impl FromRequest for InstitutionUser {
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let platform = super::state_of(&request)?;
             let institution = find_institution(&platform, domain).await?;
-            if let Some(closed) = institution.as_ref().filter(|known| known.status == InstitutionStatus::Suspended) {
+            if let Some(closed) = institution.as_ref().filter(|known| known.status == Status::Suspended) {
                 return Err(AppError::Suspended(closed.name.clone()));
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
-            let institution = institution
-                .filter(|known| who.institution_id == Some(known.id))
-                .ok_or(AppError::NotFound)?;
-            let db = platform.tenants.open(institution.id).await?;
-            let user = db.run(move |c| users::find(c, who.user_id)).await?;
-            if user.status != UserStatus::Active {
-                return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain)));
-            }
-            Ok(Self {
-                id: user.id,
-                name: user.name,
-                email: user.email,
-                roles: user.roles,
-                institution,
-                db,
-                session_id: who.session_id,
-                client: Client::of(&request),
-                session,
-                path: request.path().to_owned(),
-                theme: Theme::of(&request),
-            })
+            let institution =
+                institution.filter(|known| who.institution_id == Some(known.id)).ok_or(AppError::NotFound)?;
+            Self::enter(&request, session, who, institution).await
+        })
+    }
+}
+
+impl InstitutionUser {
+    /// The user of a session, on a page that is no institution's own.
+    pub(super) async fn of_session(
+        request: &HttpRequest,
+        session: Session,
+        who: Identity,
+        institution_id: Id,
+    ) -> Result<Self, AppError> {
+        let platform = super::state_of(request)?;
+        let institution = platform.shared.run(move |c| institutions::find(c, institution_id)).await?;
+        if institution.status == Status::Suspended {
+            return Err(AppError::Suspended(institution.name));
+        }
+        Self::enter(request, session, who, institution).await
+    }
+
+    async fn enter(
+        request: &HttpRequest,
+        session: Session,
+        who: Identity,
+        institution: Institution,
+    ) -> Result<Self, AppError> {
+        let platform = super::state_of(request)?;
+        let db = platform.tenant(institution.id).await?;
+        let user = match db.run(move |c| users::find(c, who.user_id)).await {
+            Ok(user) if user.status == UserStatus::Active => user,
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
+        };
+        Ok(Self {
+            id: user.id,
+            name: user.name,
+            email: user.email,
+            roles: user.roles,
+            institution,
+            db,
+            session_id: who.session_id,
+            client: Client::of(request),
+            session,
+            path: request.path().to_owned(),
+            theme: Theme::of(request),
         })
     }
 }
@@ -193,12 +222,24 @@ async fn find_institution(platform: &State, domain: String) -> Result<Option<Ins
     }
 }
 
+/// The word people read for a role.
+#[must_use]
+pub fn role_label(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Owner",
+        Role::Registrar => "Registrar",
+        Role::Viewer => "Viewer",
+    }
+}
+
 /// What opening a tenant database can answer, in a visitor's terms.
 impl From<TenantError> for AppError {
     fn from(error: TenantError) -> Self {
         match error {
             TenantError::NotFound => Self::NotFound,
-            TenantError::NotActive(_) => Self::Unavailable("This institution is not open right now.".into(), 60),
+            TenantError::NotActive(_) => {
+                Self::Unavailable("This institution is not open right now.".into(), 60)
+            }
             TenantError::Pool(error) => error.into(),
             other => Self::internal(other),
         }

@@ -18,7 +18,7 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData, FormPage},
-        page::Page,
+        page::{Page, Width},
         respond::{html, html_with_status, see_other},
         theme::Theme,
     },
@@ -34,7 +34,11 @@ struct Invited {
 }
 
 /// `GET /invitations/{token}`: who holds the token.
-pub async fn show(request: HttpRequest, platform: State, token: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let invited = invited(&platform, &token).await?;
     let (form, _) = accept_form(&token, &invited, None);
     Ok(html(&FormPage::new(page(&request, &invited), form))?)
@@ -64,7 +68,7 @@ pub async fn submit(
             platform.shared.run(move |c| admins::accept(c, &audit, user_id, &name, &hash)).await?;
         }
         Some(institution) => {
-            let db = platform.tenants.open(institution).await?;
+            let db = platform.tenant(institution).await?;
             let activity = Activity::new(actor);
             db.run(move |c| users::accept_invitation(c, &activity, user_id, &name, &hash)).await?;
         }
@@ -75,13 +79,14 @@ pub async fn submit(
 
 async fn invited(platform: &State, token: &str) -> Result<Invited, AppError> {
     let link = accounts::behind_link(platform, token, Purpose::Invitation).await?;
-    let account = Account { institution_id: link.institution_id, user_id: link.user_id.ok_or(AppError::NotFound)? };
+    let account =
+        Account { institution_id: link.institution_id, user_id: link.user_id.ok_or(AppError::NotFound)? };
     let place = match account.institution_id {
         None => "the platform".to_owned(),
         Some(id) => platform.shared.run(move |c| institutions::find(c, id)).await?.name,
     };
     let (name, email) = accounts::name_and_email(platform, account).await?;
-    Ok(Invited { link, account, name, email, place })
+    Ok(Invited { link, account, name, email: email.to_string(), place })
 }
 
 fn accept_form(token: &str, invited: &Invited, data: Option<&FormData>) -> (Form, Option<(String, String)>) {
@@ -100,5 +105,6 @@ fn page(request: &HttpRequest, invited: &Invited) -> Page {
     Page::public(format!("Join {}", invited.place))
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro(format!("Choose a password. You sign in with it and with {}.", invited.email))
 }

@@ -13,7 +13,7 @@ use crate::{
         ModelError,
         platform::sessions::{self, Holder, IdleLimits, Lifetime},
     },
-    services::{settings::SessionLimits, tokens::Token},
+    services::{settings::Limits, tokens::Token},
 };
 
 /// Before sign-in a session only carries a choice or a message.
@@ -22,7 +22,7 @@ const ANONYMOUS_IDLE: TimeDelta = TimeDelta::minutes(10);
 /// The store that actix-session works on.
 pub struct DatabaseSessions {
     pool: SharedPool,
-    limits: SessionLimits,
+    limits: Limits,
 }
 
 type State = HashMap<String, String>;
@@ -30,22 +30,23 @@ type State = HashMap<String, String>;
 impl DatabaseSessions {
     /// Sessions of this pool's database.
     #[must_use]
-    pub fn new(pool: SharedPool, limits: SessionLimits) -> Self {
+    pub fn new(pool: SharedPool, limits: Limits) -> Self {
         Self { pool, limits }
     }
 
     fn idle(&self) -> IdleLimits {
         IdleLimits {
             anonymous: ANONYMOUS_IDLE,
-            super_admin: self.limits.super_admin_idle,
-            institution: self.limits.institution_idle,
+            super_admin: delta(self.limits.super_admin_idle),
+            institution: delta(self.limits.institution_idle),
         }
     }
 }
 
 impl SessionStore for DatabaseSessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
-        let hash = hash_of(key);
+        // A token that cannot be one of ours was never issued: it is not adopted.
+        let Some(hash) = hash_of(key) else { return Ok(None) };
         let session = self
             .pool
             .run(move |c| sessions::find(c, &hash))
@@ -59,16 +60,16 @@ impl SessionStore for DatabaseSessions {
     }
 
     async fn save(&self, mut state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
-        let token = Token::generate();
+        let token = Token::generate().map_err(|error| SaveError::Other(error.into()))?;
         let hash = token.hash();
-                let holder = Holder {
+        let holder = Holder {
             user_id: identity::user_in(&state),
             institution_id: identity::institution_in(&state),
             ip: identity::take_ip(&mut state),
             user_agent: identity::take_user_agent(&mut state),
         };
         let idle = self.idle().of(holder.user_id, holder.institution_id);
-        let lifetime = Lifetime { idle, absolute: self.limits.absolute };
+        let lifetime = Lifetime { idle, absolute: delta(self.limits.session_length) };
         identity::unmark(&mut state);
         let text = serde_json::to_string(&state).map_err(|error| SaveError::Serialization(error.into()))?;
         self.pool
@@ -79,8 +80,13 @@ impl SessionStore for DatabaseSessions {
     }
 
     /// Fails when the row is gone: a request in flight must not revive a revoked session.
-    async fn update(&self, key: SessionKey, mut state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
-        let hash = hash_of(&key);
+    async fn update(
+        &self,
+        key: SessionKey,
+        mut state: State,
+        _ttl: &Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        let hash = hash_of(&key).ok_or_else(|| UpdateError::Other(ModelError::NOT_FOUND.into()))?;
         identity::unmark(&mut state);
         let text = serde_json::to_string(&state).map_err(|error| UpdateError::Serialization(error.into()))?;
         self.pool
@@ -91,16 +97,20 @@ impl SessionStore for DatabaseSessions {
     }
 
     async fn update_ttl(&self, key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
-        let (hash, limits) = (hash_of(key), self.idle());
+        let (Some(hash), limits) = (hash_of(key), self.idle()) else { return Ok(()) };
         Ok(self.pool.run(move |c| sessions::touch(c, &hash, limits)).await?)
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
-        let hash = hash_of(key);
+        let Some(hash) = hash_of(key) else { return Ok(()) };
         Ok(self.pool.run(move |c| sessions::end(c, &hash)).await?)
     }
 }
 
-fn hash_of(key: &SessionKey) -> Vec<u8> {
-    Token::hash_text(key.as_ref())
+fn hash_of(key: &SessionKey) -> Option<[u8; 32]> {
+    Token::from_presented(key.as_ref()).map(|token| token.hash())
+}
+
+fn delta(time: std::time::Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
 }

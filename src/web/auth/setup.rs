@@ -20,7 +20,7 @@ use crate::{
         client::Client,
         error_page::ErrorPage,
         forms::{Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Notice, Page, Width},
         respond::{html, html_with_status, see_other},
         theme::Theme,
     },
@@ -34,7 +34,7 @@ struct FirstAdmin {
 
 /// `GET /setup`: everybody, until a super admin exists; says where the one-time address is.
 pub async fn explain(request: HttpRequest, platform: State) -> Result<HttpResponse, AppError> {
-    if platform.shared.run(admins::any).await? {
+    if platform.shared.run(admins::any_active).await? {
         return Err(AppError::NotFound);
     }
     let page = ErrorPage::new(
@@ -47,7 +47,11 @@ pub async fn explain(request: HttpRequest, platform: State) -> Result<HttpRespon
 }
 
 /// `GET /setup/{token}`: who holds the token.
-pub async fn show(request: HttpRequest, platform: State, token: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
     accounts::behind_link(&platform, &token, Purpose::Setup).await?;
     let (form, _) = setup_form(&token, None);
     Ok(html(&FormPage::new(page(&request), form))?)
@@ -66,22 +70,31 @@ pub async fn submit(
     let Some(first) = first else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&request), form))?);
     };
-    let password_hash = platform.passwords.hash(first.password).await.map_err(accounts::AccountError::from)?;
+    let password_hash =
+        platform.passwords.hash(first.password.clone()).await.map_err(accounts::AccountError::from)?;
     let audit = platform.audit(Client::of(&request).visitor(&first.name));
-    let new = NewAdmin { name: first.name, email: first.email, password_hash: Some(password_hash) };
     let outcome = platform
         .shared
         .run(move |c| {
             c.write_tx(|c| {
                 account_tokens::use_once(c, link.id)?;
-                admins::create(c, &audit, &new)?;
+                let email = &first.email;
+                let new = NewAdmin {
+                    email: email.as_str(),
+                    email_normalised: &email.normalised(),
+                    name: &first.name,
+                };
+                admins::create(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())
             })
         })
         .await;
     match outcome {
         Ok(()) => {
-            identity::flash(&session, Notice::success("The platform is yours. Sign in with your new password."))?;
+            identity::flash(
+                &session,
+                Notice::success("The platform is yours. Sign in with your new password."),
+            )?;
             Ok(see_other("/sign-in"))
         }
         Err(ModelError::Changed(_)) => Err(AppError::NotFound),
@@ -99,7 +112,7 @@ fn setup_form(token: &str, data: Option<&FormData>) -> (Form, Option<FirstAdmin>
     let email = typed.as_deref().and_then(|typed| match Email::parse(typed) {
         Ok(email) => Some(email),
         Err(error) => {
-            form.fail_field("email", error.to_string());
+            form.error("email", error.to_string());
             None
         }
     });
@@ -116,5 +129,6 @@ fn page(request: &HttpRequest) -> Page {
     Page::public("Set up the platform")
         .path(request.path())
         .theme(Theme::of(request))
+        .width(Width::Narrow)
         .intro("You become the first super admin: the person who decides which institutions may join.")
 }

@@ -2,6 +2,7 @@
 
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use askama::Template;
 use serde::Deserialize;
 
 use super::identity::{self, Identity};
@@ -15,15 +16,16 @@ use crate::{
             security_log::{self, SecurityEvent},
             throttles,
         },
+        search::fold,
     },
     services::accounts::{self, Account, AccountError},
     web::{
         State,
         client::Client,
         forms::{Choice, Chosen, Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Notice, Page, Width},
+        public,
         respond::{html, html_with_status, local_path, see_other},
-        theme::Theme,
     },
 };
 
@@ -33,6 +35,13 @@ pub struct Return {
     /// A local path.
     #[serde(default, rename = "return")]
     path: String,
+}
+
+#[derive(Template)]
+#[template(path = "auth/sign_in.html")]
+struct SignInView {
+    page: Page,
+    form: Form,
 }
 
 struct Credentials {
@@ -47,7 +56,7 @@ pub async fn show(
     back: actix_web::web::Query<Return>,
 ) -> Result<HttpResponse, AppError> {
     let (form, _) = sign_in_form(&FormData::default().with("return", &back.path), false);
-    Ok(html(&FormPage::new(page(&request, &session), form))?)
+    Ok(html(&SignInView { page: page(&request, &session), form })?)
 }
 
 /// `POST /sign-in`: everybody, slowed down per account and per address.
@@ -59,7 +68,7 @@ pub async fn submit(
 ) -> Result<HttpResponse, AppError> {
     let (mut form, credentials) = sign_in_form(&data, true);
     let Some(credentials) = credentials else {
-        let view = FormPage::new(page(&request, &session), form);
+        let view = SignInView { page: page(&request, &session), form };
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
     };
     let client = Client::of(&request);
@@ -70,8 +79,11 @@ pub async fn submit(
     let back = data.get("return").unwrap_or_default();
     match accounts.as_slice() {
         [] => {
-            form.fail("The e-mail and password do not match an account that is open. Check both and try again.");
-            let view = FormPage::new(page(&request, &session), form);
+            form.error(
+                "",
+                "The e-mail and password do not match an account that is open. Check both and try again.",
+            );
+            let view = SignInView { page: page(&request, &session), form };
             Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
         }
         [account] => enter(&platform, &session, &client, *account, back).await,
@@ -84,7 +96,11 @@ pub async fn submit(
 }
 
 /// `GET /sign-in/choice`: who has just proved a password that opens several accounts.
-pub async fn choose(request: HttpRequest, session: Session, platform: State) -> Result<HttpResponse, AppError> {
+pub async fn choose(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+) -> Result<HttpResponse, AppError> {
     let offered = identity::offered_choice(&session);
     if offered.is_empty() {
         return Ok(see_other("/sign-in"));
@@ -169,7 +185,9 @@ async fn choice_form(
     let names = platform.shared.run(move |c| institutions::names(c, &ids)).await?;
     let label = |institution: &Option<Id>| match institution {
         None => "Platform administration".to_owned(),
-        Some(id) => names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone()),
+        Some(id) => {
+            names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone())
+        }
     };
     let choices: Vec<Choice> =
         offered.iter().map(|(institution, user)| Choice::new(user.to_string(), label(institution))).collect();
@@ -182,10 +200,7 @@ async fn choice_form(
 }
 
 fn page(request: &HttpRequest, session: &Session) -> Page {
-    Page::public("Sign in")
-        .path(request.path())
-        .theme(Theme::of(request))
-        .flash(identity::take_flash(session))
+    public::page(request, session, "Sign in").width(Width::Narrow)
 }
 
 /// Counted failures of the account and of the address.
@@ -197,22 +212,25 @@ pub(super) struct Throttle {
 
 impl Throttle {
     pub(super) fn new(platform: &State, email: &str, client: &Client) -> Self {
-        let email_hash = platform.keys.throttle_hash(email);
+        let email_hash = platform.keys.hash("throttle", fold(email.trim()).as_bytes());
         let hex: String = email_hash.iter().map(|byte| format!("{byte:02x}")).collect();
         Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
     }
 
     pub(super) async fn check(&self, platform: &State) -> Result<(), AppError> {
         let subjects = [self.account.clone(), self.address.clone()];
-        let wait = platform
-            .shared
-            .run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]]))
-            .await?;
+        let wait =
+            platform.shared.run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]])).await?;
         if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
     }
 
     /// Counts a failure, or forgives the account, and logs the event.
-    async fn settle(&self, platform: &State, client: &Client, accounts: &[Account]) -> Result<(), AppError> {
+    pub(super) async fn settle(
+        &self,
+        platform: &State,
+        client: &Client,
+        accounts: &[Account],
+    ) -> Result<(), AppError> {
         let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
         let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
         platform
@@ -248,20 +266,14 @@ impl Throttle {
 impl From<AccountError> for AppError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Busy => {
-                Self::Unavailable("Many people are signing in at this moment.".into(), 3)
-            }
+            AccountError::Busy => Self::Unavailable("Many people are signing in at this moment.".into(), 3),
             AccountError::LinkExpired => Self::NotFound,
             AccountError::Model(error) => error.into(),
             AccountError::Tenant(error) => error.into(),
-            cause @ AccountError::Hashing(_) => Self::internal(cause),
+            cause @ AccountError::Internal(_) => Self::internal(cause),
         }
     }
 }
-
-/// What a new password has to be, and the refusal beside its field.
-pub(super) const PASSWORD_HINT: &str =
-    "At least 15 characters. A few unrelated words are easy to remember and hard to guess.";
 
 /// Message for a page after a password was set.
 pub(super) fn password_set() -> Notice {

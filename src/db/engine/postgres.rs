@@ -1,0 +1,331 @@
+//! Tenant databases on a PostgreSQL server, made by a role that needs CREATEDB and CREATEROLE only.
+//!
+//! Two roles that nobody signs in as hold the rights: the owner (schema) and the runtime group (rows).
+//! Each tenant signs in as a role of its own, a member of the group that may connect to its own database
+//! alone. An owner could open its database to the world, so no role that signs in owns anything.
+
+mod admin;
+mod template;
+
+use std::sync::Mutex;
+
+use admin::Admin;
+use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
+
+use super::{EngineError, Finding, Opener, Place, TenantEngine, quote, scram, try_reading_and_writing};
+use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn};
+
+/// Connections of one tenant's role on the whole server, however many nodes there are.
+const ROLE_CONNECTIONS: usize = 24;
+/// Left for people with psql, monitoring and the operations' own sessions.
+const RESERVED_CONNECTIONS: usize = 16;
+
+/// One PostgreSQL server: the one of the shared database.
+pub struct PostgresEngine {
+    url: String,
+    prefix: String,
+    platform_id: String,
+    role_connections: usize,
+    /// The schema version whose template is known to be there.
+    prepared: Mutex<Option<String>>,
+}
+
+impl PostgresEngine {
+    /// The server that `url`, the shared database's, names.
+    #[must_use]
+    pub fn new(url: &str, prefix: &str, platform_id: &str, tenant_connections: usize) -> Self {
+        Self {
+            url: url.to_owned(),
+            prefix: prefix.to_owned(),
+            platform_id: platform_id.to_owned(),
+            role_connections: ROLE_CONNECTIONS.max(tenant_connections * 2),
+            prepared: Mutex::new(None),
+        }
+    }
+
+    /// Holds the rights to the schema. Domains start with a letter or digit, so no tenant has this name.
+    fn owner(&self) -> Result<String, EngineError> {
+        quote(&format!("{}_owner", self.prefix))
+    }
+
+    /// Holds the rights to rows.
+    fn runtime(&self) -> Result<String, EngineError> {
+        quote(&format!("{}_runtime", self.prefix))
+    }
+
+    fn admin(&self) -> Result<Admin, EngineError> {
+        Admin::connect(&self.url)
+    }
+
+    /// The URL of another database of the server, as the platform's role or as a tenant's.
+    fn url_of(&self, database: &str, tenant: Option<(&str, &str)>) -> Result<String, EngineError> {
+        let unusable = || EngineError::permanent("The address of the PostgreSQL server is not usable.");
+        let mut url = url::Url::parse(&self.url).map_err(|_| unusable())?;
+        url.set_path(database);
+        if let Some((role, password)) = tenant {
+            url.set_username(role).map_err(|()| unusable())?;
+            url.set_password(Some(password)).map_err(|()| unusable())?;
+        }
+        Ok(url.into())
+    }
+
+    /// Whether the database is there and ours; an unusable rest of an interrupted removal goes.
+    fn look(&self, admin: &mut Admin, place: &Place) -> Result<bool, EngineError> {
+        let Some(found) = admin.database(&place.name)? else { return Ok(false) };
+        let mine = format!("{}_owner", self.prefix) == found.owner
+            && found.comment.as_deref().is_none_or(|comment| comment == comment_of(place.institution_id));
+        if !mine {
+            return Err(EngineError::permanent(format!(
+                "The server already has a database named {}, which is not this institution's. Rename or drop \
+                 it, then try again.",
+                place.name
+            )));
+        }
+        if found.is_invalid() {
+            admin.run(&format!("DROP DATABASE {}", place.quoted()?), "remove a half-removed database")?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+impl TenantEngine for PostgresEngine {
+    fn kind(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    fn location(&self, _: &str, _: Id) -> String {
+        match url::Url::parse(&self.url) {
+            Ok(url) => format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(5432)),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn has_passwords(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self) -> Result<(), EngineError> {
+        self.ensure_template(&mut self.admin()?).map(|_| ())
+    }
+
+    fn create_role(&self, place: &Place, password: &str) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        self.ensure_groups(&mut admin)?;
+        admin.lock(&place.name)?;
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt)
+            .map_err(|_| EngineError::transient("The operating system gave no random bytes."))?;
+        // Base64 and `$` only: nothing that ends a quoted string.
+        let verifier = scram::verifier(password, &salt);
+        let (role, group) = (place.quoted()?, self.runtime()?);
+        let limit = self.role_connections;
+        match admin.role_comment(&place.name)? {
+            None => admin.run(
+                &format!(
+                    "BEGIN; CREATE ROLE {role} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE \
+                     CONNECTION LIMIT {limit} PASSWORD '{verifier}'; \
+                     COMMENT ON ROLE {role} IS '{}'; \
+                     ALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s'; \
+                     ALTER ROLE {role} SET statement_timeout = '60s'; \
+                     GRANT {group} TO {role}; COMMIT",
+                    comment_of(place.institution_id)
+                ),
+                "make the institution's role",
+            )?,
+            Some(comment) if comment == comment_of(place.institution_id) => {
+                admin.run(&format!("ALTER ROLE {role} PASSWORD '{verifier}'"), "set the role's password")?;
+            }
+            Some(_) => {
+                return Err(EngineError::permanent(format!(
+                    "The server already has a role named {}, which is not this institution's. Rename or drop \
+                     it, then try again.",
+                    place.name
+                )));
+            }
+        }
+        crate::crash_point!("postgres:role-made");
+        Ok(())
+    }
+
+    fn create(&self, place: &Place) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        let template = self.ensure_template(&mut admin)?;
+        // Held by the very session that creates: after a crash, whoever recovers waits for its end here.
+        admin.lock(&place.name)?;
+        if self.look(&mut admin, place)? {
+            return Ok(());
+        }
+        let (name, owner) = (place.quoted()?, self.owner()?);
+        let made = admin.run(
+            &format!(
+                "CREATE DATABASE {name} OWNER {owner} TEMPLATE {} ALLOW_CONNECTIONS false",
+                quote(&template)?
+            ),
+            "make the database",
+        );
+        if let Err(error) = made {
+            // "Already exists" in any of its forms: look again.
+            if !self.look(&mut admin, place)? {
+                return Err(error);
+            }
+        }
+        crate::crash_point!("postgres:database-made");
+        let comment = comment_of(place.institution_id);
+        admin.run(&format!("COMMENT ON DATABASE {name} IS '{comment}'"), "mark the database as ours")
+    }
+
+    fn grant_and_open(&self, place: &Place) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&place.name)?;
+        if !self.look(&mut admin, place)? {
+            return Err(EngineError::permanent(
+                "The new database is gone from the server. Roll back, then try again.",
+            ));
+        }
+        // The role has the database's name.
+        let name = place.quoted()?;
+        admin.run(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"), "close the database to others")?;
+        crate::crash_point!("postgres:database-closed-to-public");
+        admin.run(&format!("GRANT CONNECT ON DATABASE {name} TO {name}"), "let the institution's role in")?;
+        crate::crash_point!("postgres:database-granted");
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "open the database")?;
+        crate::crash_point!("postgres:database-opened");
+        Ok(())
+    }
+
+    fn verify(
+        &self,
+        place: &Place,
+        password: Option<&str>,
+        foreign: Option<&Place>,
+    ) -> Result<(), EngineError> {
+        let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
+        if let Some(other) = enterable.iter().find(|name| **name != place.name) {
+            return Err(EngineError::permanent(format!(
+                "The institution's role may enter the database {other}. Its owner must run: REVOKE ALL ON \
+                 DATABASE {other} FROM PUBLIC; then try again."
+            )));
+        }
+        let mut connection =
+            (self.opener(place, password)?)().map_err(|error| unreachable_database(&error))?;
+        try_reading_and_writing(&mut connection)?;
+        for statement in
+            ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"]
+        {
+            if connection.batch_execute(statement).is_ok() {
+                return Err(EngineError::permanent(
+                    "The institution's role can change the schema of its database.",
+                ));
+            }
+        }
+        drop(connection);
+        let password = password.unwrap_or_default();
+        if let Some(foreign) = foreign {
+            let url = self.url_of(&foreign.name, Some((&place.name, password)))?;
+            if TenantConn::open(&Target::Postgres(url)).is_ok() {
+                return Err(EngineError::permanent(
+                    "The institution's role can enter another institution's database.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_database(&self, place: &Place) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&place.name)?;
+        if !self.look(&mut admin, place)? {
+            return Ok(());
+        }
+        let name = place.quoted()?;
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the database")?;
+        if admin.role_comment(&place.name)?.is_some() {
+            // To end the sessions of a role one must be a member of it.
+            admin.run(&format!("GRANT {name} TO CURRENT_USER"), "end the sessions of the database")?;
+        }
+        // No time limit: a cancelled DROP DATABASE leaves an unusable database behind.
+        admin.run("SET statement_timeout = 0; SET lock_timeout = 0", "remove the database")?;
+        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")
+    }
+
+    fn drop_role(&self, place: &Place) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&place.name)?;
+        match admin.role_comment(&place.name)? {
+            Some(comment) if comment == comment_of(place.institution_id) => {
+                admin.run(&format!("DROP ROLE {}", place.quoted()?), "remove the institution's role")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn exists(&self, place: &Place) -> Result<bool, EngineError> {
+        Ok(self.admin()?.database(&place.name)?.is_some())
+    }
+
+    fn list(&self) -> Result<Vec<String>, EngineError> {
+        self.admin()?.databases_of(&format!("{}_owner", self.prefix), &format!("{}_template", self.prefix))
+    }
+
+    fn size(&self, place: &Place) -> Result<u64, EngineError> {
+        self.admin()?.database_size(&place.name)
+    }
+
+    fn opener(&self, place: &Place, password: Option<&str>) -> Result<Opener, EngineError> {
+        quote(&place.name)?;
+        let target =
+            Target::Postgres(self.url_of(&place.name, Some((&place.name, password.unwrap_or_default())))?);
+        Ok(Box::new(move || TenantConn::open(&target)))
+    }
+
+    fn open_as_owner(&self, place: &Place) -> Result<TenantConn, EngineError> {
+        let target = Target::Postgres(self.url_of(&place.name, None)?);
+        let mut connection = TenantConn::open(&target).map_err(|error| unreachable_database(&error))?;
+        connection
+            .batch_execute(&format!("SET ROLE {}; SET lock_timeout = '5s'", self.owner()?))
+            .map_err(|error| admin::explain(&error, "act as the owner of the database"))?;
+        Ok(connection)
+    }
+
+    fn connection_budget(&self, shared_connections: usize) -> Result<usize, EngineError> {
+        let most = self.admin()?.most_connections()?;
+        let reserved = RESERVED_CONNECTIONS.min(most / 4) + shared_connections;
+        Ok(most.saturating_sub(reserved).max(1))
+    }
+
+    fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {
+        let mut admin = self.admin()?;
+        let mut findings = admin.missing_rights()?;
+        if let Err(error) = self.ensure_groups(&mut admin) {
+            findings.push(Finding {
+                problem: error.message,
+                remedy: "Correct this before approving institutions.".into(),
+                fatal: true,
+            });
+        }
+        if let Some(name) = admin.shared_open_to_public()? {
+            findings.push(Finding {
+                problem: format!("Every role of the server may enter the shared database {name}."),
+                remedy: format!("As its owner run: REVOKE ALL ON DATABASE {name} FROM PUBLIC"),
+                fatal: true,
+            });
+        }
+        Ok(findings)
+    }
+}
+
+/// What a tenant's role and database are marked with.
+fn comment_of(institution_id: Id) -> String {
+    format!("Provost institution {institution_id}")
+}
+
+fn unreachable_database(error: &OpenError) -> EngineError {
+    EngineError::transient(format!("The new database cannot be entered: {error}."))
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = Text)]
+    word: String,
+}

@@ -1,0 +1,261 @@
+//! A session of the platform's role on the shared database: looks, locks, runs statements, and says
+//! in words why one failed.
+
+use diesel::{
+    PgConnection,
+    connection::SimpleConnection,
+    prelude::*,
+    result::Error,
+    sql_types::{BigInt, Bool, Integer, Nullable, Text},
+};
+
+use super::Word;
+use crate::db::{
+    engine::{EngineError, Finding},
+    target::open_postgres,
+};
+
+/// First half of the advisory locks that are taken here.
+const LOCK_SPACE: i32 = 20_261_122;
+
+pub(super) struct Admin {
+    connection: PgConnection,
+}
+
+/// A database as the server lists it.
+#[derive(QueryableByName)]
+pub(super) struct Database {
+    #[diesel(sql_type = Text)]
+    pub(super) owner: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) comment: Option<String>,
+    #[diesel(sql_type = Integer)]
+    connection_limit: i32,
+}
+
+impl Database {
+    /// An interrupted DROP DATABASE leaves it so; only another one helps.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.connection_limit == -2
+    }
+}
+
+#[derive(QueryableByName)]
+struct Rights {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    create_databases: bool,
+    #[diesel(sql_type = Bool)]
+    create_roles: bool,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Comment {
+    #[diesel(sql_type = Text)]
+    comment: String,
+}
+
+impl Admin {
+    pub(super) fn connect(url: &str) -> Result<Self, EngineError> {
+        let mut connection =
+            open_postgres(url).map_err(|error| explain_text(&error.to_string(), "reach the server"))?;
+        // A zombie of a killed worker is waited for, but not for ever.
+        connection
+            .batch_execute("SET lock_timeout = '60s'")
+            .map_err(|error| explain(&error, "reach the server"))?;
+        Ok(Self { connection })
+    }
+
+    /// Waits until no other session, on any node, works on this name. Held until this session ends.
+    pub(super) fn lock(&mut self, name: &str) -> Result<(), EngineError> {
+        diesel::sql_query("SELECT pg_advisory_lock($1, hashtext($2))")
+            .bind::<Integer, _>(LOCK_SPACE)
+            .bind::<Text, _>(name)
+            .execute(&mut self.connection)
+            .map(|_| ())
+            .map_err(|error| explain(&error, "wait for earlier work on the same database"))
+    }
+
+    pub(super) fn unlock(&mut self, name: &str) -> Result<(), EngineError> {
+        diesel::sql_query("SELECT pg_advisory_unlock($1, hashtext($2))")
+            .bind::<Integer, _>(LOCK_SPACE)
+            .bind::<Text, _>(name)
+            .execute(&mut self.connection)
+            .map(|_| ())
+            .map_err(|error| explain(&error, "end the work on the database"))
+    }
+
+    /// Runs statements that take no parameters. `act` completes "Provost could not ...".
+    pub(super) fn run(&mut self, statement: &str, act: &str) -> Result<(), EngineError> {
+        let result = self.connection.batch_execute(statement);
+        result.map_err(|error| {
+            // A block of statements that failed half-way leaves its transaction open.
+            let _ = self.connection.batch_execute("ROLLBACK");
+            explain(&error, act)
+        })
+    }
+
+    pub(super) fn database(&mut self, name: &str) -> Result<Option<Database>, EngineError> {
+        diesel::sql_query(
+            "SELECT pg_get_userbyid(datdba)::text AS owner, shobj_description(oid, 'pg_database') AS comment, \
+             datconnlimit AS connection_limit FROM pg_database WHERE datname = $1",
+        )
+        .bind::<Text, _>(name)
+        .get_result(&mut self.connection)
+        .optional()
+        .map_err(|error| explain(&error, "look for the database"))
+    }
+
+    /// The comment of a role, empty where it has none; `None` when there is no such role.
+    pub(super) fn role_comment(&mut self, name: &str) -> Result<Option<String>, EngineError> {
+        let found: Option<Comment> = diesel::sql_query(
+            "SELECT coalesce(shobj_description(oid, 'pg_authid'), '') AS comment FROM pg_roles WHERE rolname = $1",
+        )
+        .bind::<Text, _>(name)
+        .get_result(&mut self.connection)
+        .optional()
+        .map_err(|error| explain(&error, "look for the role"))?;
+        Ok(found.map(|found| found.comment))
+    }
+
+    /// The databases that a role may enter, among the shared one and those of this platform.
+    pub(super) fn enterable_databases(
+        &mut self,
+        role: &str,
+        prefix: &str,
+    ) -> Result<Vec<String>, EngineError> {
+        let found: Vec<Word> = diesel::sql_query(
+            "SELECT datname::text AS word FROM pg_database WHERE has_database_privilege($1, oid, 'CONNECT') \
+             AND (datname = current_database() OR pg_get_userbyid(datdba)::text = $2) AND datallowconn",
+        )
+        .bind::<Text, _>(role)
+        .bind::<Text, _>(format!("{prefix}_owner"))
+        .load(&mut self.connection)
+        .map_err(|error| explain(&error, "look at what the role may enter"))?;
+        Ok(found.into_iter().map(|found| found.word).collect())
+    }
+
+    pub(super) fn databases_of(&mut self, owner: &str, template: &str) -> Result<Vec<String>, EngineError> {
+        let found: Vec<Word> = diesel::sql_query(
+            "SELECT datname::text AS word FROM pg_database WHERE pg_get_userbyid(datdba)::text = $1 \
+             AND NOT starts_with(datname::text, $2) ORDER BY 1",
+        )
+        .bind::<Text, _>(owner)
+        .bind::<Text, _>(template)
+        .load(&mut self.connection)
+        .map_err(|error| explain(&error, "list the databases"))?;
+        Ok(found.into_iter().map(|found| found.word).collect())
+    }
+
+    pub(super) fn database_size(&mut self, name: &str) -> Result<u64, EngineError> {
+        let found: Number = diesel::sql_query("SELECT pg_database_size($1) AS number")
+            .bind::<Text, _>(name)
+            .get_result(&mut self.connection)
+            .map_err(|error| explain(&error, "measure the database"))?;
+        Ok(u64::try_from(found.number).unwrap_or(0))
+    }
+
+    /// Connections that ordinary roles may have.
+    pub(super) fn most_connections(&mut self) -> Result<usize, EngineError> {
+        let found: Number = diesel::sql_query(
+            "SELECT (current_setting('max_connections')::bigint \
+             - current_setting('superuser_reserved_connections')::bigint) AS number",
+        )
+        .get_result(&mut self.connection)
+        .map_err(|error| explain(&error, "ask how many connections there may be"))?;
+        Ok(usize::try_from(found.number).unwrap_or(1))
+    }
+
+    /// What the platform's role lacks. Asked for, because the server's own words depend on its language.
+    pub(super) fn missing_rights(&mut self) -> Result<Vec<Finding>, EngineError> {
+        let rights: Rights = diesel::sql_query(
+            "SELECT rolname::text AS name, (rolcreatedb OR rolsuper) AS create_databases, \
+             (rolcreaterole OR rolsuper) AS create_roles FROM pg_roles WHERE rolname = current_user",
+        )
+        .get_result(&mut self.connection)
+        .map_err(|error| explain(&error, "ask what the platform's role may do"))?;
+        let lacks = [
+            (rights.create_databases, "make databases", "CREATEDB"),
+            (rights.create_roles, "make roles", "CREATEROLE"),
+        ];
+        let findings = lacks.into_iter().filter(|(has, ..)| !has).map(|(_, what, right)| Finding {
+            problem: format!("The role {} may not {what} on this server.", rights.name),
+            remedy: format!("As a superuser run: ALTER ROLE \"{}\" {right}", rights.name),
+            fatal: true,
+        });
+        Ok(findings.collect())
+    }
+
+    /// The shared database's name, when every role may enter it.
+    pub(super) fn shared_open_to_public(&mut self) -> Result<Option<String>, EngineError> {
+        let found: Option<Word> = diesel::sql_query(
+            "SELECT datname::text AS word FROM pg_database WHERE datname = current_database() \
+             AND has_database_privilege('public', oid, 'CONNECT')",
+        )
+        .get_result(&mut self.connection)
+        .optional()
+        .map_err(|error| explain(&error, "look at the shared database's rights"))?;
+        Ok(found.map(|found| found.word))
+    }
+
+    pub(super) fn is_member_of(&mut self, role: &str) -> Result<bool, EngineError> {
+        #[derive(QueryableByName)]
+        struct Member {
+            #[diesel(sql_type = Bool)]
+            member: bool,
+        }
+        // A superuser is a "member" of everything, which is as good.
+        let found: Member = diesel::sql_query("SELECT pg_has_role(current_user, $1, 'USAGE') AS member")
+            .bind::<Text, _>(role)
+            .get_result(&mut self.connection)
+            .map_err(|error| explain(&error, "look at the platform's role"))?;
+        Ok(found.member)
+    }
+}
+
+/// The database's words, and what to do where that is known.
+pub(super) fn explain(error: &Error, act: &str) -> EngineError {
+    explain_text(&error.to_string(), act)
+}
+
+fn explain_text(text: &str, act: &str) -> EngineError {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let text = text.trim().trim_end_matches('.');
+    if has(&["too many clients", "too many connections", "remaining connection slots"]) {
+        return EngineError::transient(format!(
+            "Provost could not {act}: the PostgreSQL server has no connection left. Raise max_connections, or \
+             lower Provost's connection budget, then try again."
+        ));
+    }
+    if has(&["No space left", "could not extend file", "disk is full"]) {
+        return EngineError::transient(format!(
+            "Provost could not {act}: the disk of the PostgreSQL server is full. Free some space, then try again."
+        ));
+    }
+    if has(&[
+        "could not connect",
+        "Connection refused",
+        "connection to server",
+        "server closed",
+        "starting up",
+    ]) {
+        return EngineError::transient(format!(
+            "Provost could not {act}: the PostgreSQL server does not answer. Start it, or check the address, \
+             then try again. ({text})"
+        ));
+    }
+    if has(&["permission denied", "must be", "must have"]) {
+        return EngineError::permanent(format!(
+            "Provost could not {act}: its role on the server lacks a right ({text}). Run provost doctor to see \
+             what to grant, then try again."
+        ));
+    }
+    EngineError::transient(format!("Provost could not {act}: {text}."))
+}

@@ -1,0 +1,156 @@
+//! What all tenants of a server share: the two roles that hold the rights, and the template database.
+
+use std::sync::PoisonError;
+
+use diesel::connection::SimpleConnection;
+
+use super::{
+    PostgresEngine,
+    admin::{Admin, explain},
+};
+use crate::db::{
+    Target,
+    engine::{EngineError, MAX_NAME_BYTES, quote, schema_version},
+    migrate::Migrate,
+    tenant::TenantConn,
+};
+
+impl PostgresEngine {
+    /// Makes the owner and the runtime group, or finds that they are ours.
+    pub(super) fn ensure_groups(&self, admin: &mut Admin) -> Result<(), EngineError> {
+        if let Some(finding) = admin.missing_rights()?.into_iter().next() {
+            return Err(EngineError::permanent(format!(
+                "{} {}; then try again.",
+                finding.problem, finding.remedy
+            )));
+        }
+        let comment = format!("Provost platform {}", self.platform_id);
+        let owner_name = format!("{}_owner", self.prefix);
+        match admin.role_comment(&owner_name)? {
+            Some(found) if found == comment => {}
+            Some(_) => {
+                return Err(EngineError::permanent(format!(
+                    "The role {owner_name} on this server belongs to another Provost or to something else. Set \
+                     PROVOST_DATABASE_PREFIX to a prefix that nobody uses, then try again."
+                )));
+            }
+            None => self.create_groups(admin, &owner_name, &comment)?,
+        }
+        if !admin.is_member_of(&owner_name)? {
+            let statement = format!("GRANT {} TO CURRENT_USER", self.owner()?);
+            admin.run(&statement, "become a member of the databases' owner")?;
+        }
+        crate::crash_point!("postgres:groups-made");
+        self.close_shared_database(admin)
+    }
+
+    /// Another node may be doing the same.
+    fn create_groups(&self, admin: &mut Admin, owner_name: &str, comment: &str) -> Result<(), EngineError> {
+        admin.lock(owner_name)?;
+        let missing = admin.role_comment(owner_name)?.is_none();
+        if missing {
+            let (owner, runtime) = (self.owner()?, self.runtime()?);
+            admin.run(
+                &format!(
+                    "BEGIN; CREATE ROLE {owner} NOLOGIN; COMMENT ON ROLE {owner} IS '{comment}'; \
+                     CREATE ROLE {runtime} NOLOGIN; COMMENT ON ROLE {runtime} IS '{comment}'; \
+                     GRANT {owner} TO CURRENT_USER; COMMIT"
+                ),
+                "make the roles that hold the rights",
+            )?;
+        }
+        admin.unlock(owner_name)
+    }
+
+    /// Every new database, the shared one too, lets every role of the server in.
+    fn close_shared_database(&self, admin: &mut Admin) -> Result<(), EngineError> {
+        let Some(name) = admin.shared_open_to_public()? else { return Ok(()) };
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        admin.run(&format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), "close the shared database")?;
+        if admin.shared_open_to_public()?.is_some() {
+            return Err(EngineError::permanent(format!(
+                "Every role of the server may enter the shared database {name}. As its owner run: REVOKE ALL ON \
+                 DATABASE {quoted} FROM PUBLIC; then try again."
+            )));
+        }
+        Ok(())
+    }
+
+    /// The template of the present schema version; built where missing, under another name, then renamed.
+    pub(super) fn ensure_template(&self, admin: &mut Admin) -> Result<String, EngineError> {
+        let version = schema_version()?;
+        let mut template = format!("{}_template_{version}", self.prefix);
+        template.truncate(MAX_NAME_BYTES);
+        {
+            let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            if prepared.as_deref() == Some(&version) {
+                return Ok(template);
+            }
+        }
+        self.ensure_groups(admin)?;
+        let building = format!("{}_template_building", self.prefix);
+        admin.lock(&building)?;
+        let built = match admin.database(&template)? {
+            Some(_) => Ok(()),
+            None => self.build_template(admin, &building, &template),
+        };
+        // Last, and again where that was missed: what is marked so cannot be dropped as half-built.
+        let built = built.and_then(|()| {
+            admin.run(
+                &format!("ALTER DATABASE {} IS_TEMPLATE true", quote(&template)?),
+                "protect the template",
+            )
+        });
+        admin.unlock(&building)?;
+        built?;
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+        Ok(template)
+    }
+
+    fn build_template(&self, admin: &mut Admin, building: &str, template: &str) -> Result<(), EngineError> {
+        let (name, owner) = (quote(building)?, self.owner()?);
+        // The rest of an interrupted build. Nobody else can be in it.
+        admin.run(&format!("DROP DATABASE IF EXISTS {name}"), "remove a half-built template")?;
+        // Collation C: the same order and the same `lower` as on SQLite, whatever the system's locale.
+        admin.run(
+            &format!(
+                "CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' \
+                 ALLOW_CONNECTIONS false"
+            ),
+            "make the template",
+        )?;
+        crate::crash_point!("postgres:template-created");
+        admin.run(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"), "close the template")?;
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "open the template")?;
+        self.fill_template(building)?;
+        crate::crash_point!("postgres:template-migrated");
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the template")?;
+        admin.run(&format!("ALTER DATABASE {name} RENAME TO {}", quote(template)?), "name the template")?;
+        crate::crash_point!("postgres:template-renamed");
+        Ok(())
+    }
+
+    /// The schema, owned by the owner; rows for the runtime group, now and after later migrations.
+    fn fill_template(&self, building: &str) -> Result<(), EngineError> {
+        let (owner, runtime) = (self.owner()?, self.runtime()?);
+        let failed = |error: &dyn std::fmt::Display| {
+            EngineError::transient(format!("Provost could not fill the template: {error}."))
+        };
+        let target = Target::Postgres(self.url_of(building, None)?);
+        let mut connection = TenantConn::open(&target).map_err(|error| failed(&error))?;
+        connection
+            .batch_execute(&format!(
+                "SET ROLE {owner}; REVOKE ALL ON SCHEMA public FROM PUBLIC; \
+                 GRANT USAGE ON SCHEMA public TO {runtime}; \
+                 ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {runtime}; \
+                 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {runtime}"
+            ))
+            .map_err(|error| explain(&error, "grant rights in the template"))?;
+        connection.migrate().map_err(|error| failed(&error))?;
+        connection
+            .batch_execute(&format!(
+                "REVOKE INSERT, UPDATE, DELETE ON __diesel_schema_migrations FROM {runtime}"
+            ))
+            .map_err(|error| explain(&error, "grant rights in the template"))
+    }
+}

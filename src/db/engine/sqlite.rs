@@ -1,0 +1,323 @@
+//! Tenant databases as SQLite files: a folder per tenant, under a path that is never used twice.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
+
+use super::{EngineError, Finding, Opener, Place, TenantEngine, schema_version, try_reading_and_writing};
+use crate::db::{Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn};
+
+/// "PRV1": tells a tenant database from any other SQLite file.
+const APPLICATION_ID: i32 = 0x5052_5631;
+/// Where SQLite's header keeps `user_version`, here a stamp of the institution.
+const USER_VERSION_AT: usize = 60;
+const FILE_NAME: &str = "institution.db";
+/// A SQLite connection in WAL mode has the database, its log and its shared memory open.
+const FILES_PER_CONNECTION: u64 = 3;
+/// Files that everything else needs: sockets, logs, the shared database.
+const FILES_RESERVED: u64 = 512;
+/// More connections than this cost memory and save no time.
+const MOST_CONNECTIONS: u64 = 256;
+
+/// SQLite in the data folder.
+pub struct SqliteEngine {
+    data_dir: PathBuf,
+    /// One thread at a time builds the template.
+    template: Mutex<()>,
+}
+
+impl SqliteEngine {
+    /// The engine of a data folder.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned(), template: Mutex::new(()) }
+    }
+
+    fn folder(&self, place: &Place) -> Result<PathBuf, EngineError> {
+        let inside = place.location.strip_prefix("tenants/").filter(|name| {
+            !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+        });
+        match inside {
+            Some(_) => Ok(self.data_dir.join(&place.location)),
+            None => Err(EngineError::permanent(format!("{:?} is no tenant folder.", place.location))),
+        }
+    }
+
+    fn file(&self, place: &Place) -> Result<PathBuf, EngineError> {
+        Ok(self.folder(place)?.join(FILE_NAME))
+    }
+
+    fn template_path(&self) -> Result<PathBuf, EngineError> {
+        Ok(self.data_dir.join("templates").join(format!("{}.db", schema_version()?)))
+    }
+
+    /// The template's path; the template is built when it is missing.
+    fn template(&self) -> Result<PathBuf, EngineError> {
+        let path = self.template_path()?;
+        let _building = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        if path.exists() {
+            return Ok(path);
+        }
+        let folder = self.data_dir.join("templates");
+        make_folder(&folder).map_err(|error| explain("make the folder of templates", &error))?;
+        let part = folder.join(format!("{}.part", Id::new()));
+        private_file(&part).map_err(|error| explain("make the template", &error))?;
+        build_template(&part)?;
+        let placed = fs::rename(&part, &path).and_then(|()| sync_folder(&folder));
+        placed.map_err(|error| explain("put the template in place", &error))?;
+        crate::crash_point!("sqlite:template-built");
+        Ok(path)
+    }
+}
+
+impl TenantEngine for SqliteEngine {
+    fn kind(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    fn location(&self, name: &str, unique: Id) -> String {
+        format!("tenants/{name}-{}", unique.to_string().replace('-', ""))
+    }
+
+    fn has_passwords(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self) -> Result<(), EngineError> {
+        self.template().map(|_| ())
+    }
+
+    fn create_role(&self, _: &Place, _: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn create(&self, place: &Place) -> Result<(), EngineError> {
+        let (folder, file) = (self.folder(place)?, self.file(place)?);
+        if file.exists() {
+            return Ok(());
+        }
+        let template = self.template()?;
+        let failed = |error: io::Error| explain("make the database's file", &error);
+        make_folder(&self.data_dir.join("tenants")).map_err(failed)?;
+        make_folder(&folder).map_err(failed)?;
+        crate::crash_point!("sqlite:folder-made");
+        // Nobody has the template open, and a clean file's header is all that must change.
+        let mut content = fs::read(&template).map_err(failed)?;
+        let stamp = stamp(place.institution_id).to_be_bytes();
+        match content.get_mut(USER_VERSION_AT..USER_VERSION_AT + stamp.len()) {
+            Some(field) => field.copy_from_slice(&stamp),
+            None => return Err(EngineError::permanent("The template of databases is damaged: remove it.")),
+        }
+        let part = folder.join("institution.db.part");
+        write_private(&part, &content).map_err(failed)?;
+        crate::crash_point!("sqlite:part-written");
+        fs::rename(&part, &file).and_then(|()| sync_folder(&folder)).map_err(failed)?;
+        sync_folder(&self.data_dir.join("tenants")).map_err(failed)?;
+        crate::crash_point!("sqlite:renamed");
+        Ok(())
+    }
+
+    fn grant_and_open(&self, place: &Place) -> Result<(), EngineError> {
+        let (folder, file) = (self.folder(place)?, self.file(place)?);
+        for (path, mode) in [(folder, 0o700), (file, 0o600)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+                .map_err(|error| explain("restrict the database's file to its owner", &error))?;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, place: &Place, _: Option<&str>, _: Option<&Place>) -> Result<(), EngineError> {
+        let mut connection = self.open_as_owner(place)?;
+        try_reading_and_writing(&mut connection)?;
+        for (path, wanted) in [(self.folder(place)?, 0o700), (self.file(place)?, 0o600)] {
+            let mode = fs::metadata(&path).map_err(|error| explain("look at the database's file", &error))?;
+            let mode = mode.permissions().mode() & 0o777;
+            if mode != wanted {
+                let path = path.display();
+                return Err(EngineError::permanent(format!(
+                    "{path} has mode {mode:o} instead of {wanted:o}."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_database(&self, place: &Place) -> Result<(), EngineError> {
+        let folder = self.folder(place)?;
+        let trash = self.data_dir.join("trash");
+        let failed = |error: io::Error| explain("remove the database's folder", &error);
+        make_folder(&trash).map_err(failed)?;
+        let gone = trash.join(Id::new().to_string());
+        // Renamed first: whoever still has a file open writes into the trash, not beside a new database.
+        match fs::rename(&folder, &gone) {
+            Ok(()) => sync_folder(&self.data_dir.join("tenants")).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        for left in fs::read_dir(&trash).map_err(failed)? {
+            fs::remove_dir_all(left.map_err(failed)?.path()).or_else(ignore_missing).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn drop_role(&self, _: &Place) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn exists(&self, place: &Place) -> Result<bool, EngineError> {
+        Ok(self.file(place)?.exists())
+    }
+
+    fn list(&self) -> Result<Vec<String>, EngineError> {
+        let failed = |error: io::Error| explain("list the tenant databases", &error);
+        let entries = match fs::read_dir(self.data_dir.join("tenants")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            found.push(format!("tenants/{}", entry.file_name().to_string_lossy()));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn size(&self, place: &Place) -> Result<u64, EngineError> {
+        let mut size = 0;
+        for name in [FILE_NAME.to_owned(), format!("{FILE_NAME}-wal")] {
+            match fs::metadata(self.folder(place)?.join(name)) {
+                Ok(meta) => size += meta.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(explain("measure the database", &error)),
+            }
+        }
+        Ok(size)
+    }
+
+    fn opener(&self, place: &Place, _: Option<&str>) -> Result<Opener, EngineError> {
+        let target = Target::Sqlite(self.file(place)?);
+        let expected = stamp(place.institution_id);
+        Ok(Box::new(move || open_stamped(&target, expected)))
+    }
+
+    fn open_as_owner(&self, place: &Place) -> Result<TenantConn, EngineError> {
+        self.opener(place, None)?().map_err(|error| EngineError::transient(format!("The database {error}.")))
+    }
+
+    fn connection_budget(&self, _: usize) -> Result<usize, EngineError> {
+        let limit = rlimit::increase_nofile_limit(u64::MAX).map_err(|error| {
+            EngineError::permanent(format!("The limit of open files is unknown: {error}."))
+        })?;
+        let connections = limit.saturating_sub(FILES_RESERVED.min(limit / 2)) / FILES_PER_CONNECTION;
+        Ok(usize::try_from(connections.clamp(1, MOST_CONNECTIONS)).unwrap_or(1))
+    }
+
+    fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {
+        let mut findings = Vec::new();
+        let probe = self.data_dir.join(format!("{}.probe", Id::new()));
+        if let Err(error) = write_private(&probe, b"probe") {
+            findings.push(Finding {
+                problem: format!("The data folder {} cannot be written: {error}.", self.data_dir.display()),
+                remedy: "Give the user that runs Provost the folder, and free some space.".into(),
+                fatal: true,
+            });
+        }
+        let _ = fs::remove_file(&probe);
+        if rlimit::Resource::NOFILE.get_hard().is_ok_and(|limit| limit < 1024) {
+            findings.push(Finding {
+                problem: "Fewer than 1,024 files may be open at once.".into(),
+                remedy: "Raise the limit, for example with LimitNOFILE=65536 in the systemd unit.".into(),
+                fatal: false,
+            });
+        }
+        Ok(findings)
+    }
+}
+
+#[derive(QueryableByName)]
+struct Stamp {
+    #[diesel(sql_type = Integer)]
+    application_id: i32,
+    #[diesel(sql_type = Integer)]
+    user_version: i32,
+}
+
+/// Opens a file only if it is the tenant database of this institution.
+fn open_stamped(target: &Target, expected: i32) -> Result<TenantConn, OpenError> {
+    let mut connection = TenantConn::open(target)?;
+    let query = "SELECT application_id, user_version FROM pragma_application_id(), pragma_user_version()";
+    let stamp: Stamp = diesel::sql_query(query)
+        .get_result(&mut connection)
+        .map_err(|error| OpenError::new(target, error))?;
+    if stamp.application_id != APPLICATION_ID || stamp.user_version != expected {
+        return Err(OpenError::new(target, "the file is not this institution's database"));
+    }
+    Ok(connection)
+}
+
+/// 31 bits that tell one institution's file from another's.
+fn stamp(institution_id: Id) -> i32 {
+    use sha2::{Digest as _, Sha256};
+    let hash = Sha256::digest(institution_id.as_bytes());
+    i32::from_be_bytes([hash[0] & 0x7f, hash[1], hash[2], hash[3] | 1])
+}
+
+fn build_template(path: &Path) -> Result<(), EngineError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        EngineError::permanent(format!("The template was not built: {error}."))
+    };
+    let mut connection = TenantConn::Sqlite(create_sqlite(path).map_err(|error| failed(&error))?);
+    connection.migrate().map_err(|error| failed(&error))?;
+    connection
+        .batch_execute(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA wal_checkpoint(TRUNCATE);"))
+        .map_err(|error| failed(&error))?;
+    drop(connection);
+    File::open(path).and_then(|file| file.sync_all()).map_err(|error| explain("store the template", &error))
+}
+
+fn explain(act: &str, error: &io::Error) -> EngineError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::transient(format!(
+            "There is no space left on the disk to {act}. Free some space, then try again."
+        )),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            EngineError::permanent(format!(
+                "Provost may not {act} ({error}). Give the user that runs it the data folder, then try again."
+            ))
+        }
+        _ => EngineError::transient(format!("Provost could not {act}: {error}.")),
+    }
+}
+
+/// Makes a folder for its owner only, unless it is there.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = private_file(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}

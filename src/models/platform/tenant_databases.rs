@@ -1,0 +1,203 @@
+//! Where each institution's database is, and at which generation.
+
+use diesel::prelude::*;
+
+use crate::{
+    db::{
+        Engine, Id, now,
+        schema_shared::{institutions, tenant_databases},
+        shared::SharedConn,
+    },
+    models::{ModelError, ModelResult},
+};
+
+crate::text_enum! {
+    /// How far a tenant database is.
+    DatabaseStatus { Reserved = "reserved", Ready = "ready", Dropped = "dropped" }
+}
+
+/// A tenant database as the registry knows it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = tenant_databases)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct TenantDatabase {
+    pub id: Id,
+    pub institution_id: Id,
+    pub engine: Engine,
+    pub database_name: String,
+    pub location: String,
+    pub sealed_password: Option<Vec<u8>>,
+    pub schema_version: String,
+    pub generation: i64,
+    pub status: DatabaseStatus,
+}
+
+/// What a new row says.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct NewTenantDatabase<'a> {
+    pub id: Id,
+    pub institution_id: Id,
+    pub engine: Engine,
+    pub database_name: &'a str,
+    pub location: &'a str,
+    pub schema_version: &'a str,
+}
+
+/// The database of an institution.
+///
+/// # Errors
+/// Any database error.
+pub fn find(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<TenantDatabase>> {
+    let row = tenant_databases::table
+        .filter(tenant_databases::institution_id.eq(institution_id))
+        .select(TenantDatabase::as_select())
+        .first(connection);
+    Ok(row.optional()?)
+}
+
+/// Status of the institution, and its database: what every request of an institution user starts from.
+///
+/// # Errors
+/// Any database error; `NotFound` when there is no such institution.
+pub fn find_with_status(
+    connection: &mut SharedConn,
+    institution_id: Id,
+) -> ModelResult<(String, Option<TenantDatabase>)> {
+    Ok(institutions::table
+        .left_join(tenant_databases::table)
+        .filter(institutions::id.eq(institution_id))
+        .select((institutions::status, Option::<TenantDatabase>::as_select()))
+        .first(connection)?)
+}
+
+/// Every database that is ready, in the order of their names.
+///
+/// # Errors
+/// Any database error.
+pub fn all_ready(connection: &mut SharedConn) -> ModelResult<Vec<TenantDatabase>> {
+    Ok(tenant_databases::table
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .order(tenant_databases::database_name)
+        .select(TenantDatabase::as_select())
+        .load(connection)?)
+}
+
+/// Another institution's database that is ready, to prove that it cannot be entered.
+///
+/// # Errors
+/// Any database error.
+pub fn any_other(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<TenantDatabase>> {
+    let row = tenant_databases::table
+        .filter(tenant_databases::institution_id.ne(institution_id))
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .order(tenant_databases::id.desc())
+        .select(TenantDatabase::as_select())
+        .first(connection);
+    Ok(row.optional()?)
+}
+
+/// Whether a database name is given to some institution.
+///
+/// # Errors
+/// Any database error.
+pub fn is_name_taken(connection: &mut SharedConn, name: &str) -> ModelResult<bool> {
+    let count: i64 = tenant_databases::table
+        .filter(tenant_databases::database_name.eq(name))
+        .count()
+        .get_result(connection)?;
+    Ok(count > 0)
+}
+
+/// Registers a database before it exists.
+///
+/// # Errors
+/// Any database error; a unique violation when the name was taken meanwhile.
+pub fn reserve(connection: &mut SharedConn, new: &NewTenantDatabase<'_>) -> ModelResult<()> {
+    diesel::insert_into(tenant_databases::table)
+        .values((
+            tenant_databases::id.eq(new.id),
+            tenant_databases::institution_id.eq(new.institution_id),
+            tenant_databases::engine.eq(new.engine),
+            tenant_databases::database_name.eq(new.database_name),
+            tenant_databases::location.eq(new.location),
+            tenant_databases::schema_version.eq(new.schema_version),
+            tenant_databases::generation.eq(1),
+            tenant_databases::status.eq(DatabaseStatus::Reserved),
+            tenant_databases::created_at.eq(now()),
+            tenant_databases::updated_at.eq(now()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Stores the sealed password, if there is none yet. False when there was one.
+///
+/// # Errors
+/// Any database error.
+pub fn set_password_once(
+    connection: &mut SharedConn,
+    institution_id: Id,
+    sealed: &[u8],
+) -> ModelResult<bool> {
+    let set = diesel::update(tenant_databases::table)
+        .filter(tenant_databases::institution_id.eq(institution_id))
+        .filter(tenant_databases::sealed_password.is_null())
+        .set((tenant_databases::sealed_password.eq(sealed), tenant_databases::updated_at.eq(now())))
+        .execute(connection)?;
+    Ok(set == 1)
+}
+
+/// A reserved database is ready for use.
+///
+/// # Errors
+/// Any database error.
+pub fn mark_ready(connection: &mut SharedConn, institution_id: Id) -> ModelResult<()> {
+    let ready = diesel::update(tenant_databases::table)
+        .filter(tenant_databases::institution_id.eq(institution_id))
+        .set((tenant_databases::status.eq(DatabaseStatus::Ready), tenant_databases::updated_at.eq(now())))
+        .execute(connection)?;
+    if ready == 1 { Ok(()) } else { Err(ModelError::NOT_FOUND) }
+}
+
+/// Forgets a database that was never used.
+///
+/// # Errors
+/// Any database error.
+pub fn forget_reserved(connection: &mut SharedConn, institution_id: Id) -> ModelResult<()> {
+    diesel::delete(
+        tenant_databases::table
+            .filter(tenant_databases::institution_id.eq(institution_id))
+            .filter(tenant_databases::status.eq(DatabaseStatus::Reserved)),
+    )
+    .execute(connection)?;
+    Ok(())
+}
+
+/// Makes every handle given out until now refused, in all processes, from their next request on. Call it in
+/// the transaction that suspends, moves, restores or deletes.
+///
+/// # Errors
+/// Any database error.
+pub fn raise_generation(connection: &mut SharedConn, institution_id: Id) -> ModelResult<()> {
+    diesel::update(tenant_databases::table)
+        .filter(tenant_databases::institution_id.eq(institution_id))
+        .set((
+            tenant_databases::generation.eq(tenant_databases::generation + 1),
+            tenant_databases::updated_at.eq(now()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Notes the schema version that a database was migrated to.
+///
+/// # Errors
+/// Any database error.
+pub fn set_schema_version(connection: &mut SharedConn, institution_id: Id, version: &str) -> ModelResult<()> {
+    diesel::update(tenant_databases::table)
+        .filter(tenant_databases::institution_id.eq(institution_id))
+        .set((tenant_databases::schema_version.eq(version), tenant_databases::updated_at.eq(now())))
+        .execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Every URL of the site, one line each: who may call, method, path, handler.
+//!
+//! The table registers the routes and is walked by a test as every kind of caller, so a route
+//! that is missing from it does not exist.
+
+use actix_web::{
+    Resource, Route as Handler, guard,
+    web::{self, ServiceConfig},
+};
+
+use crate::{
+    error::AppError,
+    web::{assets, auth, health, public, theme},
+};
+
+/// Who gets past a route's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// Whoever holds a one-time token that is part of the path.
+    Token,
+    /// Everybody who is signed in.
+    SignedIn,
+    /// Platform admins.
+    SuperAdmin,
+    /// Every user of the institution in the path.
+    Member,
+    /// Its registrars and owners.
+    Registrar,
+    /// Its owners.
+    Owner,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// Who may call.
+    pub access: Access,
+    /// "GET" or "POST".
+    pub method: &'static str,
+    /// Pattern with `{parameters}`.
+    pub path: &'static str,
+}
+
+macro_rules! routes {
+    ($($access:ident $method:ident $path:literal => $handler:path;)+) => {
+        /// The whole table.
+        pub const ROUTES: &[Route] =
+            &[$(Route { access: Access::$access, method: stringify!($method), path: $path }),+];
+
+        /// Registers every route; of two patterns that fit, the earlier line wins.
+        pub fn configure(config: &mut ServiceConfig) {
+            let mut resources = Resources::default();
+            $(resources.add($path, route(stringify!($method)).to($handler));)+
+            resources.register(config);
+            config.default_service(web::to(nothing_here));
+        }
+    };
+}
+
+routes! {
+    Public GET "/" => public::home::show;
+    Public GET "/health/live" => health::live;
+    Public GET "/health/ready" => health::ready;
+    Public GET "/metrics" => health::metrics;
+    Public GET "/favicon.ico" => assets::favicon;
+    Public GET "/static/{hash}/{path:.*}" => assets::serve;
+    Public POST "/theme" => theme::switch;
+
+    Public GET "/setup" => auth::setup::explain;
+    Token GET "/setup/{token}" => auth::setup::show;
+    Token POST "/setup/{token}" => auth::setup::submit;
+    Public GET "/sign-in" => auth::sign_in::show;
+    Public POST "/sign-in" => auth::sign_in::submit;
+    Public GET "/sign-in/choice" => auth::sign_in::choose;
+    Public POST "/sign-in/choice" => auth::sign_in::submit_choice;
+    Public POST "/sign-out" => auth::sign_in::sign_out;
+    Public GET "/password-reset" => auth::password_reset::show;
+    Public POST "/password-reset" => auth::password_reset::submit;
+    Token GET "/password-reset/{token}" => auth::password_reset::show_new;
+    Token POST "/password-reset/{token}" => auth::password_reset::submit_new;
+    Token GET "/invitations/{token}" => auth::invitation::show;
+    Token POST "/invitations/{token}" => auth::invitation::submit;
+    SignedIn GET "/account" => auth::account::show;
+    SignedIn POST "/account/password" => auth::account::change_password;
+    SignedIn POST "/account/sessions/remove" => auth::account::end_other_sessions;
+    SignedIn POST "/account/sessions/{id}/remove" => auth::account::end_session;
+}
+
+/// Resources in the order of their first line: one per path, so that a wrong method is a 405.
+#[derive(Default)]
+struct Resources(Vec<(&'static str, Resource)>);
+
+impl Resources {
+    fn add(&mut self, path: &'static str, route: Handler) {
+        let known = self.0.iter().position(|(known, _)| *known == path);
+        let resource = match known {
+            Some(at) => self.0.remove(at).1,
+            None => web::resource(path).default_service(web::to(wrong_method)),
+        };
+        self.0.insert(known.unwrap_or(self.0.len()), (path, resource.route(route)));
+    }
+
+    fn register(self, config: &mut ServiceConfig) {
+        for (_, resource) in self.0 {
+            config.service(resource);
+        }
+    }
+}
+
+fn route(method: &str) -> Handler {
+    match method {
+        "GET" => Handler::new().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => Handler::new().guard(guard::Post()),
+    }
+}
+
+async fn wrong_method() -> Result<actix_web::HttpResponse, AppError> {
+    Err(AppError::MethodNotAllowed)
+}
+
+async fn nothing_here() -> Result<actix_web::HttpResponse, AppError> {
+    Err(AppError::NotFound)
+}

@@ -1,0 +1,171 @@
+//! Durable operations: recorded before they begin, done step by step, by exactly one worker at a time.
+//!
+//! A kind of operation is a [`Handler`] in the table below; the runner does the rest: leases, retries,
+//! taking over from dead workers, compensation.
+
+mod failure;
+mod lease;
+pub mod provision;
+mod runner;
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use failure::Failure;
+pub use runner::{Work, Workers};
+
+use super::platform::Platform;
+use crate::{
+    db::{Id, shared::SharedConn},
+    models::{
+        ModelResult,
+        platform::{
+            audit::{Audit, Subject},
+            operations::{self, Kind, Operation, OperationStatus},
+        },
+    },
+};
+
+/// How one kind of operation is carried out.
+pub trait Handler: Send + Sync {
+    /// Does a step, or finds it done: the step may have been begun before, even by a worker that died.
+    /// What it returns is shown beside the step.
+    ///
+    /// # Errors
+    /// [`Failure`] says whether trying again may help.
+    fn perform(&self, step: &str, work: &Work<'_>) -> Result<Option<String>, Failure>;
+
+    /// Takes back what a step did, if it did anything. Called in reverse order after the last attempt.
+    ///
+    /// # Errors
+    /// As [`Self::perform`].
+    fn undo(&self, _step: &str, _work: &Work<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Whether a failed operation leaves nothing behind once it is undone.
+    fn can_be_undone(&self) -> bool {
+        false
+    }
+
+    /// Called in the transaction that ends the operation without success.
+    ///
+    /// # Errors
+    /// Any database error; the operation is not ended then.
+    fn gave_up(&self, _connection: &mut SharedConn, _work: &Work<'_>, _error: &str) -> ModelResult<()> {
+        Ok(())
+    }
+
+    /// Called in the transaction that puts the operation back into the queue.
+    ///
+    /// # Errors
+    /// `Changed` or `Refused` when it must not be tried again.
+    fn tried_again(
+        &self,
+        _connection: &mut SharedConn,
+        _audit: &Audit,
+        _operation: &Operation,
+    ) -> ModelResult<()> {
+        Ok(())
+    }
+}
+
+/// The table of handlers: a new kind of operation is a line here.
+fn handler(kind: Kind) -> Option<&'static dyn Handler> {
+    match kind {
+        Kind::Provision => Some(&provision::Provision),
+        Kind::ImportRegistrations | Kind::ImportStudents | Kind::DecideRegistrations => None,
+    }
+}
+
+/// Wakes the workers of this process.
+#[derive(Clone, Default)]
+pub struct Operations(Arc<Signal>);
+
+#[derive(Default)]
+struct Signal {
+    count: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl Operations {
+    /// Something was enqueued, and committed: look now. Forgotten, it is found within a second.
+    pub fn wake(&self) {
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.changed.notify_all();
+    }
+
+    /// Waits for [`Self::wake`], or for `most`; `seen` is what the last call returned.
+    fn sleep(&self, seen: u64, most: Duration) -> u64 {
+        let count = self.0.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.changed.wait_timeout_while(count, most, |count| *count == seen);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Puts an operation that ended badly back into the queue, from where it stopped. Wake the workers after.
+///
+/// # Errors
+/// `Changed` when it is no longer in that state.
+pub fn try_again(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let operation = operations::find(connection, id)?;
+        operations::requeue(connection, id, OperationStatus::Queued)?;
+        if let Some(handler) = handler(operation.kind) {
+            handler.tried_again(connection, audit, &operation)?;
+        }
+        record(connection, audit, "operation.tried_again", &operation)
+    })
+}
+
+/// Takes back what an operation did. Wake the workers after.
+///
+/// # Errors
+/// `Changed` when it is not waiting or failed.
+pub fn roll_back(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let operation = operations::find(connection, id)?;
+        if !handler(operation.kind).is_some_and(Handler::can_be_undone) {
+            return Err(crate::models::ModelError::Refused(
+                "This kind of operation cannot be rolled back.".into(),
+            ));
+        }
+        operations::requeue(connection, id, OperationStatus::RollingBack)?;
+        record(connection, audit, "operation.rolled_back", &operation)
+    })
+}
+
+fn record(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    action: &str,
+    operation: &Operation,
+) -> ModelResult<()> {
+    let subject = Subject {
+        kind: "operation",
+        id: Some(operation.id),
+        label: &operation.subject,
+        institution_id: operation.institution_id,
+    };
+    audit.record(connection, action, &subject, &serde_json::json!({ "kind": operation.kind }))
+}
+
+/// Waits until an operation is over, whoever works on it; `None` when it is not over in time. Blocks.
+///
+/// # Errors
+/// Any database error.
+pub fn wait_for(platform: &Platform, id: Id, most: Duration) -> ModelResult<Option<Operation>> {
+    let end = Instant::now() + most;
+    loop {
+        let operation = operations::find(&mut *platform.shared.get()?, id)?;
+        if operation.is_over() {
+            return Ok(Some(operation));
+        }
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

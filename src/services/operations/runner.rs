@@ -1,0 +1,414 @@
+//! The workers: take what is due, do its steps, try again, and take back what cannot be finished.
+
+use std::{
+    cell::Cell,
+    fs::{File, OpenOptions},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use chrono::TimeDelta;
+
+use super::{Failure, Handler, handler, lease::Held};
+use crate::{
+    db::{Engine, Id, pools::Pooled, shared::SharedConn},
+    models::{
+        Actor, ModelResult,
+        platform::{
+            audit::Audit,
+            operations::{
+                self, Claim, Ending, Operation, OperationStatus, OperationStep, StepChange, StepStatus,
+            },
+        },
+    },
+    services::platform::{Platform, StartError},
+};
+
+/// Attempts before a failing operation is taken back.
+const MOST_ATTEMPTS: i32 = 3;
+/// A step begun so often has killed its workers: it is given up.
+const MOST_STARTS: i32 = 8;
+/// How often a worker looks by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often progress is written at most.
+const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
+/// The running workers of this process.
+pub struct Workers {
+    platform: Arc<Platform>,
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    /// On SQLite one process alone works; let go when it ends, however it ends.
+    _lock: Option<File>,
+}
+
+impl Platform {
+    /// Starts the workers for operations and mail.
+    ///
+    /// # Errors
+    /// On SQLite when another process already works on the same data folder.
+    pub fn start_workers(self: &Arc<Self>) -> Result<Workers, StartError> {
+        let lock = only_worker(self)?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let held = Held::default();
+        let mut threads = Vec::new();
+        for number in 0..self.settings.limits.operation_workers.max(1) {
+            let runner = Runner {
+                platform: Arc::clone(self),
+                stopping: Arc::clone(&stopping),
+                held: held.clone(),
+                name: format!("{}-{number}-{}", std::process::id(), Id::new()),
+            };
+            threads.push(spawn("operations", move || runner.run())?);
+        }
+        let (platform, stop) = (Arc::clone(self), Arc::clone(&stopping));
+        let lease = self.settings.limits.lease;
+        threads.push(spawn("leases", move || {
+            while pause(&stop, lease / 3) {
+                held.renew(&platform.shared, lease);
+            }
+        })?);
+        let (platform, stop) = (Arc::clone(self), Arc::clone(&stopping));
+        threads.push(spawn("mail", move || {
+            while pause(&stop, LOOK_EVERY) {
+                if let Err(error) = platform.outbox.send_due() {
+                    log::warn!("the outbox could not be read: {error}");
+                }
+            }
+        })?);
+        Ok(Workers { platform: Arc::clone(self), stopping, threads, _lock: lock })
+    }
+}
+
+impl Workers {
+    /// Lets what is being done end at its present step, and waits for that.
+    pub fn stop(mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.platform.operations.wake();
+        for thread in self.threads.drain(..) {
+            // A worker's panic was logged where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.platform.operations.wake();
+    }
+}
+
+/// On SQLite, makes sure that no other process works, and frees what a dead one had claimed.
+fn only_worker(platform: &Platform) -> Result<Option<File>, StartError> {
+    if platform.engine.kind() != Engine::Sqlite {
+        return Ok(None);
+    }
+    let path = platform.settings.data_dir.join("workers.lock");
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
+            StartError::new(format!("The lock {} cannot be opened: {error}", path.display()))
+        })?;
+    file.try_lock().map_err(|_| {
+        StartError::new(format!(
+            "Another Provost already works on {}. Stop it first, or give this one a data folder of its own.",
+            platform.settings.data_dir.display()
+        ))
+    })?;
+    let freed = platform.shared.get().map_err(Into::into).and_then(|mut c| operations::release_all(&mut c));
+    freed.map_err(StartError::new)?;
+    Ok(Some(file))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+    thread.map_err(|error| StartError::new(format!("No thread could be started: {error}")))
+}
+
+/// Sleeps in small pieces; false when it is time to stop.
+fn pause(stopping: &AtomicBool, time: Duration) -> bool {
+    let end = Instant::now() + time;
+    while !stopping.load(Ordering::SeqCst) {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+    false
+}
+
+/// One worker.
+struct Runner {
+    platform: Arc<Platform>,
+    stopping: Arc<AtomicBool>,
+    held: Held,
+    name: String,
+}
+
+impl Runner {
+    fn run(&self) {
+        let mut seen = 0;
+        while !self.stopping.load(Ordering::SeqCst) {
+            match self.work_once() {
+                Ok(true) => {}
+                Ok(false) => seen = self.platform.operations.sleep(seen, LOOK_EVERY),
+                Err(error) => {
+                    log::warn!("an operation could not be worked on: {error}");
+                    pause(&self.stopping, LOOK_EVERY);
+                }
+            }
+        }
+    }
+
+    /// Works on one operation; false when none is due.
+    fn work_once(&self) -> ModelResult<bool> {
+        let lease = self.platform.settings.limits.lease;
+        let claimed = operations::claim_next(&mut *self.platform.shared.get()?, &self.name, lease)?;
+        let Some((claim, operation)) = claimed else { return Ok(false) };
+        crate::crash_point!("operation:claimed");
+        let _holding = self.held.hold(&claim);
+        let work = Work {
+            platform: &self.platform,
+            operation: &operation,
+            claim: &claim,
+            stopping: &self.stopping,
+            progress_at: Cell::new(None),
+            result: Cell::new(None),
+        };
+        let outcome = match handler(operation.kind) {
+            Some(handler) if operation.status == OperationStatus::RollingBack => {
+                work.roll_back(handler, operation.error.as_deref().unwrap_or("Rolled back on request."))
+            }
+            Some(handler) => work.go_forward(handler),
+            None => work.end(None, OperationStatus::Failed, "This version of Provost cannot do this."),
+        };
+        match outcome {
+            Err(Failure::LeaseLost) => {
+                log::warn!("operation {} was taken over by another worker", operation.id)
+            }
+            Err(error) => {
+                log::warn!("operation {} stopped and will be taken up again: {error}", operation.id)
+            }
+            Ok(()) => {}
+        }
+        Ok(true)
+    }
+}
+
+/// What a handler works with.
+pub struct Work<'a> {
+    /// The platform.
+    pub platform: &'a Arc<Platform>,
+    /// The operation, as it was when it was claimed.
+    pub operation: &'a Operation,
+    claim: &'a Claim,
+    stopping: &'a AtomicBool,
+    progress_at: Cell<Option<Instant>>,
+    result: Cell<Option<String>>,
+}
+
+impl Work<'_> {
+    /// A connection to the shared database.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn shared(&self) -> Result<Pooled<SharedConn>, Failure> {
+        Ok(self.platform.shared.get()?)
+    }
+
+    /// What the operation was given.
+    ///
+    /// # Errors
+    /// When it is not what this version expects.
+    pub fn input<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(&self.operation.input)
+            .map_err(|error| Failure::Permanent(format!("The operation's input cannot be read: {error}.")))
+    }
+
+    /// The right to change platform records in the name of whoever asked for the operation.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let actor = Actor {
+            id: self.operation.actor_id,
+            name: self.operation.actor_name.clone(),
+            ip: None,
+            user_agent: None,
+        };
+        self.platform.audit(actor)
+    }
+
+    /// The institution that the operation is for.
+    ///
+    /// # Errors
+    /// When it is for none.
+    pub fn institution_id(&self) -> Result<Id, Failure> {
+        let missing = || Failure::Permanent("The operation names no institution.".into());
+        self.operation.institution_id.ok_or_else(missing)
+    }
+
+    /// Records how far the units of work are; cheap enough to call for each one. Also says when to stop
+    /// because another worker has taken over.
+    ///
+    /// # Errors
+    /// `LeaseLost`, or any database error.
+    pub fn progress(&self, done: i64, total: i64) -> Result<(), Failure> {
+        let due = self.progress_at.get().is_none_or(|at: Instant| at.elapsed() >= PROGRESS_EVERY);
+        if !due && done != total {
+            return Ok(());
+        }
+        self.progress_at.set(Some(Instant::now()));
+        self.keep(operations::set_progress(&mut *self.shared()?, self.claim, done, total)?)
+    }
+
+    /// Checks, and records, that this worker still holds the operation: call it after a long wait and
+    /// before an act that cannot be conditional on the fence.
+    ///
+    /// # Errors
+    /// `LeaseLost`, or any database error.
+    pub fn still_mine(&self) -> Result<(), Failure> {
+        let lease = self.platform.settings.limits.lease;
+        self.keep(operations::renew(&mut *self.shared()?, self.claim, lease)?)
+    }
+
+    /// Whether the process is about to end: a long step may stop at a safe place and be taken up again.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// What the operation's page shows at the end.
+    pub fn set_result(&self, result: &serde_json::Value) {
+        self.result.set(Some(result.to_string()));
+    }
+
+    fn keep(&self, mine: bool) -> Result<(), Failure> {
+        if mine { Ok(()) } else { Err(Failure::LeaseLost) }
+    }
+
+    fn record(&self, changes: &[(Id, StepChange<'_>)]) -> Result<(), Failure> {
+        let lease = self.platform.settings.limits.lease;
+        self.keep(operations::record_steps(&mut *self.shared()?, self.claim, lease, changes)?)
+    }
+
+    fn go_forward(&self, handler: &dyn Handler) -> Result<(), Failure> {
+        let steps = operations::steps(&mut *self.shared()?, self.operation.id)?;
+        let open: Vec<&OperationStep> = steps.iter().filter(|step| step.status != StepStatus::Done).collect();
+        if let Some(first) = open.first() {
+            self.record(&[(first.id, StepChange::Begun)])?;
+        }
+        for (index, step) in open.iter().enumerate() {
+            crate::crash_point!(format!("step:{}:begun", step.name));
+            let done = match self.perform(handler, step) {
+                Ok(detail) => detail,
+                Err(Failure::LeaseLost) => return Err(Failure::LeaseLost),
+                Err(failure) => return self.failed(handler, step, &failure),
+            };
+            crate::crash_point!(format!("step:{}:acted", step.name));
+            let mut changes = vec![(step.id, StepChange::Done(done.as_deref()))];
+            // The end of a step and the beginning of the next are one write to the disk.
+            changes.extend(open.get(index + 1).map(|next| (next.id, StepChange::Begun)));
+            self.record(&changes)?;
+            crate::crash_point!(format!("step:{}:recorded", step.name));
+        }
+        crate::crash_point!("operation:steps-done");
+        let result = self.result.take();
+        let ending = Ending { status: OperationStatus::Succeeded, result: result.as_deref(), error: None };
+        self.keep(operations::finish(&mut *self.shared()?, self.claim, ending)?)
+    }
+
+    fn perform(&self, handler: &dyn Handler, step: &OperationStep) -> Result<Option<String>, Failure> {
+        if step.attempts >= MOST_STARTS {
+            return Err(Failure::Permanent("The step was begun again and again and never ended.".into()));
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| handler.perform(&step.name, self)));
+        result.unwrap_or_else(|_| {
+            Err(Failure::Permanent("The step stopped at a mistake in Provost itself.".into()))
+        })
+    }
+
+    fn failed(&self, handler: &dyn Handler, step: &OperationStep, failure: &Failure) -> Result<(), Failure> {
+        let words = failure.to_string();
+        log::warn!("operation {}, step {}: {words}", self.operation.id, step.name);
+        self.record(&[(step.id, StepChange::Failed(&words))])?;
+        let attempts = self.operation.attempts + 1;
+        if matches!(failure, Failure::Transient(_)) && attempts < MOST_ATTEMPTS {
+            return self.postpone(OperationStatus::Queued, attempts, &words);
+        }
+        if handler.can_be_undone() {
+            return self.roll_back(handler, &words);
+        }
+        self.end(Some(handler), OperationStatus::Failed, &words)
+    }
+
+    fn postpone(&self, status: OperationStatus, attempts: i32, words: &str) -> Result<(), Failure> {
+        let base =
+            TimeDelta::from_std(self.platform.settings.limits.retry_wait).unwrap_or(TimeDelta::seconds(1));
+        let wait = base * (1 << (attempts - 1).clamp(0, 6));
+        let mut connection = self.shared()?;
+        self.keep(operations::postpone(&mut connection, self.claim, status, attempts, wait, words)?)
+    }
+
+    /// Takes every step back, the last one first. `words` say why.
+    fn roll_back(&self, handler: &dyn Handler, words: &str) -> Result<(), Failure> {
+        let steps = operations::steps(&mut *self.shared()?, self.operation.id)?;
+        for step in steps.iter().rev().filter(|step| step.status != StepStatus::Undone) {
+            if step.status == StepStatus::Pending && step.attempts == 0 {
+                continue;
+            }
+            let undone =
+                catch_unwind(AssertUnwindSafe(|| handler.undo(&step.name, self))).unwrap_or_else(|_| {
+                    Err(Failure::Permanent("Undoing stopped at a mistake in Provost itself.".into()))
+                });
+            match undone {
+                Ok(()) => self.record(&[(step.id, StepChange::Undone)])?,
+                Err(Failure::LeaseLost) => return Err(Failure::LeaseLost),
+                Err(failure) => return self.undo_failed(handler, step, &failure, words),
+            }
+            crate::crash_point!(format!("step:{}:undone", step.name));
+        }
+        self.end(Some(handler), OperationStatus::RolledBack, words)
+    }
+
+    fn undo_failed(
+        &self,
+        handler: &dyn Handler,
+        step: &OperationStep,
+        failure: &Failure,
+        words: &str,
+    ) -> Result<(), Failure> {
+        log::warn!("operation {}, undoing {}: {failure}", self.operation.id, step.name);
+        let both = format!("{words} Taking back what was done failed too: {failure}");
+        let attempts = if self.operation.status == OperationStatus::RollingBack {
+            self.operation.attempts + 1
+        } else {
+            1
+        };
+        if attempts < MOST_ATTEMPTS {
+            return self.postpone(OperationStatus::RollingBack, attempts, words);
+        }
+        self.end(Some(handler), OperationStatus::Failed, &both)
+    }
+
+    fn end(
+        &self,
+        handler: Option<&dyn Handler>,
+        status: OperationStatus,
+        words: &str,
+    ) -> Result<(), Failure> {
+        let result = self.result.take();
+        let ending = Ending { status, result: result.as_deref(), error: Some(words) };
+        self.shared()?.write_tx(|connection| {
+            self.keep(operations::finish(connection, self.claim, ending)?)?;
+            if let Some(handler) = handler {
+                handler.gave_up(connection, self, words)?;
+            }
+            Ok(())
+        })
+    }
+}

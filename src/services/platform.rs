@@ -1,0 +1,272 @@
+//! The long-lived whole: everything that a request or a command needs, opened in an order in which a
+//! wrong setting is refused before anything is created.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    keys::{self, KeyError, Keys},
+    mail::{Mailer, Sender},
+    mail_texts::MailTexts,
+    operations::Operations,
+    outbox::Outbox,
+    passwords::Passwords,
+    settings::Settings,
+    tenants::Tenants,
+};
+use crate::{
+    db::{
+        Id, Target,
+        engine::{self, TenantEngine},
+        migrate::Migrate,
+        pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
+        shared::SharedConn,
+        target::create_sqlite,
+    },
+    models::{Actor, database_name::NamePrefix, platform::audit::Audit, text::Email},
+};
+
+/// Why Provost does not start: one sentence or two for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+impl StartError {
+    /// Takes any error's words as they are, and ends them as a sentence.
+    pub fn new(words: impl std::fmt::Display) -> Self {
+        let mut words = words.to_string();
+        if !words.ends_with(['.', '!', '?']) {
+            words.push('.');
+        }
+        Self(words)
+    }
+}
+
+/// The platform.
+pub struct Platform {
+    /// The shared database.
+    pub shared: SharedPool,
+    /// The institutions' databases.
+    pub tenants: Tenants,
+    /// Where the institutions' databases are made.
+    pub engine: Arc<dyn TenantEngine>,
+    /// All keys.
+    pub keys: Keys,
+    /// Password hashing.
+    pub passwords: Passwords,
+    /// Mail on its way.
+    pub outbox: Outbox,
+    /// The words of mails.
+    pub mail_texts: MailTexts,
+    /// Long work.
+    pub operations: Operations,
+    /// First part of every tenant database's name.
+    pub prefix: NamePrefix,
+    /// What was set.
+    pub settings: Settings,
+}
+
+impl Platform {
+    /// Opens the platform; at the first run creates data folder, master key and shared database.
+    ///
+    /// # Errors
+    /// What is wrong and what to do; nothing was created then that a corrected start would stumble over.
+    pub fn open(settings: Settings) -> Result<Arc<Self>, StartError> {
+        let prefix = NamePrefix::parse(&settings.database_prefix).map_err(StartError::new)?;
+        let mailer = mailer(&settings)?;
+        let existing = Existing::look(&settings)?;
+        let mut connection = existing.ready(&settings)?;
+        let keys = with_start_lock(&mut connection, |connection| {
+            connection
+                .migrate()
+                .map_err(|error| told("The shared database could not be brought up to date", error))?;
+            Keys::load_or_create(&settings.master_key_file, connection).map_err(key_words)
+        })?;
+        drop(connection);
+        let passwords =
+            Passwords::new(keys.password_pepper(), settings.password_cost, settings.limits.password_queue)
+                .map_err(StartError::new)?;
+        let engine: Arc<dyn TenantEngine> = Arc::from(engine::for_target(
+            &settings.database,
+            &settings.data_dir,
+            prefix.as_str(),
+            &keys.platform_id(),
+            settings.limits.tenant_connections,
+        ));
+        let limits = settings.limits;
+        let budget = match limits.connection_budget {
+            // The limit of open files is raised by asking.
+            Some(budget) => engine.connection_budget(limits.shared_connections).map(|_| budget),
+            None => engine.connection_budget(limits.shared_connections),
+        };
+        let budget = budget.map_err(StartError::new)?;
+        let pool =
+            |connections| PoolLimits { connections, wait: limits.gate_wait, idle: limits.connection_idle };
+        let shared = SharedPool::new(settings.database.clone(), pool(limits.shared_connections));
+        let pools = TenantPools::new(pool(limits.tenant_connections), budget);
+        Ok(Arc::new(Self {
+            tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone()),
+            outbox: Outbox::new(shared.clone(), keys.clone(), mailer),
+            mail_texts: MailTexts {
+                platform: settings.platform_name.clone(),
+                public_url: settings.public_url.clone(),
+            },
+            operations: Operations::default(),
+            shared,
+            engine,
+            keys,
+            passwords,
+            prefix,
+            settings,
+        }))
+    }
+
+    /// The right to change platform records in this name.
+    #[must_use]
+    pub fn audit(&self, actor: Actor) -> Audit {
+        Audit::new(self.keys.audit_key(), actor)
+    }
+
+    /// The database of an active institution.
+    ///
+    /// # Errors
+    /// Why it cannot be entered.
+    pub async fn tenant(&self, institution_id: Id) -> Result<TenantDb, super::tenants::TenantError> {
+        let tenants = self.tenants.clone();
+        self.shared.run(move |connection| tenants.open(connection, institution_id)).await
+    }
+
+    /// An absolute address on the platform.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.public_url.trim_end_matches('/'))
+    }
+
+    /// Closes every pool; what is running finishes. The workers are stopped by their own handle.
+    pub fn close(&self) {
+        self.tenants.close();
+        self.shared.close();
+    }
+}
+
+/// What is there before the start, looked at without changing it.
+enum Existing {
+    Connected(SharedConn),
+    /// No SQLite file yet.
+    Nothing,
+}
+
+impl Existing {
+    fn look(settings: &Settings) -> Result<Self, StartError> {
+        writable(&settings.data_dir)?;
+        match &settings.database {
+            Target::Sqlite(path) if !path.exists() => {
+                if has_tenants(&settings.data_dir) {
+                    return Err(StartError(format!(
+                        "The shared database {} is missing, but {} holds institutions. Put it back from a backup, \
+                         or set PROVOST_DATABASE_URL to where it is.",
+                        path.display(),
+                        settings.data_dir.display()
+                    )));
+                }
+                Ok(Self::Nothing)
+            }
+            target => {
+                let mut connection = SharedConn::open(target)
+                    .map_err(|error| told("The shared database cannot be reached", error))?;
+                if has_secrets(&mut connection) {
+                    keys::check(&settings.master_key_file, &mut connection).map_err(key_words)?;
+                }
+                Ok(Self::Connected(connection))
+            }
+        }
+    }
+
+    /// Creates what is missing.
+    fn ready(self, settings: &Settings) -> Result<SharedConn, StartError> {
+        let folder = &settings.data_dir;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| told(&format!("The data folder {} cannot be made", folder.display()), error))?;
+        match (self, &settings.database) {
+            // Creating is repeated where it may have been interrupted.
+            (_, Target::Sqlite(path)) => {
+                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(
+                    |error| told(&format!("The shared database {} cannot be made", path.display()), error),
+                )?;
+                create_sqlite(path)
+                    .map(SharedConn::Sqlite)
+                    .map_err(|error| told("The shared database cannot be made", error))
+            }
+            (Self::Connected(connection), Target::Postgres(_)) => Ok(connection),
+            (Self::Nothing, target) => SharedConn::open(target).map_err(StartError::new),
+        }
+    }
+}
+
+/// Refuses a data folder that could not be used, without leaving anything in it.
+fn writable(folder: &Path) -> Result<(), StartError> {
+    let nearest = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let nearest = if nearest.as_os_str().is_empty() { Path::new(".") } else { nearest };
+    if !nearest.is_dir() {
+        return Err(StartError(format!(
+            "The data folder cannot be {}: {} is a file.",
+            folder.display(),
+            nearest.display()
+        )));
+    }
+    let probe = nearest.join(format!(".provost-{}", Id::new()));
+    DirBuilder::new().mode(0o700).create(&probe).and_then(|()| fs::remove_dir(&probe)).map_err(|error| {
+        StartError(format!(
+            "The data folder {} cannot be written ({error}). Give it to the user that runs Provost, or set \
+             PROVOST_DATA_DIR to another folder.",
+            folder.display()
+        ))
+    })
+}
+
+fn has_tenants(data_dir: &Path) -> bool {
+    fs::read_dir(data_dir.join("tenants")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Whether the database was in use before: its table of secrets is there.
+fn has_secrets(connection: &mut SharedConn) -> bool {
+    crate::models::platform::platform_secrets::find(connection, "check").is_ok()
+}
+
+/// One node at a time migrates and makes keys.
+fn with_start_lock<T>(
+    connection: &mut SharedConn,
+    work: impl FnOnce(&mut SharedConn) -> Result<T, StartError>,
+) -> Result<T, StartError> {
+    connection.lock_for_start().map_err(|error| told("The shared database is busy", error))?;
+    let result = work(connection);
+    // The session, and the lock with it, ends anyway when this fails.
+    let _ = connection.unlock_after_start();
+    result
+}
+
+fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
+    let address = Email::parse(&settings.mail_from).map_err(|error| {
+        StartError(format!("PROVOST_MAIL_FROM is not an e-mail address ({error}): {}.", settings.mail_from))
+    })?;
+    let sender = Sender { name: settings.platform_name.clone(), address };
+    match &settings.smtp_url {
+        Some(url) => Mailer::smtp(url, sender).map_err(StartError::new),
+        None => Ok(Mailer::outbox(settings.data_dir.join("outbox"), sender)),
+    }
+}
+
+fn key_words(error: KeyError) -> StartError {
+    StartError::new(error)
+}
+
+fn told(what: &str, error: impl std::fmt::Display) -> StartError {
+    StartError::new(format!("{what}: {}", error.to_string().trim_end()))
+}
