@@ -17,6 +17,7 @@ use crate::{
     },
     services::{
         csv_text::{Table, read_csv},
+        operations::import_students,
         student_import::{self, Counts, DateOrder, Field, KIND, LIMITS, Mapping, Plan, PlannedRow, Verdict},
     },
     web::{
@@ -37,8 +38,6 @@ use crate::{
     },
 };
 
-/// The one step of the operation, as its page calls it.
-const STEP: &str = "Compare the file and write the students";
 /// A file this many times too large is not even read to its end.
 const PATIENCE: usize = 4;
 
@@ -444,7 +443,7 @@ pub async fn apply(user: Registrar, platform: State, RecordId(id): RecordId) -> 
                 institution_id: Some(institution),
                 subject: &subject,
                 input: &input,
-                steps: &[STEP],
+                steps: &[import_students::STEP],
                 total: i64::try_from(total).unwrap_or(i64::MAX),
             };
             operations::enqueue(c, &new, &actor)
