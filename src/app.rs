@@ -67,7 +67,8 @@ pub fn build_app(
         .app_data(PayloadConfig::new(FORM_BYTES))
         .app_data(PathConfig::default().error_handler(|_, _| AppError::NotFound.into()))
         .app_data(QueryConfig::default().error_handler(|_, _| {
-            AppError::BadRequest("The part of the address after the question mark cannot be read.".into()).into()
+            AppError::BadRequest("The part of the address after the question mark cannot be read.".into())
+                .into()
         }))
         .configure(routes::configure)
         .wrap(sessions(platform, tls))

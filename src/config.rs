@@ -18,61 +18,177 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, global = true, env = "PROVOST_LISTEN", value_name = "ADDRESS:PORT", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_LISTEN",
+        value_name = "ADDRESS:PORT",
+        help_heading = "Configuration"
+    )]
     listen: Option<String>,
     /// Folder for everything that is kept in files [default: ./provost-data]
-    #[arg(long, global = true, env = "PROVOST_DATA_DIR", value_name = "FOLDER", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATA_DIR",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
     data_dir: Option<PathBuf>,
     /// Shared database, sqlite:FILE or postgres://...; its server also holds the tenants [default: a file in the data folder]
-    #[arg(long, global = true, env = "PROVOST_DATABASE_URL", value_name = "URL", hide_env_values = true, help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
     database_url: Option<String>,
     /// Where people reach the platform; links in mails start with it [default: http:// and the listen address]
-    #[arg(long, global = true, env = "PROVOST_PUBLIC_URL", value_name = "URL", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_PUBLIC_URL",
+        value_name = "URL",
+        help_heading = "Configuration"
+    )]
     public_url: Option<String>,
     /// File of the master key [default: master.key in the data folder]
-    #[arg(long, global = true, env = "PROVOST_MASTER_KEY_FILE", value_name = "FILE", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MASTER_KEY_FILE",
+        value_name = "FILE",
+        help_heading = "Configuration"
+    )]
     master_key_file: Option<PathBuf>,
     /// Mail server, smtps://user:password@host; without one, mails are written to outbox/ in the data folder
-    #[arg(long, global = true, env = "PROVOST_SMTP_URL", value_name = "URL", hide_env_values = true, help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
     smtp_url: Option<String>,
     /// Address that mails come from [default: no-reply@ and the public URL's host]
-    #[arg(long, global = true, env = "PROVOST_MAIL_FROM", value_name = "E-MAIL", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MAIL_FROM",
+        value_name = "E-MAIL",
+        help_heading = "Configuration"
+    )]
     mail_from: Option<String>,
     /// What happens to a registration: approval or automatic [default: approval]
-    #[arg(long, global = true, env = "PROVOST_SIGNUP", value_name = "POLICY", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SIGNUP",
+        value_name = "POLICY",
+        help_heading = "Configuration"
+    )]
     signup: Option<String>,
     /// First part of every tenant database's name [default: provost_]
-    #[arg(long, global = true, env = "PROVOST_DATABASE_PREFIX", value_name = "PREFIX", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATABASE_PREFIX",
+        value_name = "PREFIX",
+        help_heading = "Configuration"
+    )]
     database_prefix: Option<String>,
     /// Proxies whose X-Forwarded-For is believed, separated by commas [default: none]
-    #[arg(long, global = true, env = "PROVOST_TRUSTED_PROXIES", value_name = "ADDRESSES", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_TRUSTED_PROXIES",
+        value_name = "ADDRESSES",
+        help_heading = "Configuration"
+    )]
     trusted_proxies: Option<String>,
     /// Connections to all tenant databases together [default: what server and system bear]
-    #[arg(long, global = true, env = "PROVOST_CONNECTION_BUDGET", value_name = "COUNT", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_CONNECTION_BUDGET",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
     connection_budget: Option<usize>,
     /// Connections to one tenant database [default: 3]
-    #[arg(long, global = true, env = "PROVOST_TENANT_CONNECTIONS", value_name = "COUNT", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_TENANT_CONNECTIONS",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
     tenant_connections: Option<usize>,
     /// Longest wait for a database connection, in seconds [default: 3]
-    #[arg(long, global = true, env = "PROVOST_GATE_SECONDS", value_name = "SECONDS", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_GATE_SECONDS",
+        value_name = "SECONDS",
+        help_heading = "Configuration"
+    )]
     gate_seconds: Option<u64>,
     /// Operations carried out at once [default: 2]
-    #[arg(long, global = true, env = "PROVOST_OPERATION_WORKERS", value_name = "COUNT", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_OPERATION_WORKERS",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
     operation_workers: Option<usize>,
     /// A worker silent for this long loses its operation to another, in seconds [default: 30]
-    #[arg(long, global = true, env = "PROVOST_LEASE_SECONDS", value_name = "SECONDS", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_LEASE_SECONDS",
+        value_name = "SECONDS",
+        help_heading = "Configuration"
+    )]
     lease_seconds: Option<u64>,
     /// A super admin's session ends after this long without a request, in minutes [default: 15]
-    #[arg(long, global = true, env = "PROVOST_ADMIN_IDLE_MINUTES", value_name = "MINUTES", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_ADMIN_IDLE_MINUTES",
+        value_name = "MINUTES",
+        help_heading = "Configuration"
+    )]
     admin_idle_minutes: Option<u64>,
     /// An institution user's session ends after this long without a request, in minutes [default: 30]
-    #[arg(long, global = true, env = "PROVOST_IDLE_MINUTES", value_name = "MINUTES", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_IDLE_MINUTES",
+        value_name = "MINUTES",
+        help_heading = "Configuration"
+    )]
     idle_minutes: Option<u64>,
     /// Every session ends after this long, in hours [default: 8]
-    #[arg(long, global = true, env = "PROVOST_SESSION_HOURS", value_name = "HOURS", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SESSION_HOURS",
+        value_name = "HOURS",
+        help_heading = "Configuration"
+    )]
     session_hours: Option<u64>,
     /// Cost of password hashing, 10 to 16; lower only for tests [default: 12]
-    #[arg(long, global = true, env = "PROVOST_PASSWORD_COST", value_name = "COST", help_heading = "Configuration")]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_PASSWORD_COST",
+        value_name = "COST",
+        help_heading = "Configuration"
+    )]
     password_cost: Option<u32>,
 }
 
@@ -122,11 +238,14 @@ impl Options {
         let data_dir = self.data_dir.clone().unwrap_or_else(|| "provost-data".into());
         let listen = self.listen.clone().unwrap_or_else(|| DEFAULT_LISTEN.into());
         if listen.parse::<std::net::SocketAddr>().is_err() {
-            return Err(format!("PROVOST_LISTEN is {listen:?}; write an address and a port, such as 127.0.0.1:8080."));
+            return Err(format!(
+                "PROVOST_LISTEN is {listen:?}; write an address and a port, such as 127.0.0.1:8080."
+            ));
         }
         let mut settings = Settings::new(data_dir);
         if let Some(url) = &self.database_url {
-            settings.database = Target::parse(url).map_err(|error| format!("PROVOST_DATABASE_URL: {error}"))?;
+            settings.database =
+                Target::parse(url).map_err(|error| format!("PROVOST_DATABASE_URL: {error}"))?;
         }
         let public_url = self.read_public_url(&listen)?;
         settings.public_url = public_url.as_str().trim_end_matches('/').to_owned();
@@ -156,10 +275,16 @@ impl Options {
 
     fn read_public_url(&self, listen: &str) -> Result<url::Url, String> {
         let text = self.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
-        let wrong = |why: &str| Err(format!("PROVOST_PUBLIC_URL is {text:?}; {why}, such as https://provost.example.org."));
+        let wrong = |why: &str| {
+            Err(format!("PROVOST_PUBLIC_URL is {text:?}; {why}, such as https://provost.example.org."))
+        };
         match url::Url::parse(&text) {
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => wrong("it has to start with https:// or http://"),
-            Ok(url) if url.path() != "/" || url.query().is_some() => wrong("write scheme, host and port only"),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                wrong("it has to start with https:// or http://")
+            }
+            Ok(url) if url.path() != "/" || url.query().is_some() => {
+                wrong("write scheme, host and port only")
+            }
             Ok(url) if url.host_str().is_some() => Ok(url),
             _ => wrong("write a web address"),
         }
@@ -218,7 +343,10 @@ impl Config {
             ("PROVOST_SIGNUP", settings.signup.to_string()),
             ("PROVOST_DATABASE_PREFIX", settings.database_prefix.clone()),
             ("PROVOST_TRUSTED_PROXIES", if proxies.is_empty() { "none".into() } else { proxies.join(",") }),
-            ("PROVOST_CONNECTION_BUDGET", limits.connection_budget.map_or("derived".into(), |n| n.to_string())),
+            (
+                "PROVOST_CONNECTION_BUDGET",
+                limits.connection_budget.map_or("derived".into(), |n| n.to_string()),
+            ),
             ("PROVOST_TENANT_CONNECTIONS", limits.tenant_connections.to_string()),
             ("PROVOST_GATE_SECONDS", limits.gate_wait.as_secs().to_string()),
             ("PROVOST_OPERATION_WORKERS", limits.operation_workers.to_string()),

@@ -10,7 +10,11 @@ use actix_web::{
 use crate::{
     db::{Id, pools::PoolError},
     models::ModelError,
-    web::{error_page::ErrorPage, page::Page, respond::{self, RenderError}},
+    web::{
+        error_page::ErrorPage,
+        page::Page,
+        respond::{self, RenderError},
+    },
 };
 
 /// The answer of a handler that could not do its work.
@@ -62,12 +66,17 @@ impl AppError {
                 "This address does not answer that kind of request.".into(),
                 "Go back and use the page's own links and buttons.".into(),
             ),
-            Self::Conflict(text) => ("Already changed", own(text), "Go back and look at the present state.".into()),
+            Self::Conflict(text) => {
+                ("Already changed", own(text), "Go back and look at the present state.".into())
+            }
             Self::SignInNeeded(_) => ("Sign in", "You are not signed in.".into(), "Sign in first.".into()),
             Self::Suspended(name) => (
                 "Institution suspended",
-                format!("{name} is suspended. Nobody can sign in or see its records for now; nothing is deleted."),
-                "If this is your institution, ask the platform's administrators why and what is needed.".into(),
+                format!(
+                    "{name} is suspended. Nobody can sign in or see its records for now; nothing is deleted."
+                ),
+                "If this is your institution, ask the platform's administrators why and what is needed."
+                    .into(),
             ),
             Self::TooLarge(text) => ("Too large", own(text), "Send less at once.".into()),
             Self::TooMany(seconds) => (
@@ -126,8 +135,9 @@ impl ResponseError for AppError {
             log::error!("request failed id={id} cause={:?}", cause.to_string());
             page = page.request_id(id.to_string());
         }
-        let mut response = respond::html_with_status(status, &page)
-            .unwrap_or_else(|_| HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title));
+        let mut response = respond::html_with_status(status, &page).unwrap_or_else(|_| {
+            HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title)
+        });
         if let Self::TooMany(seconds) | Self::Unavailable(_, seconds) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
         }
@@ -159,7 +169,9 @@ impl From<PoolError> for AppError {
                 log::error!("database unreachable cause={cause:?}");
                 Self::Unavailable("The database does not answer.".into(), 30)
             }
-            PoolError::Stale => Self::Unavailable("The institution's database has just been moved or closed.".into(), 1),
+            PoolError::Stale => {
+                Self::Unavailable("The institution's database has just been moved or closed.".into(), 1)
+            }
             cause @ PoolError::Panicked => Self::internal(cause),
         }
     }

@@ -4,14 +4,14 @@
 //! that is missing from it does not exist.
 
 use actix_web::{
-    Resource, Route as Handler,
-    guard,
+    Resource, Route as Handler, guard,
     web::{self, ServiceConfig},
 };
 
 use crate::{
     error::AppError,
     web::{assets, auth, health, platform, public, theme},
+    web::{assets, auth, health, institution, public, theme},
 };
 
 /// Who gets past a route's arguments.
@@ -135,6 +135,41 @@ routes! {
     SuperAdmin GET "/platform/audit/{sequence}" => platform::audit::detail;
     SuperAdmin GET "/platform/settings" => platform::settings::show;
     SuperAdmin POST "/platform/settings" => platform::settings::save;
+    Member GET "/i/{domain}" => institution::home::show;
+    Member GET "/i/{domain}/students" => institution::students::list;
+    Registrar POST "/i/{domain}/students" => institution::students::create;
+    Member GET "/i/{domain}/students.csv" => institution::students::csv;
+    Registrar GET "/i/{domain}/students/new" => institution::students::new;
+    Registrar POST "/i/{domain}/students/archive" => institution::students::archive_many;
+    Registrar POST "/i/{domain}/students/archive/{id}/remove" => institution::students::undo_archive;
+    Registrar GET "/i/{domain}/students/import" => institution::student_import::new;
+    Registrar POST "/i/{domain}/students/import" => institution::student_import::upload;
+    Registrar GET "/i/{domain}/students/import/template.csv" => institution::student_import::template;
+    Registrar GET "/i/{domain}/students/import/{id}" => institution::student_import::show;
+    Registrar POST "/i/{domain}/students/import/{id}/columns" => institution::student_import::set_columns;
+    Registrar POST "/i/{domain}/students/import/{id}/apply" => institution::student_import::apply;
+    Member GET "/i/{domain}/students/{id}" => institution::students::show;
+    Registrar POST "/i/{domain}/students/{id}" => institution::students::update;
+    Registrar GET "/i/{domain}/students/{id}/edit" => institution::students::edit;
+    Registrar POST "/i/{domain}/students/{id}/archive" => institution::students::archive;
+    Registrar POST "/i/{domain}/students/{id}/archive/remove" => institution::students::restore;
+    Member GET "/i/{domain}/activity" => institution::activity::list;
+    Member GET "/i/{domain}/activity.csv" => institution::activity::csv;
+    Member GET "/i/{domain}/activity/{id}" => institution::activity::show;
+    Owner GET "/i/{domain}/users" => institution::users::list;
+    Owner POST "/i/{domain}/users" => institution::users::create;
+    Owner GET "/i/{domain}/users/new" => institution::users::new;
+    Owner GET "/i/{domain}/users/{id}" => institution::users::show;
+    Owner POST "/i/{domain}/users/{id}" => institution::users::update;
+    Owner GET "/i/{domain}/users/{id}/edit" => institution::users::edit;
+    Owner POST "/i/{domain}/users/{id}/disable" => institution::users::disable;
+    Owner POST "/i/{domain}/users/{id}/disable/remove" => institution::users::enable;
+    Owner POST "/i/{domain}/users/{id}/invitation" => institution::users::invite_again;
+    Owner POST "/i/{domain}/users/{id}/invitation/remove" => institution::users::withdraw;
+    Owner GET "/i/{domain}/users/{id}/remove" => institution::users::ask_remove;
+    Owner POST "/i/{domain}/users/{id}/remove" => institution::users::remove;
+    Owner GET "/i/{domain}/settings" => institution::settings::show;
+    Owner POST "/i/{domain}/settings" => institution::settings::update;
 }
 
 /// Resources in the order of their first line: one per path, so that a wrong method is a 405.

@@ -43,7 +43,8 @@ fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome
         return Err("The name is empty.".into());
     }
     let password = read_password(from_stdin)?;
-    check_password(&password, &[name, email.as_str()]).map_err(|error| format!("The password cannot be used: {error}."))?;
+    check_password(&password, &[name, email.as_str()])
+        .map_err(|error| format!("The password cannot be used: {error}."))?;
     let platform = open(config)?;
     let hash = platform.passwords.hash_sync(&password).map_err(|error| format!("{error}."))?;
     let mut connection = platform.shared.get().map_err(|error| format!("The shared database: {error}."))?;
@@ -57,9 +58,13 @@ fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome
 fn read_password(from_stdin: bool) -> Result<String, String> {
     if from_stdin || !std::io::stdin().is_terminal() {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| format!("No password could be read: {error}."))?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| format!("No password could be read: {error}."))?;
         // The line's end is the shell's, everything else is the password.
-        return Ok(text.strip_suffix('\n').map_or(text.clone(), |line| line.trim_end_matches('\r').to_owned()));
+        return Ok(text
+            .strip_suffix('\n')
+            .map_or(text.clone(), |line| line.trim_end_matches('\r').to_owned()));
     }
     rpassword::prompt_password("Password: ").map_err(|error| format!("No password could be read: {error}."))
 }

@@ -74,24 +74,28 @@ fn carry_out(arguments: Arguments) -> Outcome {
 /// One line per record whatever a name holds: control characters are escaped.
 fn start_log(level: &str) {
     use std::io::Write as _;
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(format!("{level},actix_server=warn")))
-        .format(|out, record| {
-            let text = record.args().to_string();
-            let safe: String = text
-                .chars()
-                .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-                .collect();
-            let at = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
-            writeln!(out, "{at} {:5} {} {safe}", record.level(), record.target())
-        })
-        .init();
+    env_logger::Builder::from_env(
+        env_logger::Env::default().default_filter_or(format!("{level},actix_server=warn")),
+    )
+    .format(|out, record| {
+        let text = record.args().to_string();
+        let safe: String = text
+            .chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+            .collect();
+        let at = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        writeln!(out, "{at} {:5} {} {safe}", record.level(), record.target())
+    })
+    .init();
 }
 
 fn print_config(config: &Config, json: bool) {
     let values = config.in_force();
     if json {
-        let map: serde_json::Map<_, _> =
-            values.into_iter().map(|(name, value)| (name.to_owned(), serde_json::Value::from(value))).collect();
+        let map: serde_json::Map<_, _> = values
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), serde_json::Value::from(value)))
+            .collect();
         println!("{}", serde_json::Value::from(map));
     } else {
         for (name, value) in values {

@@ -90,7 +90,11 @@ impl From<PasswordError> for AccountError {
 ///
 /// # Errors
 /// [`AccountError::Busy`] when the hashing pool is full; database errors.
-pub async fn matching(platform: &Platform, email: &str, password: &str) -> Result<Vec<Account>, AccountError> {
+pub async fn matching(
+    platform: &Platform,
+    email: &str,
+    password: &str,
+) -> Result<Vec<Account>, AccountError> {
     let mut accounts = Vec::new();
     let candidates = candidates(platform, email).await?;
     if candidates.is_empty() {
@@ -138,9 +142,11 @@ async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, Ac
 async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<String>, AccountError> {
     let user = account.user_id;
     let found = match account.institution_id {
-        None => platform.shared.run(move |c| admins::find(c, user)).await.map(|admin| {
-            admin.password_hash.filter(|_| admin.status == AdminStatus::Active)
-        }),
+        None => platform
+            .shared
+            .run(move |c| admins::find(c, user))
+            .await
+            .map(|admin| admin.password_hash.filter(|_| admin.status == AdminStatus::Active)),
         Some(institution) => match platform.tenant(institution).await {
             Ok(db) => db.run(move |c| active_hash(c, user)).await,
             // Suspended, being moved, failed: the same answer as a wrong password.
@@ -258,7 +264,13 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
             .shared
             .run(move |c| {
                 c.write_tx(|c| {
-                    account_tokens::create(c, Purpose::PasswordReset, account.holder(), &token.hash(), lifetime)?;
+                    account_tokens::create(
+                        c,
+                        Purpose::PasswordReset,
+                        account.holder(),
+                        &token.hash(),
+                        lifetime,
+                    )?;
                     outbox::enqueue(c, &keys, &message)
                 })
             })
@@ -271,7 +283,11 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
 ///
 /// # Errors
 /// [`AccountError::LinkExpired`]; database errors.
-pub async fn behind_link(platform: &Platform, token: &str, purpose: Purpose) -> Result<AccountToken, AccountError> {
+pub async fn behind_link(
+    platform: &Platform,
+    token: &str,
+    purpose: Purpose,
+) -> Result<AccountToken, AccountError> {
     let hash = Token::from_presented(token).ok_or(AccountError::LinkExpired)?.hash();
     let found = platform.shared.run(move |c| account_tokens::find_valid(c, purpose, &hash)).await?;
     found.ok_or(AccountError::LinkExpired)
@@ -307,6 +323,7 @@ pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(St
             (user.name, user.email)
         }
     };
-    let email = Email::parse(&email).map_err(|error| AccountError::Internal(format!("stored e-mail: {error}")))?;
+    let email =
+        Email::parse(&email).map_err(|error| AccountError::Internal(format!("stored e-mail: {error}")))?;
     Ok((name, email))
 }

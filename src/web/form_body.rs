@@ -16,7 +16,9 @@ impl FromRequest for FormData {
         let body = Bytes::from_request(request, payload);
         Box::pin(async move {
             let body = body.await.map_err(|error| match error.as_response_error().status_code() {
-                StatusCode::PAYLOAD_TOO_LARGE => AppError::TooLarge("The form is larger than a form may be.".into()),
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    AppError::TooLarge("The form is larger than a form may be.".into())
+                }
                 _ => AppError::BadRequest("The form did not arrive whole.".into()),
             })?;
             if !is_form && !body.is_empty() {

@@ -4,11 +4,7 @@ use std::fmt::Write;
 
 use actix_web::HttpResponse;
 
-use crate::{
-    error::AppError,
-    models::platform::waiting::waiting,
-    web::State,
-};
+use crate::{error::AppError, models::platform::waiting::waiting, web::State};
 
 /// `GET /health/live`: everybody; the process answers.
 pub async fn live() -> HttpResponse {

@@ -14,6 +14,7 @@ mod form_body;
 pub mod forms;
 pub mod health;
 pub mod icons;
+pub mod institution;
 pub mod list;
 pub mod middleware;
 pub mod operation_view;

@@ -26,7 +26,8 @@ pub struct Waiting {
 /// # Errors
 /// Any database error.
 pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
-    let in_status = |status: &'static str| institutions::table.filter(institutions::status.eq(status)).count();
+    let in_status =
+        |status: &'static str| institutions::table.filter(institutions::status.eq(status)).count();
     Ok(Waiting {
         registrations: in_status("pending_approval").get_result(connection)?,
         failed_provisionings: in_status("provisioning_failed").get_result(connection)?,

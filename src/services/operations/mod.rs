@@ -4,6 +4,7 @@
 //! taking over from dead workers, compensation.
 
 mod failure;
+pub mod import_students;
 mod lease;
 pub mod provision;
 mod runner;
@@ -79,6 +80,8 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::ImportRegistrations => Some(&super::registration_import::Import),
         Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
         Kind::ImportStudents => None,
+        Kind::ImportStudents => Some(&import_students::ImportStudents),
+        Kind::ImportRegistrations | Kind::DecideRegistrations => None,
     }
 }
 

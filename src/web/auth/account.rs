@@ -57,7 +57,8 @@ impl FromRequest for SignedIn {
             let page = match who.institution_id {
                 None => SuperAdmin::from_request(&request, &mut nothing).await?.page("Your account"),
                 Some(institution) => {
-                    let user = InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
+                    let user =
+                        InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
                     user.page("Your account")
                 }
             };
@@ -69,7 +70,7 @@ impl FromRequest for SignedIn {
 }
 
 #[derive(Template)]
-#[template(path = "account/account.html")]
+#[template(path = "auth/account.html")]
 struct AccountView {
     page: Page,
     password: Form,
@@ -99,7 +100,11 @@ pub async fn show(me: SignedIn, platform: State) -> Result<HttpResponse, AppErro
 }
 
 /// `POST /account/password`: needs the present password; ends every other session.
-pub async fn change_password(me: SignedIn, platform: State, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn change_password(
+    me: SignedIn,
+    platform: State,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     let (mut form, passwords) = password_form(Some(&data), &[&me.name, &me.email]);
     let Some((current, new)) = passwords else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
@@ -115,7 +120,10 @@ pub async fn change_password(me: SignedIn, platform: State, data: FormData) -> R
     accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
     log_event(&me, &platform, "password.changed").await?;
     me.session.renew();
-    identity::flash(&me.session, Notice::success("Your password is changed. You are signed out everywhere else."))?;
+    identity::flash(
+        &me.session,
+        Notice::success("Your password is changed. You are signed out everywhere else."),
+    )?;
     Ok(see_other("/account"))
 }
 
@@ -174,9 +182,24 @@ fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
 
 /// "Firefox on Linux" says more to its owner than the whole user agent.
 fn browser_name(agent: &str) -> String {
-    let find = |names: &[(&str, &'static str)]| names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name);
-    let browser = find(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
-    let system = find(&[("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]);
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
+    };
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = find(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
     match (browser, system) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),

@@ -63,7 +63,12 @@ impl Identity {
     ///
     /// # Errors
     /// When the session cannot hold it.
-    pub fn sign_in(session: &Session, client: &Client, user: Id, institution: Option<Id>) -> Result<(), AppError> {
+    pub fn sign_in(
+        session: &Session,
+        client: &Client,
+        user: Id,
+        institution: Option<Id>,
+    ) -> Result<(), AppError> {
         session.clear();
         session.renew();
         write(session, USER, &user)?;

@@ -162,9 +162,8 @@ impl FromRequest for InstitutionUser {
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
-            let institution = institution
-                .filter(|known| who.institution_id == Some(known.id))
-                .ok_or(AppError::NotFound)?;
+            let institution =
+                institution.filter(|known| who.institution_id == Some(known.id)).ok_or(AppError::NotFound)?;
             Self::enter(&request, session, who, institution).await
         })
     }
@@ -238,7 +237,9 @@ impl From<TenantError> for AppError {
     fn from(error: TenantError) -> Self {
         match error {
             TenantError::NotFound => Self::NotFound,
-            TenantError::NotActive(_) => Self::Unavailable("This institution is not open right now.".into(), 60),
+            TenantError::NotActive(_) => {
+                Self::Unavailable("This institution is not open right now.".into(), 60)
+            }
             TenantError::Pool(error) => error.into(),
             other => Self::internal(other),
         }

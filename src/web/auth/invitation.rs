@@ -34,7 +34,11 @@ struct Invited {
 }
 
 /// `GET /invitations/{token}`: who holds the token.
-pub async fn show(request: HttpRequest, platform: State, token: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let invited = invited(&platform, &token).await?;
     let (form, _) = accept_form(&token, &invited, None);
     Ok(html(&FormPage::new(page(&request, &invited), form))?)
@@ -75,7 +79,8 @@ pub async fn submit(
 
 async fn invited(platform: &State, token: &str) -> Result<Invited, AppError> {
     let link = accounts::behind_link(platform, token, Purpose::Invitation).await?;
-    let account = Account { institution_id: link.institution_id, user_id: link.user_id.ok_or(AppError::NotFound)? };
+    let account =
+        Account { institution_id: link.institution_id, user_id: link.user_id.ok_or(AppError::NotFound)? };
     let place = match account.institution_id {
         None => "the platform".to_owned(),
         Some(id) => platform.shared.run(move |c| institutions::find(c, id)).await?.name,

@@ -1,9 +1,6 @@
 //! The fields and the rule for choosing a password, wherever one is chosen.
 
-use crate::{
-    services::password_policy::check_password,
-    web::forms::Form,
-};
+use crate::{services::password_policy::check_password, web::forms::Form};
 
 /// A new password, typed twice; refused when it is easy to guess. `context` are words that belong to
 /// the account (name, e-mail, institution), which must not make up the password.

@@ -32,7 +32,10 @@ pub async fn submit(
 ) -> Result<HttpResponse, AppError> {
     let (form, email) = ask_form(Some(&data));
     let Some(email) = email else {
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(ask_page(&request), form))?);
+        return Ok(html_with_status(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &FormPage::new(ask_page(&request), form),
+        )?);
     };
     let address = format!("reset:{}", Client::of(&request).ip);
     slow_down(&platform, address).await?;
@@ -45,13 +48,19 @@ pub async fn submit(
     });
     identity::flash(
         &session,
-        Notice::success("If there is an account with this e-mail, a link to choose a new password is on its way."),
+        Notice::success(
+            "If there is an account with this e-mail, a link to choose a new password is on its way.",
+        ),
     )?;
     Ok(see_other("/sign-in"))
 }
 
 /// `GET /password-reset/{token}`: who holds the token.
-pub async fn show_new(request: HttpRequest, platform: State, token: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show_new(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
     accounts::behind_link(&platform, &token, Purpose::PasswordReset).await?;
     Ok(html(&FormPage::new(new_page(&request), new_form(&token, None, &[]).0))?)
 }
@@ -70,7 +79,10 @@ pub async fn submit_new(
     let (name, email) = accounts::name_and_email(&platform, account).await?;
     let (form, password) = new_form(&token, Some(&data), &[&name, email.as_str()]);
     let Some(password) = password else {
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(new_page(&request), form))?);
+        return Ok(html_with_status(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &FormPage::new(new_page(&request), form),
+        )?);
     };
     let actor = Client::of(&request).actor(user_id, &name);
     accounts::use_link(&platform, &link).await?;

@@ -62,7 +62,7 @@ impl SessionStore for DatabaseSessions {
     async fn save(&self, mut state: State, _ttl: &Duration) -> Result<SessionKey, SaveError> {
         let token = Token::generate().map_err(|error| SaveError::Other(error.into()))?;
         let hash = token.hash();
-                let holder = Holder {
+        let holder = Holder {
             user_id: identity::user_in(&state),
             institution_id: identity::institution_in(&state),
             ip: identity::take_ip(&mut state),
@@ -80,7 +80,12 @@ impl SessionStore for DatabaseSessions {
     }
 
     /// Fails when the row is gone: a request in flight must not revive a revoked session.
-    async fn update(&self, key: SessionKey, mut state: State, _ttl: &Duration) -> Result<SessionKey, UpdateError> {
+    async fn update(
+        &self,
+        key: SessionKey,
+        mut state: State,
+        _ttl: &Duration,
+    ) -> Result<SessionKey, UpdateError> {
         let hash = hash_of(&key).ok_or_else(|| UpdateError::Other(ModelError::NOT_FOUND.into()))?;
         identity::unmark(&mut state);
         let text = serde_json::to_string(&state).map_err(|error| UpdateError::Serialization(error.into()))?;

@@ -47,7 +47,11 @@ pub async fn explain(request: HttpRequest, platform: State) -> Result<HttpRespon
 }
 
 /// `GET /setup/{token}`: who holds the token.
-pub async fn show(request: HttpRequest, platform: State, token: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
     accounts::behind_link(&platform, &token, Purpose::Setup).await?;
     let (form, _) = setup_form(&token, None);
     Ok(html(&FormPage::new(page(&request), form))?)
@@ -66,7 +70,8 @@ pub async fn submit(
     let Some(first) = first else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&request), form))?);
     };
-    let password_hash = platform.passwords.hash(first.password.clone()).await.map_err(accounts::AccountError::from)?;
+    let password_hash =
+        platform.passwords.hash(first.password.clone()).await.map_err(accounts::AccountError::from)?;
     let audit = platform.audit(Client::of(&request).visitor(&first.name));
     let outcome = platform
         .shared
@@ -74,7 +79,11 @@ pub async fn submit(
             c.write_tx(|c| {
                 account_tokens::use_once(c, link.id)?;
                 let email = &first.email;
-                let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: &first.name };
+                let new = NewAdmin {
+                    email: email.as_str(),
+                    email_normalised: &email.normalised(),
+                    name: &first.name,
+                };
                 admins::create(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())
             })
@@ -82,7 +91,10 @@ pub async fn submit(
         .await;
     match outcome {
         Ok(()) => {
-            identity::flash(&session, Notice::success("The platform is yours. Sign in with your new password."))?;
+            identity::flash(
+                &session,
+                Notice::success("The platform is yours. Sign in with your new password."),
+            )?;
             Ok(see_other("/sign-in"))
         }
         Err(ModelError::Changed(_)) => Err(AppError::NotFound),

@@ -2,6 +2,7 @@
 
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use askama::Template;
 use serde::Deserialize;
 
 use super::identity::{self, Identity};
@@ -10,12 +11,12 @@ use crate::{
     error::AppError,
     models::{
         ModelResult,
-        search::fold,
         platform::{
             institutions,
             security_log::{self, SecurityEvent},
             throttles,
         },
+        search::fold,
     },
     services::accounts::{self, Account, AccountError},
     web::{
@@ -36,6 +37,13 @@ pub struct Return {
     path: String,
 }
 
+#[derive(Template)]
+#[template(path = "auth/sign_in.html")]
+struct SignInView {
+    page: Page,
+    form: Form,
+}
+
 struct Credentials {
     email: String,
     password: String,
@@ -48,7 +56,7 @@ pub async fn show(
     back: actix_web::web::Query<Return>,
 ) -> Result<HttpResponse, AppError> {
     let (form, _) = sign_in_form(&FormData::default().with("return", &back.path), false);
-    Ok(html(&FormPage::new(page(&request, &session), form))?)
+    Ok(html(&SignInView { page: page(&request, &session), form })?)
 }
 
 /// `POST /sign-in`: everybody, slowed down per account and per address.
@@ -60,7 +68,7 @@ pub async fn submit(
 ) -> Result<HttpResponse, AppError> {
     let (mut form, credentials) = sign_in_form(&data, true);
     let Some(credentials) = credentials else {
-        let view = FormPage::new(page(&request, &session), form);
+        let view = SignInView { page: page(&request, &session), form };
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
     };
     let client = Client::of(&request);
@@ -71,8 +79,11 @@ pub async fn submit(
     let back = data.get("return").unwrap_or_default();
     match accounts.as_slice() {
         [] => {
-            form.error("", "The e-mail and password do not match an account that is open. Check both and try again.");
-            let view = FormPage::new(page(&request, &session), form);
+            form.error(
+                "",
+                "The e-mail and password do not match an account that is open. Check both and try again.",
+            );
+            let view = SignInView { page: page(&request, &session), form };
             Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
         }
         [account] => enter(&platform, &session, &client, *account, back).await,
@@ -85,7 +96,11 @@ pub async fn submit(
 }
 
 /// `GET /sign-in/choice`: who has just proved a password that opens several accounts.
-pub async fn choose(request: HttpRequest, session: Session, platform: State) -> Result<HttpResponse, AppError> {
+pub async fn choose(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+) -> Result<HttpResponse, AppError> {
     let offered = identity::offered_choice(&session);
     if offered.is_empty() {
         return Ok(see_other("/sign-in"));
@@ -170,7 +185,9 @@ async fn choice_form(
     let names = platform.shared.run(move |c| institutions::names(c, &ids)).await?;
     let label = |institution: &Option<Id>| match institution {
         None => "Platform administration".to_owned(),
-        Some(id) => names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone()),
+        Some(id) => {
+            names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone())
+        }
     };
     let choices: Vec<Choice> =
         offered.iter().map(|(institution, user)| Choice::new(user.to_string(), label(institution))).collect();
@@ -202,15 +219,18 @@ impl Throttle {
 
     pub(super) async fn check(&self, platform: &State) -> Result<(), AppError> {
         let subjects = [self.account.clone(), self.address.clone()];
-        let wait = platform
-            .shared
-            .run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]]))
-            .await?;
+        let wait =
+            platform.shared.run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]])).await?;
         if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
     }
 
     /// Counts a failure, or forgives the account, and logs the event.
-    pub(super) async fn settle(&self, platform: &State, client: &Client, accounts: &[Account]) -> Result<(), AppError> {
+    pub(super) async fn settle(
+        &self,
+        platform: &State,
+        client: &Client,
+        accounts: &[Account],
+    ) -> Result<(), AppError> {
         let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
         let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
         platform
@@ -246,9 +266,7 @@ impl Throttle {
 impl From<AccountError> for AppError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Busy => {
-                Self::Unavailable("Many people are signing in at this moment.".into(), 3)
-            }
+            AccountError::Busy => Self::Unavailable("Many people are signing in at this moment.".into(), 3),
             AccountError::LinkExpired => Self::NotFound,
             AccountError::Model(error) => error.into(),
             AccountError::Tenant(error) => error.into(),

@@ -90,7 +90,8 @@ impl SuperAdmin {
                 "Institutions",
                 vec![
                     NavItem::root("Overview", "/platform", Icon::Chart, &self.path),
-                    item("Registrations", "/platform/registrations", Icon::List).count(self.waiting.registrations),
+                    item("Registrations", "/platform/registrations", Icon::List)
+                        .count(self.waiting.registrations),
                     item("Institutions", "/platform/institutions", Icon::Institution)
                         .count(self.waiting.failed_provisionings),
                 ],
@@ -98,7 +99,8 @@ impl SuperAdmin {
             NavGroup::new(
                 "Running the platform",
                 vec![
-                    item("Operations", "/platform/operations", Icon::Play).count(self.waiting.running_operations),
+                    item("Operations", "/platform/operations", Icon::Play)
+                        .count(self.waiting.running_operations),
                     item("Databases", "/platform/databases", Icon::Database),
                     item("Admins", "/platform/admins", Icon::Shield),
                     item("Audit log", "/platform/audit", Icon::Activity),
@@ -125,7 +127,9 @@ impl FromRequest for SuperAdmin {
             let platform = super::state_of(&request)?;
             let (admin, waiting) = platform
                 .shared
-                .run(move |c| Ok::<_, crate::models::ModelError>((admins::find(c, who.user_id)?, waiting(c)?)))
+                .run(move |c| {
+                    Ok::<_, crate::models::ModelError>((admins::find(c, who.user_id)?, waiting(c)?))
+                })
                 .await?;
             if admin.status != AdminStatus::Active {
                 return Err(AppError::SignInNeeded("/platform".into()));

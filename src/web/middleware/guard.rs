@@ -52,11 +52,7 @@ pub async fn guard(
             add_headers(response.headers_mut(), tls);
             // The route's pattern, not the path: paths may hold one-time tokens.
             let route = response.request().match_pattern().unwrap_or_else(|| "(no route)".into());
-            log::info!(
-                "{method} {route} {} {}ms",
-                response.status().as_u16(),
-                started.elapsed().as_millis()
-            );
+            log::info!("{method} {route} {} {}ms", response.status().as_u16(), started.elapsed().as_millis());
             Ok(response)
         }
         Err(mut error) => {
