@@ -10,8 +10,7 @@ use actix_web::{
 
 use crate::{
     error::AppError,
-    web::{assets, auth, health, platform, public, theme},
-    web::{assets, auth, health, institution, public, theme},
+    web::{assets, auth, health, institution, platform, public, theme},
 };
 
 /// Who gets past a route's arguments.

@@ -79,9 +79,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::Provision => Some(&provision::Provision),
         Kind::ImportRegistrations => Some(&super::registration_import::Import),
         Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
-        Kind::ImportStudents => None,
         Kind::ImportStudents => Some(&import_students::ImportStudents),
-        Kind::ImportRegistrations | Kind::DecideRegistrations => None,
     }
 }
 

@@ -100,13 +100,15 @@ pub async fn ask_invite(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
 /// `POST /platform/admins/new`: super admins; the invited person chooses a password by a link.
 pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = blank().submitted(&data);
-    if let Some(new) = fields(&mut form) {
-        let name = new.name.clone();
+    if let Some((name, email)) = fields(&mut form) {
+        let invited_name = name.clone();
         let (audit, state, inviter) = (admin.audit(&platform), platform.clone(), admin.name.clone());
         let outcome = platform
             .shared
             .run(move |c| {
                 c.write_tx(|c| {
+                    let normalised = email.normalised();
+                    let new = NewAdmin { email: email.as_str(), email_normalised: &normalised, name: &name };
                     let invited = admins::invite(c, &audit, &new)?;
                     send_invitation(c, &state, &invited, &inviter)?;
                     tell_the_others(c, &state, &invited, &inviter)
@@ -115,7 +117,9 @@ pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Resul
             .await;
         match outcome {
             Ok(()) => {
-                admin.flash(Notice::success(format!("{name} is invited by e-mail. The link works for {VALID_FOR}.")))?;
+                admin.flash(Notice::success(format!(
+                    "{invited_name} is invited by e-mail. The link works for {VALID_FOR}."
+                )))?;
                 return Ok(see_other(PATH));
             }
             Err(ModelError::Refused(sentence)) => form.error("email", sentence),
@@ -136,14 +140,14 @@ fn blank() -> Form {
     Form::new(format!("{PATH}/new")).submit("Send invitation").cancel(PATH)
 }
 
-fn fields(form: &mut Form) -> Option<NewAdmin> {
+fn fields(form: &mut Form) -> Option<(String, Email)> {
     let name = form.text("name", "Name").required();
     let email = form
         .email("email", "E-mail")
         .hint("They choose their own password, and sign in with this address.")
         .check(|text: &String| Email::parse(text).map(|_| ()).map_err(|error| format!("{error}.")))
         .required();
-    form.read(|| Some(NewAdmin { name: name?, email: Email::parse(&email?).ok()? }))
+    form.read(|| Some((name?, Email::parse(&email?).ok()?)))
 }
 
 /// Puts a fresh link into the outbox; earlier links of this person no longer work.
