@@ -36,8 +36,12 @@ pub const ACTIONS: &[(&str, &str)] = &[
 ];
 
 /// The kinds of record, for the filter.
-pub const KINDS: &[(&str, &str)] =
-    &[("student", "Student"), ("students", "Several students"), ("user", "User"), ("institution", "Institution")];
+pub const KINDS: &[(&str, &str)] = &[
+    ("student", "Student"),
+    ("students", "Several students"),
+    ("user", "User"),
+    ("institution", "Institution"),
+];
 
 /// What was done, to be read between a name and a record.
 pub fn deed(action: &str) -> &str {
@@ -89,7 +93,8 @@ pub fn value(field: &str, stored: &str) -> String {
         "status" => status(),
         "week_start" => stored.parse().map(WeekStart::label).ok(),
         "roles" => {
-            let roles: Vec<&str> = stored.split(", ").filter_map(|word| word.parse().map(Role::label).ok()).collect();
+            let roles: Vec<&str> =
+                stored.split(", ").filter_map(|word| word.parse().map(Role::label).ok()).collect();
             return roles.join(", ");
         }
         _ => None,
@@ -99,7 +104,9 @@ pub fn value(field: &str, stored: &str) -> String {
 
 /// A change as it is shown; an empty value is an empty text.
 pub fn change(change: &Change) -> ShownChange {
-    let words = |stored: &Option<String>| stored.as_deref().map(|text| value(&change.field, text)).unwrap_or_default();
+    let words = |stored: &Option<String>| {
+        stored.as_deref().map(|text| value(&change.field, text)).unwrap_or_default()
+    };
     ShownChange {
         field: field(&change.field).into_owned(),
         before: words(&change.before),
@@ -120,4 +127,3 @@ pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
     }
     shown
 }
-

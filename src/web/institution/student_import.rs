@@ -12,7 +12,9 @@ use crate::{
     models::{
         ModelError, ModelResult,
         institution::imports::{self, Import},
-        platform::operations::{self, Kind, NewOperation, Operation, OperationStatus, OperationStep, StepStatus},
+        platform::operations::{
+            self, Kind, NewOperation, Operation, OperationStatus, OperationStep, StepStatus,
+        },
         text::clean_line,
     },
     services::{
@@ -67,7 +69,10 @@ fn upload_page(user: &InstitutionUser) -> Page {
     user.page("Import students")
         .crumb("Students", user.path("/students"))
         .intro("Nothing is changed yet: first you see what each row would do.")
-        .also(Action::link("Download a template", user.path("/students/import/template.csv")).icon(Icon::Download))
+        .also(
+            Action::link("Download a template", user.path("/students/import/template.csv"))
+                .icon(Icon::Download),
+        )
 }
 
 fn upload_form(user: &InstitutionUser) -> Form {
@@ -194,7 +199,9 @@ pub async fn show(
         })
         .await?;
     match kept.import.operation_id {
-        None => check(&user, &kept, &plan, mapping_form(&user, &kept), request.query_string(), StatusCode::OK),
+        None => {
+            check(&user, &kept, &plan, mapping_form(&user, &kept), request.query_string(), StatusCode::OK)
+        }
         Some(operation) => {
             let institution = user.institution.id;
             let (operation, steps) = platform
@@ -264,7 +271,8 @@ fn check(
         page = page.action(Action::post(label, format!("{own}/apply")).icon(Icon::Check));
     }
     let tiles = tiles(&own, counts, false);
-    let view = CheckView { page, notice, tiles, mapping: Some(form), open, rows: rows(own, plan, raw, false) };
+    let view =
+        CheckView { page, notice, tiles, mapping: Some(form), open, rows: rows(own, plan, raw, false) };
     Ok(html_with_status(status, &view)?)
 }
 
@@ -299,7 +307,8 @@ fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
         Column::new("verdict", "What happens"),
         Column::new("why", "Details"),
     ];
-    let choices = Verdict::ALL.iter().map(|verdict| Choice::new(verdict.as_str(), verdict_words(*verdict, over)));
+    let choices =
+        Verdict::ALL.iter().map(|verdict| Choice::new(verdict.as_str(), verdict_words(*verdict, over)));
     let mut spec = ListSpec::new(own, Noun::new("row", "rows"), &columns);
     if over {
         spec = spec.filter(Filter::one_of("show", "Show", [("refused", "Refused")]));
@@ -309,7 +318,8 @@ fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
     let mut query = ListQuery::parse(&spec, raw);
     let wanted = query.filter("show").and_then(|word| word.parse::<Verdict>().ok());
     let wanted = if over { Some(Verdict::Refused) } else { wanted };
-    let all: Vec<&PlannedRow> = plan.rows.iter().filter(|row| wanted.is_none_or(|verdict| row.verdict == verdict)).collect();
+    let all: Vec<&PlannedRow> =
+        plan.rows.iter().filter(|row| wanted.is_none_or(|verdict| row.verdict == verdict)).collect();
     let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
     query.fit(total);
     let skipped = usize::try_from(query.offset()).unwrap_or(0);
@@ -331,11 +341,12 @@ fn shown_row(row: &PlannedRow) -> Row {
         Verdict::Unchanged => Icon::Circle,
         Verdict::Refused => Icon::CircleX,
     };
-    let problems = row.problems.iter().map(|problem| match (problem.column.as_str(), problem.value.as_str()) {
-        ("", _) => problem.advice.clone(),
-        (column, "") => format!("{column}: {}", problem.advice),
-        (column, value) => format!("{column} “{value}”: {}", problem.advice),
-    });
+    let problems =
+        row.problems.iter().map(|problem| match (problem.column.as_str(), problem.value.as_str()) {
+            ("", _) => problem.advice.clone(),
+            (column, "") => format!("{column}: {}", problem.advice),
+            (column, value) => format!("{column} “{value}”: {}", problem.advice),
+        });
     let changes = row.changes.iter().map(activity_words::change).map(|change| {
         let before = if change.before.is_empty() { "empty" } else { change.before.as_str() };
         format!("{}: {before} → {}", change.field, change.after)
@@ -363,31 +374,40 @@ fn blank_mapping_form(user: &InstitutionUser, id: Id) -> Form {
 fn mapping_values(mapping: &Mapping) -> FormData {
     let data = FormData::default().with("dates", mapping.dates);
     let columns = mapping.columns.iter().enumerate();
-    columns.filter_map(|(column, field)| Some((column, (*field)?))).fold(data, |data, (column, field)| {
-        data.with(field.as_str(), column)
-    })
+    columns
+        .filter_map(|(column, field)| Some((column, (*field)?)))
+        .fold(data, |data, (column, field)| data.with(field.as_str(), column))
 }
 
 fn mapping_fields(form: &mut Form, kept: &Kept) -> Option<Mapping> {
-    form.group_with("Columns", "Which column of the file holds what. Columns that are chosen nowhere are left out.");
+    form.group_with(
+        "Columns",
+        "Which column of the file holds what. Columns that are chosen nowhere are left out.",
+    );
     let mut columns: Vec<Option<Field>> = vec![None; kept.table.headers.len()];
     let mut twice = Vec::new();
     for field in Field::ALL {
-        let choices = kept.table.headers.iter().enumerate().map(|(at, heading)| (at.to_string(), heading.clone()));
+        let choices =
+            kept.table.headers.iter().enumerate().map(|(at, heading)| (at.to_string(), heading.clone()));
         let select = form.select(field.as_str(), field.label(), choices);
         let select = match sample(kept, *field) {
             Some(sample) => select.hint(format!("Such as “{sample}”")),
             None => select,
         };
         let chosen = if *field == Field::StudentNumber { select.required() } else { select.optional() };
-        let Some(slot) = chosen.and_then(|Chosen(at)| columns.get_mut(at.parse::<usize>().ok()?)) else { continue };
+        let Some(slot) = chosen.and_then(|Chosen(at)| columns.get_mut(at.parse::<usize>().ok()?)) else {
+            continue;
+        };
         match slot {
             Some(first) => twice.push((*field, *first)),
             None => *slot = Some(*field),
         }
     }
     for (field, first) in twice {
-        form.error(field.as_str(), format!("This column is chosen for “{}” already. Choose another one.", first.label()));
+        form.error(
+            field.as_str(),
+            format!("This column is chosen for “{}” already. Choose another one.", first.label()),
+        );
     }
     let dates = form.choose::<DateOrder>("dates", "A date written 03/04/2005 means");
     form.read(|| Some(Mapping { columns, dates: dates? }))
@@ -426,7 +446,11 @@ pub async fn set_columns(
 }
 
 /// `POST /i/{domain}/students/import/{id}/apply`: registrars and owners.
-pub async fn apply(user: Registrar, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+pub async fn apply(
+    user: Registrar,
+    platform: State,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let own = own_path(&user, id);
     let kept = user.db.run(move |c| kept(c, id)).await?;
     if kept.import.operation_id.is_some() || !kept.mapping.problems().is_empty() {
@@ -523,7 +547,9 @@ fn done(user: &InstitutionUser, kept: &Kept, plan: &Plan, raw: &str) -> Result<H
     let counts = kept.import.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let counts: Counts = counts.unwrap_or_else(|| plan.counts());
     let notice = if counts.refused > 0 {
-        Notice::warning("The rows below were left out. Mend them in the file and import it again: what is known already does not change.")
+        Notice::warning(
+            "The rows below were left out. Mend them in the file and import it again: what is known already does not change.",
+        )
     } else {
         Notice::success("Every row of the file was used.")
     };
@@ -535,7 +561,13 @@ fn done(user: &InstitutionUser, kept: &Kept, plan: &Plan, raw: &str) -> Result<H
         .also(Action::link("Import another file", user.path("/students/import")).icon(Icon::Upload));
     let mut rows = rows(own.clone(), plan, raw, true);
     rows.spec = rows.spec.empty("No row was refused", "The whole file is in your records.", None);
-    let view =
-        CheckView { page, notice: Some(notice), tiles: tiles(&own, counts, true), mapping: None, open: false, rows };
+    let view = CheckView {
+        page,
+        notice: Some(notice),
+        tiles: tiles(&own, counts, true),
+        mapping: None,
+        open: false,
+        rows,
+    };
     Ok(html(&view)?)
 }
