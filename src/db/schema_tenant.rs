@@ -99,6 +99,7 @@ diesel::table! {
         content -> Binary,
         mapping -> Text,
         operation_id -> Nullable<Uuid>,
+        result -> Nullable<Text>,
         created_by -> Uuid,
         created_at -> Timestamp,
     }
@@ -118,6 +119,7 @@ diesel::table! {
         record_id -> Nullable<Uuid>,
         record_label -> Text,
         changes -> Text,
+        search_key -> Text,
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }

@@ -1,15 +1,22 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
+pub mod accounts;
+pub mod bulk_decisions;
 pub mod csv_text;
+pub mod decisions;
+pub mod institution_settings;
+pub mod institution_users;
 pub mod keys;
 pub mod mail;
 pub mod mail_texts;
 pub mod operations;
 pub mod outbox;
-mod password_policy;
+pub mod password_policy;
 pub mod passwords;
 pub mod platform;
+pub mod registration_import;
 pub mod secrets;
 pub mod settings;
+pub mod student_import;
 pub mod tenants;
 pub mod tokens;

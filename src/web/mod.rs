@@ -4,18 +4,30 @@
 //! fields and its words; the kit turns them into a page.
 
 pub mod assets;
+pub mod auth;
 pub mod badge;
 pub mod cell;
+pub mod client;
 pub mod confirm;
 pub mod error_page;
+mod form_body;
 pub mod forms;
+pub mod health;
 pub mod icons;
+pub mod institution;
 pub mod list;
+pub mod middleware;
 pub mod operation_view;
 pub mod page;
+pub mod platform;
+pub mod public;
 pub mod record;
 pub mod respond;
 pub mod stat;
 pub mod theme;
 pub mod time;
+mod upload;
 pub mod words;
+
+/// The platform, as every handler gets it.
+pub type State = actix_web::web::Data<crate::services::platform::Platform>;

@@ -70,7 +70,7 @@ pub struct Search {
 }
 
 /// A word that leads somewhere.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Link {
     pub label: String,
     pub href: String,
@@ -131,11 +131,12 @@ impl NavItem {
 }
 
 /// Something a person can do: a link, or a form that posts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Action {
     /// A verb with its object: "Approve institution".
     pub label: String,
     pub href: String,
+    #[serde(skip)]
     pub icon: Option<Icon>,
     pub post: bool,
     pub danger: bool,
@@ -179,7 +180,7 @@ impl Action {
 }
 
 /// How grave a notice or a banner is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum NoticeKind {
     Success,
     Info,
@@ -219,7 +220,7 @@ impl NoticeKind {
 }
 
 /// What happened: at the top after a redirect, or within a page by `{{ notice }}`.
-#[derive(Debug, Clone, Template)]
+#[derive(Debug, Clone, Template, serde::Serialize, serde::Deserialize)]
 #[template(path = "kit/notice.html")]
 pub struct Notice {
     pub kind: NoticeKind,

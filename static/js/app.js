@@ -1,0 +1,5 @@
+// Upgrades only: every page works without this file. Hooks are data-* attributes.
+import "./frame.js";
+import "./form.js";
+import "./list.js";
+import "./live.js";

@@ -62,6 +62,8 @@ CREATE TABLE registrations (
     reason TEXT
 );
 CREATE INDEX registrations_institution ON registrations (institution_id, submitted_at);
+CREATE INDEX registrations_submitted ON registrations (submitted_at, id);
+CREATE INDEX registrations_decision ON registrations (decision, id);
 
 CREATE TABLE account_tokens (
     id UUID NOT NULL PRIMARY KEY,

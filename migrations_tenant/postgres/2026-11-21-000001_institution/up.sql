@@ -77,6 +77,7 @@ CREATE TABLE imports (
     content BYTEA NOT NULL,
     mapping TEXT NOT NULL,
     operation_id UUID,
+    result TEXT,
     created_by UUID NOT NULL,
     created_at TIMESTAMP NOT NULL
 );
@@ -92,6 +93,7 @@ CREATE TABLE activity_log (
     record_id UUID,
     record_label TEXT NOT NULL,
     changes TEXT NOT NULL,
+    search_key TEXT COLLATE "C" NOT NULL,
     ip TEXT,
     user_agent TEXT
 );

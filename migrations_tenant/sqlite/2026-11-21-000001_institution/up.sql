@@ -77,6 +77,7 @@ CREATE TABLE imports (
     content BLOB NOT NULL,
     mapping TEXT NOT NULL,
     operation_id BLOB,
+    result TEXT,
     created_by BLOB NOT NULL,
     created_at TEXT NOT NULL
 ) STRICT;
@@ -92,6 +93,7 @@ CREATE TABLE activity_log (
     record_id BLOB,
     record_label TEXT NOT NULL,
     changes TEXT NOT NULL,
+    search_key TEXT NOT NULL,
     ip TEXT,
     user_agent TEXT
 ) STRICT;

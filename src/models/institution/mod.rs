@@ -1,1 +1,13 @@
 //! Records of one institution, in its own tenant database.
+
+pub mod activity;
+mod bulk;
+pub mod imports;
+pub mod people;
+pub mod profile;
+pub mod student_bulk;
+pub mod student_rules;
+pub mod students;
+pub mod users;
+
+pub use activity::Activity;

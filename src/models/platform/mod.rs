@@ -1,10 +1,46 @@
 //! Records of the platform, in the shared database.
 
+pub mod account_tokens;
+pub mod admins;
 pub mod audit;
+pub mod imports;
+pub mod institution_profile;
+pub mod institutions;
+pub mod login_index;
 pub mod operations;
 pub mod outgoing_mails;
 pub mod platform_secrets;
+pub mod platform_settings;
+pub mod registrations;
 pub mod security_log;
 pub mod sessions;
 pub mod tenant_databases;
 pub mod throttles;
+pub mod waiting;
+
+/// What diesel compiles boxed queries of this database for.
+pub(crate) type SharedBackend = <crate::db::shared::SharedConn as diesel::Connection>::Backend;
+
+/// Orders a boxed query by one column, ties by another, both in the same direction.
+macro_rules! ordered {
+    ($query:expr, $descending:expr, $column:expr, $tie:expr) => {
+        if $descending {
+            $query.order(($column.desc(), $tie.desc()))
+        } else {
+            $query.order(($column.asc(), $tie.asc()))
+        }
+    };
+}
+pub(crate) use ordered;
+
+/// A span of time as people say it: "2 minutes ago".
+pub(crate) fn ago(at: chrono::NaiveDateTime) -> String {
+    let minutes = (crate::db::now() - at).num_minutes();
+    let counted = |count: i64, word: &str| format!("{count} {word}{} ago", if count == 1 { "" } else { "s" });
+    match minutes {
+        ..1 => "just now".into(),
+        1..60 => counted(minutes, "minute"),
+        60..1_440 => counted(minutes / 60, "hour"),
+        _ => counted(minutes / 1_440, "day"),
+    }
+}

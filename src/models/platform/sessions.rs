@@ -120,24 +120,49 @@ pub fn update_state(connection: &mut SharedConn, token_hash: &[u8], state: &str)
     if changed == 0 { Err(ModelError::NOT_FOUND) } else { Ok(()) }
 }
 
+/// Idle limits by who holds the session.
+#[derive(Debug, Clone, Copy)]
+pub struct IdleLimits {
+    /// Not signed in yet.
+    pub anonymous: TimeDelta,
+    /// Platform admins.
+    pub super_admin: TimeDelta,
+    /// Users of an institution.
+    pub institution: TimeDelta,
+}
+
+impl IdleLimits {
+    /// The limit that applies to a holder.
+    #[must_use]
+    pub fn of(&self, user_id: Option<Id>, institution_id: Option<Id>) -> TimeDelta {
+        match (user_id, institution_id) {
+            (None, _) => self.anonymous,
+            (Some(_), None) => self.super_admin,
+            (Some(_), Some(_)) => self.institution,
+        }
+    }
+}
+
 /// Notes that a session is in use. Written at most once a minute, because every request is one.
 ///
 /// # Errors
 /// Any database error.
-pub fn touch(connection: &mut SharedConn, token_hash: &[u8], idle: TimeDelta) -> ModelResult<()> {
+pub fn touch(connection: &mut SharedConn, token_hash: &[u8], limits: IdleLimits) -> ModelResult<()> {
     let at = now();
-    let stale = sessions::table
+    let stale: Option<(Option<Id>, Option<Id>)> = sessions::table
         .filter(sessions::token_hash.eq(token_hash))
-        .filter(sessions::last_seen_at.lt(at - TimeDelta::minutes(1)));
-    if stale.select(sessions::id).first::<Id>(connection).optional()?.is_none() {
-        return Ok(());
-    }
+        .filter(sessions::last_seen_at.lt(at - TimeDelta::minutes(1)))
+        .select((sessions::user_id, sessions::institution_id))
+        .first(connection)
+        .optional()?;
+    let Some((user_id, institution_id)) = stale else { return Ok(()) };
+    let idle_expires_at = at + limits.of(user_id, institution_id);
     connection.write_tx(|c| {
         diesel::update(sessions::table.filter(sessions::token_hash.eq(token_hash)))
-            .set((sessions::last_seen_at.eq(at), sessions::idle_expires_at.eq(at + idle)))
-            .execute(c)
-    })?;
-    Ok(())
+            .set((sessions::last_seen_at.eq(at), sessions::idle_expires_at.eq(idle_expires_at)))
+            .execute(c)?;
+        Ok(())
+    })
 }
 
 /// Ends the session of a token.

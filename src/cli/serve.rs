@@ -1,0 +1,86 @@
+//! `provost serve`: the web server, the workers behind it, and a clean end.
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use super::{Outcome, open};
+use crate::{
+    app,
+    config::Config,
+    models::{
+        ModelResult,
+        platform::{
+            account_tokens::{self, Holder, Purpose},
+            admins, sessions, throttles,
+        },
+    },
+    services::{platform::Platform, tokens::Token},
+};
+
+/// How often expired sessions and old counts are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+pub(super) fn serve(config: Config) -> Outcome {
+    // The port comes first: nothing is created for a server that cannot listen.
+    let listener = TcpListener::bind(&config.listen).map_err(|error| {
+        format!(
+            "Cannot listen on {}: {error}. Is another server running? Set PROVOST_LISTEN to a free address and port.",
+            config.listen
+        )
+    })?;
+    let platform = open(&config)?;
+    println!("Provost listens on http://{}", config.listen);
+    println!("Its address is {}", config.settings.public_url);
+    offer_setup(&platform)?;
+    run(platform, config, listener)
+}
+
+/// Serves until a signal says stop; then finishes requests, parks the workers and closes the pools.
+pub(super) fn run(platform: Arc<Platform>, config: Config, listener: TcpListener) -> Outcome {
+    let system = actix_web::rt::System::new();
+    let outcome = system.block_on(async {
+        let workers = platform.start_workers().map_err(|error| error.to_string())?;
+        let sweeper = actix_web::rt::spawn(sweep(Arc::clone(&platform)));
+        let server = app::server(Arc::clone(&platform), config.web, config.public_url, listener)
+            .map_err(|error| format!("The server cannot start: {error}."))?;
+        let ended = server.await.map_err(|error| format!("The server stopped: {error}."));
+        sweeper.abort();
+        workers.stop();
+        ended
+    });
+    platform.close();
+    outcome
+}
+
+/// Prints the one-time address for the first super admin while there is none.
+fn offer_setup(platform: &Platform) -> Outcome {
+    let told = |error: &dyn std::fmt::Display| format!("The shared database: {error}.");
+    let mut connection = platform.shared.get().map_err(|error| told(&error))?;
+    if admins::any_active(&mut connection).map_err(|error| told(&error))? {
+        return Ok(());
+    }
+    let token = Token::generate().map_err(|error| format!("{error}."))?;
+    let nobody = Holder { institution_id: None, user_id: None };
+    account_tokens::create(&mut connection, Purpose::Setup, nobody, &token.hash(), Purpose::Setup.lifetime())
+        .map_err(|error| told(&error))?;
+    println!("Make the first super admin here (works once, for 24 hours):");
+    println!("  {}", platform.link(&format!("/setup/{}", token.reveal())));
+    Ok(())
+}
+
+async fn sweep(platform: Arc<Platform>) {
+    loop {
+        let swept = platform
+            .shared
+            .run(|c| {
+                sessions::sweep(c)?;
+                throttles::sweep(c)?;
+                account_tokens::purge(c, crate::db::now() - chrono::TimeDelta::days(30))?;
+                ModelResult::Ok(())
+            })
+            .await;
+        if let Err(error) = swept {
+            log::warn!("sweep failed cause={:?}", error.to_string());
+        }
+        actix_web::rt::time::sleep(SWEEP_EVERY).await;
+    }
+}

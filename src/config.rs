@@ -1,0 +1,373 @@
+//! The only reader of the environment: flags, variables and a `.env` file become [`Settings`].
+//! What it does not understand it refuses, so that a typing error never goes unnoticed.
+
+use std::{env, net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    app::WebSettings,
+    db::Target,
+    services::settings::{Limits, Settings, SignupPolicy},
+    web::client::TrustedProxies,
+};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Options of every command; each can be set in the environment instead.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_LISTEN",
+        value_name = "ADDRESS:PORT",
+        help_heading = "Configuration"
+    )]
+    listen: Option<String>,
+    /// Folder for everything that is kept in files [default: ./provost-data]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATA_DIR",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
+    data_dir: Option<PathBuf>,
+    /// Shared database, sqlite:FILE or postgres://...; its server also holds the tenants [default: a file in the data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
+    database_url: Option<String>,
+    /// Where people reach the platform; links in mails start with it [default: http:// and the listen address]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_PUBLIC_URL",
+        value_name = "URL",
+        help_heading = "Configuration"
+    )]
+    public_url: Option<String>,
+    /// File of the master key [default: master.key in the data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MASTER_KEY_FILE",
+        value_name = "FILE",
+        help_heading = "Configuration"
+    )]
+    master_key_file: Option<PathBuf>,
+    /// Mail server, smtps://user:password@host; without one, mails are written to outbox/ in the data folder
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
+    smtp_url: Option<String>,
+    /// Address that mails come from [default: no-reply@ and the public URL's host]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MAIL_FROM",
+        value_name = "E-MAIL",
+        help_heading = "Configuration"
+    )]
+    mail_from: Option<String>,
+    /// What happens to a registration: approval or automatic [default: approval]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SIGNUP",
+        value_name = "POLICY",
+        help_heading = "Configuration"
+    )]
+    signup: Option<String>,
+    /// First part of every tenant database's name [default: provost_]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DATABASE_PREFIX",
+        value_name = "PREFIX",
+        help_heading = "Configuration"
+    )]
+    database_prefix: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed, separated by commas [default: none]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_TRUSTED_PROXIES",
+        value_name = "ADDRESSES",
+        help_heading = "Configuration"
+    )]
+    trusted_proxies: Option<String>,
+    /// Connections to all tenant databases together [default: what server and system bear]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_CONNECTION_BUDGET",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
+    connection_budget: Option<usize>,
+    /// Connections to one tenant database [default: 3]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_TENANT_CONNECTIONS",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
+    tenant_connections: Option<usize>,
+    /// Longest wait for a database connection, in seconds [default: 3]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_GATE_SECONDS",
+        value_name = "SECONDS",
+        help_heading = "Configuration"
+    )]
+    gate_seconds: Option<u64>,
+    /// Operations carried out at once [default: 2]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_OPERATION_WORKERS",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
+    operation_workers: Option<usize>,
+    /// A worker silent for this long loses its operation to another, in seconds [default: 30]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_LEASE_SECONDS",
+        value_name = "SECONDS",
+        help_heading = "Configuration"
+    )]
+    lease_seconds: Option<u64>,
+    /// A super admin's session ends after this long without a request, in minutes [default: 15]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_ADMIN_IDLE_MINUTES",
+        value_name = "MINUTES",
+        help_heading = "Configuration"
+    )]
+    admin_idle_minutes: Option<u64>,
+    /// An institution user's session ends after this long without a request, in minutes [default: 30]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_IDLE_MINUTES",
+        value_name = "MINUTES",
+        help_heading = "Configuration"
+    )]
+    idle_minutes: Option<u64>,
+    /// Every session ends after this long, in hours [default: 8]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_SESSION_HOURS",
+        value_name = "HOURS",
+        help_heading = "Configuration"
+    )]
+    session_hours: Option<u64>,
+    /// Cost of password hashing, 10 to 16; lower only for tests [default: 12]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_PASSWORD_COST",
+        value_name = "COST",
+        help_heading = "Configuration"
+    )]
+    password_cost: Option<u32>,
+}
+
+/// Variables that are not options: for the tests and the developers.
+const OTHER_VARIABLES: &[&str] = &["PROVOST_CRASH_AT", "PROVOST_BIN"];
+
+/// Everything in force, ready to use.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port.
+    pub listen: String,
+    /// What services need.
+    pub settings: Settings,
+    /// What the web app needs.
+    pub web: WebSettings,
+    /// `settings.public_url`, read.
+    pub public_url: url::Url,
+}
+
+/// Reads a `.env` file in the present folder, for development. Call it before the flags are parsed.
+pub fn load_env_file() {
+    dotenvy::dotenv().ok();
+}
+
+/// Refuses variables that start with `PROVOST_` and mean nothing.
+///
+/// # Errors
+/// A sentence for the operator.
+pub fn refuse_unknown_variables(command: &clap::Command) -> Result<(), String> {
+    let known: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).collect();
+    for (name, _) in env::vars_os() {
+        let Some(text) = name.to_str().filter(|text| text.starts_with("PROVOST_")) else { continue };
+        let other = OTHER_VARIABLES.contains(&text) || text.starts_with("PROVOST_TEST_");
+        if !other && !known.contains(&name.as_os_str()) {
+            return Err(format!("The environment variable {text} is unknown; check its spelling."));
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    /// Checks every value and fills in the defaults. Creates nothing.
+    ///
+    /// # Errors
+    /// A sentence for the operator that names the setting.
+    pub fn read(&self) -> Result<Config, String> {
+        let data_dir = self.data_dir.clone().unwrap_or_else(|| "provost-data".into());
+        let listen = self.listen.clone().unwrap_or_else(|| DEFAULT_LISTEN.into());
+        if listen.parse::<std::net::SocketAddr>().is_err() {
+            return Err(format!(
+                "PROVOST_LISTEN is {listen:?}; write an address and a port, such as 127.0.0.1:8080."
+            ));
+        }
+        let mut settings = Settings::new(data_dir);
+        if let Some(url) = &self.database_url {
+            settings.database =
+                Target::parse(url).map_err(|error| format!("PROVOST_DATABASE_URL: {error}"))?;
+        }
+        let public_url = self.read_public_url(&listen)?;
+        settings.public_url = public_url.as_str().trim_end_matches('/').to_owned();
+        settings.mail_from = match &self.mail_from {
+            Some(address) => address.clone(),
+            None => default_sender(&public_url),
+        };
+        if let Some(file) = &self.master_key_file {
+            settings.master_key_file.clone_from(file);
+        }
+        settings.smtp_url.clone_from(&self.smtp_url);
+        if let Some(policy) = &self.signup {
+            settings.signup = policy
+                .parse::<SignupPolicy>()
+                .map_err(|_| format!("PROVOST_SIGNUP is {policy:?}; write approval or automatic."))?;
+        }
+        if let Some(prefix) = &self.database_prefix {
+            settings.database_prefix.clone_from(prefix);
+        }
+        if let Some(cost) = self.password_cost {
+            settings.password_cost = within("PROVOST_PASSWORD_COST", cost, 4, 16)?;
+        }
+        self.read_limits(&mut settings.limits)?;
+        let web = WebSettings { trusted_proxies: self.read_proxies()?, workers: None };
+        Ok(Config { listen, settings, web, public_url })
+    }
+
+    fn read_public_url(&self, listen: &str) -> Result<url::Url, String> {
+        let text = self.public_url.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let wrong = |why: &str| {
+            Err(format!("PROVOST_PUBLIC_URL is {text:?}; {why}, such as https://provost.example.org."))
+        };
+        match url::Url::parse(&text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                wrong("it has to start with https:// or http://")
+            }
+            Ok(url) if url.path() != "/" || url.query().is_some() => {
+                wrong("write scheme, host and port only")
+            }
+            Ok(url) if url.host_str().is_some() => Ok(url),
+            _ => wrong("write a web address"),
+        }
+    }
+
+    fn read_limits(&self, limits: &mut Limits) -> Result<(), String> {
+        if let Some(count) = self.connection_budget {
+            limits.connection_budget = Some(within("PROVOST_CONNECTION_BUDGET", count, 1, 100_000)?);
+        }
+        if let Some(count) = self.tenant_connections {
+            limits.tenant_connections = within("PROVOST_TENANT_CONNECTIONS", count, 1, 100)?;
+        }
+        if let Some(count) = self.operation_workers {
+            limits.operation_workers = within("PROVOST_OPERATION_WORKERS", count, 1, 64)?;
+        }
+        for (name, given, unit, limit) in [
+            ("PROVOST_GATE_SECONDS", self.gate_seconds, 1, &mut limits.gate_wait),
+            ("PROVOST_LEASE_SECONDS", self.lease_seconds, 1, &mut limits.lease),
+            ("PROVOST_ADMIN_IDLE_MINUTES", self.admin_idle_minutes, 60, &mut limits.super_admin_idle),
+            ("PROVOST_IDLE_MINUTES", self.idle_minutes, 60, &mut limits.institution_idle),
+            ("PROVOST_SESSION_HOURS", self.session_hours, 3_600, &mut limits.session_length),
+        ] {
+            if let Some(count) = given {
+                *limit = Duration::from_secs(within(name, count, 1, 10_000)? * unit);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_proxies(&self) -> Result<TrustedProxies, String> {
+        let mut proxies = Vec::new();
+        for text in self.trusted_proxies.iter().flat_map(|list| list.split(',')).map(str::trim) {
+            let address: IpAddr = text
+                .parse()
+                .map_err(|_| format!("PROVOST_TRUSTED_PROXIES holds {text:?}, which is no IP address."))?;
+            proxies.push(address);
+        }
+        Ok(TrustedProxies(proxies))
+    }
+}
+
+impl Config {
+    /// Name and value of what is in force, secrets hidden; for `provost config`.
+    #[must_use]
+    pub fn in_force(&self) -> Vec<(&'static str, String)> {
+        let (settings, limits) = (&self.settings, &self.settings.limits);
+        let proxies: Vec<String> = self.web.trusted_proxies.0.iter().map(ToString::to_string).collect();
+        vec![
+            ("PROVOST_LISTEN", self.listen.clone()),
+            ("PROVOST_DATA_DIR", settings.data_dir.display().to_string()),
+            ("PROVOST_DATABASE_URL", settings.database.to_string()),
+            ("PROVOST_PUBLIC_URL", settings.public_url.clone()),
+            ("PROVOST_MASTER_KEY_FILE", settings.master_key_file.display().to_string()),
+            ("PROVOST_SMTP_URL", settings.smtp_url.as_ref().map_or("none", |_| "set (hidden)").into()),
+            ("PROVOST_MAIL_FROM", settings.mail_from.clone()),
+            ("PROVOST_SIGNUP", settings.signup.to_string()),
+            ("PROVOST_DATABASE_PREFIX", settings.database_prefix.clone()),
+            ("PROVOST_TRUSTED_PROXIES", if proxies.is_empty() { "none".into() } else { proxies.join(",") }),
+            (
+                "PROVOST_CONNECTION_BUDGET",
+                limits.connection_budget.map_or("derived".into(), |n| n.to_string()),
+            ),
+            ("PROVOST_TENANT_CONNECTIONS", limits.tenant_connections.to_string()),
+            ("PROVOST_GATE_SECONDS", limits.gate_wait.as_secs().to_string()),
+            ("PROVOST_OPERATION_WORKERS", limits.operation_workers.to_string()),
+            ("PROVOST_LEASE_SECONDS", limits.lease.as_secs().to_string()),
+            ("PROVOST_ADMIN_IDLE_MINUTES", (limits.super_admin_idle.as_secs() / 60).to_string()),
+            ("PROVOST_IDLE_MINUTES", (limits.institution_idle.as_secs() / 60).to_string()),
+            ("PROVOST_SESSION_HOURS", (limits.session_length.as_secs() / 3_600).to_string()),
+            ("PROVOST_PASSWORD_COST", settings.password_cost.to_string()),
+        ]
+    }
+}
+
+/// A bare IP address or localhost is no domain to send mail from.
+fn default_sender(public_url: &url::Url) -> String {
+    let host = public_url.domain().filter(|host| host.contains('.')).unwrap_or("provost.example");
+    format!("no-reply@{host}")
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(name: &str, value: T, min: T, max: T) -> Result<T, String> {
+    if value < min || value > max {
+        return Err(format!("{name} is {value}; it has to be between {min} and {max}."));
+    }
+    Ok(value)
+}

@@ -1,0 +1,184 @@
+//! Everything a person can be told instead of the page they asked for.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+
+use crate::{
+    db::{Id, pools::PoolError},
+    models::ModelError,
+    web::{
+        error_page::ErrorPage,
+        page::Page,
+        respond::{self, RenderError},
+    },
+};
+
+/// The answer of a handler that could not do its work.
+#[derive(Debug)]
+pub enum AppError {
+    /// No such page or record, or not this caller's: the same answer.
+    NotFound,
+    /// The caller is known but may not do this; the text says who may.
+    Forbidden(String),
+    /// The request itself is wrong.
+    BadRequest(String),
+    /// The address exists, but not for this method.
+    MethodNotAllowed,
+    /// Somebody else was faster; the text says who did what.
+    Conflict(String),
+    /// Nobody is signed in: off to the sign-in page, and back to this local path afterwards.
+    SignInNeeded(String),
+    /// The institution of this address is suspended.
+    Suspended(String),
+    /// The body is larger than a form or file may be.
+    TooLarge(String),
+    /// Too many attempts; the wait in seconds.
+    TooMany(i64),
+    /// Busy or down for now; the wait in seconds is a hint.
+    Unavailable(String, i64),
+    /// A defect or failure of ours. The cause is for the log only.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl AppError {
+    /// Wraps a failure whose cause nobody outside should read.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// Title, what happened, what to do.
+    fn words(&self) -> (&'static str, String, String) {
+        let own = |text: &String| text.clone();
+        match self {
+            Self::NotFound => (
+                "Page not found",
+                "There is nothing at this address, or it is not yours to see.".into(),
+                "Check the address, or go back and follow the link again.".into(),
+            ),
+            Self::Forbidden(text) => ("Not allowed", own(text), "Ask somebody who may do this.".into()),
+            Self::BadRequest(text) => ("Request not understood", own(text), "Go back and try again.".into()),
+            Self::MethodNotAllowed => (
+                "Not possible here",
+                "This address does not answer that kind of request.".into(),
+                "Go back and use the page's own links and buttons.".into(),
+            ),
+            Self::Conflict(text) => {
+                ("Already changed", own(text), "Go back and look at the present state.".into())
+            }
+            Self::SignInNeeded(_) => ("Sign in", "You are not signed in.".into(), "Sign in first.".into()),
+            Self::Suspended(name) => (
+                "Institution suspended",
+                format!(
+                    "{name} is suspended. Nobody can sign in or see its records for now; nothing is deleted."
+                ),
+                "If this is your institution, ask the platform's administrators why and what is needed."
+                    .into(),
+            ),
+            Self::TooLarge(text) => ("Too large", own(text), "Send less at once.".into()),
+            Self::TooMany(seconds) => (
+                "Too many attempts",
+                "There were too many attempts in a short time.".into(),
+                format!("Wait {seconds} seconds, then try again."),
+            ),
+            Self::Unavailable(text, _) => {
+                ("Not available right now", own(text), "Try again in a moment; nothing was lost.".into())
+            }
+            Self::Internal(_) => (
+                "Something went wrong",
+                "The server could not finish this. The problem has been recorded.".into(),
+                "Try again. If it happens again, tell the administrators the reference below.".into(),
+            ),
+        }
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internal(cause) => cause.fmt(f),
+            other => f.write_str(&other.words().1),
+        }
+    }
+}
+
+impl ResponseError for AppError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden(_) | Self::Suspended(_) => StatusCode::FORBIDDEN,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::SignInNeeded(_) => StatusCode::SEE_OTHER,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The one place where a failure is logged, once, under the id that the page shows.
+    fn error_response(&self) -> HttpResponse {
+        if let Self::SignInNeeded(back) = self {
+            let back = percent_encoding::utf8_percent_encode(back, percent_encoding::NON_ALPHANUMERIC);
+            return respond::see_other(format!("/sign-in?return={back}"));
+        }
+        let (title, what, todo) = self.words();
+        let status = self.status_code();
+        let mut page = ErrorPage::new(Page::public(title), status.as_u16(), what, todo);
+        if let Self::Internal(cause) = self {
+            let id = Id::new();
+            log::error!("request failed id={id} cause={:?}", cause.to_string());
+            page = page.request_id(id.to_string());
+        }
+        let mut response = respond::html_with_status(status, &page).unwrap_or_else(|_| {
+            HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title)
+        });
+        if let Self::TooMany(seconds) | Self::Unavailable(_, seconds) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
+        }
+        response
+    }
+}
+
+impl From<ModelError> for AppError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            missing if missing.is_not_found() => Self::NotFound,
+            ModelError::Pool(error) => error.into(),
+            ModelError::Changed(text) | ModelError::Refused(text) => Self::Conflict(text),
+            ModelError::Database(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<PoolError> for AppError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Busy => {
+                Self::Unavailable("The database is busy: every connection of it is in use.".into(), 2)
+            }
+            PoolError::BudgetSpent => {
+                Self::Unavailable("The platform is busy: all its database connections are in use.".into(), 5)
+            }
+            PoolError::Unreachable(cause) => {
+                log::error!("database unreachable cause={cause:?}");
+                Self::Unavailable("The database does not answer.".into(), 30)
+            }
+            PoolError::Stale => {
+                Self::Unavailable("The institution's database has just been moved or closed.".into(), 1)
+            }
+            cause @ PoolError::Panicked => Self::internal(cause),
+        }
+    }
+}
+
+impl From<RenderError> for AppError {
+    fn from(error: RenderError) -> Self {
+        Self::internal(error.0)
+    }
+}

@@ -1,0 +1,510 @@
+//! Students: who studies here, one at a time. What happens to many at once is in [`super::student_bulk`].
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::{
+    activity::{Activity, Change},
+    people::{self, Person, PersonFields, PersonRow},
+    student_bulk,
+};
+use crate::{
+    db::{
+        Id, now,
+        schema_tenant::{activity_log, people as people_table, students},
+        tenant::{MultiBackend, TenantConn},
+    },
+    models::{
+        ModelError, ModelResult, Paging, Slice,
+        search::{contains_pattern, fold},
+    },
+    text_enum,
+};
+
+text_enum! {
+    /// Where a student stands.
+    StudentStatus {
+        /// Admitted, not yet here.
+        Expected = "expected",
+        /// Studying here.
+        Active = "active",
+        /// Away for a while.
+        OnLeave = "on_leave",
+        /// Finished.
+        Graduated = "graduated",
+        /// Gone without finishing.
+        Left = "left",
+    }
+}
+
+impl StudentStatus {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Expected => "Expected",
+            Self::Active => "Active",
+            Self::OnLeave => "On leave",
+            Self::Graduated => "Graduated",
+            Self::Left => "Left",
+        }
+    }
+}
+
+/// A student with the person they are.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = students)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct Student {
+    pub id: Id,
+    pub student_number: String,
+    pub status: StudentStatus,
+    pub admission_year: Option<i32>,
+    pub programme: Option<String>,
+    pub notes: Option<String>,
+    pub archived_at: Option<NaiveDateTime>,
+    pub created_at: NaiveDateTime,
+    pub updated_at: NaiveDateTime,
+    pub version: i64,
+    #[diesel(embed)]
+    pub person: Person,
+}
+
+/// Everything about a student that people enter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct StudentFields {
+    pub student_number: String,
+    pub person: PersonFields,
+    pub status: StudentStatus,
+    pub admission_year: Option<i32>,
+    pub programme: Option<String>,
+    pub notes: Option<String>,
+}
+
+impl Student {
+    /// The entered fields of this student.
+    #[must_use]
+    pub fn fields(&self) -> StudentFields {
+        let person = &self.person;
+        StudentFields {
+            student_number: self.student_number.clone(),
+            person: PersonFields {
+                name: person.name.clone(),
+                preferred_name: person.preferred_name.clone(),
+                birth_date: person.birth_date,
+                email: person.email.clone(),
+                phone: person.phone.clone(),
+                address: person.address.clone(),
+            },
+            status: self.status,
+            admission_year: self.admission_year,
+            programme: self.programme.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+impl StudentFields {
+    /// The fields in which `after` differs, in the order of the form.
+    #[must_use]
+    pub fn changes(before: Option<&Self>, after: &Self) -> Vec<Change> {
+        let old = before.map(Self::values).unwrap_or_default();
+        let mut changes = Vec::new();
+        for (index, (field, value)) in after.values().into_iter().enumerate() {
+            let previous = old.get(index).and_then(|(_, value)| value.clone());
+            Change::note(&mut changes, field, previous, value);
+        }
+        changes
+    }
+
+    /// Every field with its name and its value as text.
+    #[must_use]
+    pub fn values(&self) -> Vec<(&'static str, Option<String>)> {
+        let person = &self.person;
+        vec![
+            ("student_number", Some(self.student_number.clone())),
+            ("name", Some(person.name.clone())),
+            ("preferred_name", person.preferred_name.clone()),
+            ("birth_date", person.birth_date.map(|date| date.to_string())),
+            ("email", person.email.clone()),
+            ("phone", person.phone.clone()),
+            ("address", person.address.clone()),
+            ("status", Some(self.status.to_string())),
+            ("admission_year", self.admission_year.map(|year| year.to_string())),
+            ("programme", self.programme.clone()),
+            ("notes", self.notes.clone()),
+        ]
+    }
+
+    /// What a search looks through, folded.
+    pub(super) fn search_key(&self) -> String {
+        let person = &self.person;
+        let parts = [
+            Some(person.name.as_str()),
+            person.preferred_name.as_deref(),
+            Some(self.student_number.as_str()),
+            person.email.as_deref(),
+        ];
+        fold(&parts.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    }
+}
+
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = students, treat_none_as_default_value = false)]
+pub(super) struct StudentRow {
+    pub id: Id,
+    person_id: Id,
+    student_number: String,
+    status: StudentStatus,
+    admission_year: Option<i32>,
+    programme: Option<String>,
+    notes: Option<String>,
+    search_key: String,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl StudentRow {
+    pub(super) fn new(fields: &StudentFields, person_id: Id) -> Self {
+        let at = now();
+        Self {
+            id: Id::new(),
+            person_id,
+            student_number: fields.student_number.clone(),
+            status: fields.status,
+            admission_year: fields.admission_year,
+            programme: fields.programme.clone(),
+            notes: fields.notes.clone(),
+            search_key: fields.search_key(),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// Filters of the list, of its CSV and of what is done to all that match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudentFilter {
+    /// Words in name, preferred name, number or e-mail.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<StudentStatus>,
+    /// Only who was admitted in this year.
+    pub admission_year: Option<i32>,
+    /// The archived ones instead of the others.
+    pub archived: bool,
+}
+
+/// Narrows a boxed query over `students` (joined or not) to a [`StudentFilter`].
+macro_rules! narrow {
+    ($query:expr, $filter:expr) => {{
+        let (mut query, filter) = ($query, $filter);
+        query = if filter.archived {
+            query.filter(students::archived_at.is_not_null())
+        } else {
+            query.filter(students::archived_at.is_null())
+        };
+        if !filter.q.trim().is_empty() {
+            query = query.filter(students::search_key.like(contains_pattern(&filter.q)).escape('\\'));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(students::status.eq(status));
+        }
+        if let Some(year) = filter.admission_year {
+            query = query.filter(students::admission_year.eq(year));
+        }
+        query
+    }};
+}
+
+type Joined = diesel::dsl::IntoBoxed<
+    'static,
+    diesel::dsl::InnerJoin<students::table, people_table::table>,
+    MultiBackend,
+>;
+
+fn matching(filter: &StudentFilter) -> Joined {
+    narrow!(students::table.inner_join(people_table::table).into_boxed(), filter)
+}
+
+/// How many match: never needs the join.
+///
+/// # Errors
+/// Any database error.
+pub fn count(connection: &mut TenantConn, filter: &StudentFilter) -> ModelResult<i64> {
+    let query: students::BoxedQuery<'static, MultiBackend> = students::table.into_boxed();
+    Ok(narrow!(query, filter).count().get_result(connection)?)
+}
+
+/// One page of students, by name unless asked otherwise: `number`, `status`, `admission_year`, `updated`.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut TenantConn,
+    filter: &StudentFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<Student>> {
+    let total = count(connection, filter)?;
+    let query = matching(filter);
+    let query = match (paging.sort.as_str(), paging.descending) {
+        ("number", false) => query.order(students::student_number.asc()),
+        ("number", true) => query.order(students::student_number.desc()),
+        ("status", false) => {
+            query.order((students::status.asc(), students::admission_year.asc(), students::id))
+        }
+        ("status", true) => {
+            query.order((students::status.desc(), students::admission_year.desc(), students::id))
+        }
+        ("admission_year", false) => query.order((students::admission_year.asc(), students::id)),
+        ("admission_year", true) => query.order((students::admission_year.desc(), students::id)),
+        ("updated", false) => query.order((students::updated_at.asc(), students::id)),
+        ("updated", true) => query.order((students::updated_at.desc(), students::id)),
+        (_, false) => query.order((people_table::name_key.asc(), students::id)),
+        (_, true) => query.order((people_table::name_key.desc(), students::id)),
+    };
+    let rows =
+        query.limit(paging.limit).offset(paging.offset).select(Student::as_select()).load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+/// The next `limit` matching students after a student number, in the order of numbers: for reading
+/// all that match in bounded pieces.
+///
+/// # Errors
+/// Any database error.
+pub fn after_number(
+    connection: &mut TenantConn,
+    filter: &StudentFilter,
+    after: Option<&str>,
+    limit: i64,
+) -> ModelResult<Vec<Student>> {
+    let mut query = matching(filter);
+    if let Some(number) = after {
+        query = query.filter(students::student_number.gt(number.to_owned()));
+    }
+    Ok(query
+        .order(students::student_number.asc())
+        .limit(limit)
+        .select(Student::as_select())
+        .load(connection)?)
+}
+
+/// One student, archived or not.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn find(connection: &mut TenantConn, id: Id) -> ModelResult<Student> {
+    Ok(students::table
+        .inner_join(people_table::table)
+        .filter(students::id.eq(id))
+        .select(Student::as_select())
+        .first(connection)?)
+}
+
+/// Who has this student number, archived students included; none when it is free.
+///
+/// # Errors
+/// Any database error.
+pub fn holder_of_number(connection: &mut TenantConn, number: &str) -> ModelResult<Option<(Id, String)>> {
+    Ok(students::table
+        .inner_join(people_table::table)
+        .filter(students::student_number.eq(number))
+        .select((students::id, people_table::name))
+        .first(connection)
+        .optional()?)
+}
+
+/// The years that students were admitted in, newest first: the choices of the filter.
+///
+/// # Errors
+/// Any database error.
+pub fn admission_years(connection: &mut TenantConn) -> ModelResult<Vec<i32>> {
+    let years: Vec<Option<i32>> = students::table
+        .filter(students::admission_year.is_not_null())
+        .select(students::admission_year)
+        .distinct()
+        .order(students::admission_year.desc())
+        .load(connection)?;
+    Ok(years.into_iter().flatten().collect())
+}
+
+/// How many students there are, for the dashboard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudentCounts {
+    /// Not archived, by status; a status without students is not listed.
+    pub by_status: Vec<(StudentStatus, i64)>,
+    /// Archived ones, whatever their status.
+    pub archived: i64,
+}
+
+impl StudentCounts {
+    /// Not archived with this status.
+    #[must_use]
+    pub fn of(&self, status: StudentStatus) -> i64 {
+        self.by_status.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
+    }
+
+    /// All that are not archived.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.by_status.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// Counts the students.
+///
+/// # Errors
+/// Any database error.
+pub fn counts(connection: &mut TenantConn) -> ModelResult<StudentCounts> {
+    let by_status = students::table
+        .filter(students::archived_at.is_null())
+        .group_by(students::status)
+        .select((students::status, diesel::dsl::count_star()))
+        .load(connection)?;
+    let archived =
+        students::table.filter(students::archived_at.is_not_null()).count().get_result(connection)?;
+    Ok(StudentCounts { by_status, archived })
+}
+
+/// Adds a student.
+///
+/// # Errors
+/// Refused when the number is somebody's already; any database error.
+pub fn create(connection: &mut TenantConn, activity: &Activity, fields: &StudentFields) -> ModelResult<Id> {
+    connection
+        .write_tx(|connection| {
+            require_free_number(connection, &fields.student_number, None)?;
+            let person = PersonRow::new(&fields.person);
+            let student = StudentRow::new(fields, person.id);
+            diesel::insert_into(people_table::table).values(&person).execute(connection)?;
+            diesel::insert_into(students::table).values(&student).execute(connection)?;
+            let changes = StudentFields::changes(None, fields);
+            let label = &fields.person.name;
+            activity.record(connection, "student.created", "student", Some(student.id), label, &changes)?;
+            Ok(student.id)
+        })
+        .map_err(|error| number_taken_meanwhile(error, &fields.student_number))
+}
+
+/// Changes the student that was read as `version`.
+///
+/// # Errors
+/// `Changed` when somebody saved in between (nothing is written, and the caller can show both);
+/// refused when the number is somebody else's; any database error.
+pub fn update(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    version: i64,
+    fields: &StudentFields,
+) -> ModelResult<()> {
+    connection
+        .write_tx(|connection| {
+            let old = find(connection, id)?;
+            if old.version != version {
+                return Err(changed_by_somebody(connection, &old)?);
+            }
+            require_free_number(connection, &fields.student_number, Some(id))?;
+            write_fields(connection, activity, &old, fields)
+        })
+        .map_err(|error| number_taken_meanwhile(error, &fields.student_number))
+}
+
+/// Writes fields over a student read in this very transaction, and logs the difference.
+pub(super) fn write_fields(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    old: &Student,
+    fields: &StudentFields,
+) -> ModelResult<()> {
+    let changes = StudentFields::changes(Some(&old.fields()), fields);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let saved = diesel::update(students::table.find(old.id))
+        .filter(students::version.eq(old.version))
+        .set((
+            students::student_number.eq(&fields.student_number),
+            students::status.eq(fields.status),
+            students::admission_year.eq(fields.admission_year),
+            students::programme.eq(&fields.programme),
+            students::notes.eq(&fields.notes),
+            students::search_key.eq(fields.search_key()),
+            students::updated_at.eq(now()),
+            students::version.eq(old.version + 1),
+        ))
+        .execute(connection)?;
+    if saved == 0 {
+        return Err(changed_by_somebody(connection, old)?);
+    }
+    people::update(connection, old.person.id, &fields.person)?;
+    activity.record(connection, "student.updated", "student", Some(old.id), &fields.person.name, &changes)
+}
+
+/// Takes a student off the lists. Returns the batch, with which [`student_bulk::restore_batch`] undoes it.
+///
+/// # Errors
+/// `Changed` when they are archived already; any database error.
+pub fn archive(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<Id> {
+    connection.write_tx(|connection| {
+        let student = find(connection, id)?;
+        let batch = Id::new();
+        let archived = student_bulk::set_archived(connection, &[id], batch)?;
+        if archived == 0 {
+            return Err(ModelError::Changed(format!("{} is already archived.", student.person.name)));
+        }
+        activity.record(connection, "student.archived", "student", Some(id), &student.person.name, &[])?;
+        Ok(batch)
+    })
+}
+
+/// Puts an archived student back on the lists.
+///
+/// # Errors
+/// `Changed` when they are not archived; any database error.
+pub fn restore(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let student = find(connection, id)?;
+        if student_bulk::set_restored(connection, &[id])? == 0 {
+            return Err(ModelError::Changed(format!("{} is not archived.", student.person.name)));
+        }
+        activity.record(connection, "student.restored", "student", Some(id), &student.person.name, &[])
+    })
+}
+
+fn require_free_number(connection: &mut TenantConn, number: &str, own: Option<Id>) -> ModelResult<()> {
+    match holder_of_number(connection, number)? {
+        Some((holder, name)) if Some(holder) != own => Err(ModelError::Refused(format!(
+            "{name} already has the student number {number}. Enter another one."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// On PostgreSQL somebody may take the number between the check and the commit.
+fn number_taken_meanwhile(error: ModelError, number: &str) -> ModelError {
+    if error.is_unique_violation() {
+        ModelError::Refused(format!(
+            "Somebody else just used the student number {number}. Enter another one."
+        ))
+    } else {
+        error
+    }
+}
+
+fn changed_by_somebody(connection: &mut TenantConn, student: &Student) -> ModelResult<ModelError> {
+    let who: Option<String> = activity_log::table
+        .filter(activity_log::record_kind.eq("student"))
+        .filter(activity_log::record_id.eq(student.id))
+        .order((activity_log::at.desc(), activity_log::id.desc()))
+        .select(activity_log::actor_name)
+        .first(connection)
+        .optional()?;
+    let who = who.as_deref().unwrap_or("Somebody else");
+    Ok(ModelError::Changed(format!(
+        "{who} changed {} while you were editing. Nothing was saved.",
+        student.person.name
+    )))
+}

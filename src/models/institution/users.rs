@@ -1,0 +1,617 @@
+//! Who may sign in to the institution, and as what. At least one owner stays active, always.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::activity::{Activity, Change};
+use crate::{
+    db::{
+        Id, now,
+        schema_tenant::{user_roles, users},
+        tenant::{MultiBackend, TenantConn},
+    },
+    models::{
+        ModelError, ModelResult, Paging, Slice,
+        search::{contains_pattern, fold},
+        text::Email,
+    },
+    text_enum,
+};
+
+text_enum! {
+    /// What a user may do. A user can have several.
+    Role {
+        /// Everything, users and settings included.
+        Owner = "owner",
+        /// Reads and writes records.
+        Registrar = "registrar",
+        /// Reads everything, writes nothing.
+        Viewer = "viewer",
+    }
+}
+
+impl Role {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Owner => "Owner",
+            Self::Registrar => "Registrar",
+            Self::Viewer => "Viewer",
+        }
+    }
+
+    /// What it allows, in a sentence.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::Owner => "Everything, users and settings included.",
+            Self::Registrar => "Sees and changes records.",
+            Self::Viewer => "Sees records and changes nothing.",
+        }
+    }
+}
+
+text_enum! {
+    /// Where a user stands.
+    UserStatus {
+        /// Has an invitation and no password yet.
+        Invited = "invited",
+        /// Can sign in.
+        Active = "active",
+        /// Cannot sign in until enabled again.
+        Disabled = "disabled",
+    }
+}
+
+impl UserStatus {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Invited => "Invited",
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
+/// A user with their roles. The password hash is never part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct User {
+    pub id: Id,
+    pub email: String,
+    pub name: String,
+    pub status: UserStatus,
+    pub last_sign_in_at: Option<NaiveDateTime>,
+    pub created_at: NaiveDateTime,
+    pub updated_at: NaiveDateTime,
+    pub version: i64,
+    /// In the order owner, registrar, viewer.
+    pub roles: Vec<Role>,
+}
+
+impl User {
+    /// Whether this user has the role.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// A user to be.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Their address, which is also how they sign in.
+    pub email: Email,
+    /// Their name as they write it.
+    pub name: String,
+    /// At least one.
+    pub roles: Vec<Role>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct UserRow {
+    id: Id,
+    email: String,
+    name: String,
+    status: UserStatus,
+    last_sign_in_at: Option<NaiveDateTime>,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+    version: i64,
+}
+
+impl UserRow {
+    fn with(self, mut roles: Vec<Role>) -> User {
+        roles.sort_unstable();
+        User {
+            id: self.id,
+            email: self.email,
+            name: self.name,
+            status: self.status,
+            last_sign_in_at: self.last_sign_in_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+            roles,
+        }
+    }
+}
+
+/// One user with their roles, in one query: every signed-in request asks this.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn find(connection: &mut TenantConn, id: Id) -> ModelResult<User> {
+    let rows: Vec<(UserRow, Option<Role>)> = users::table
+        .left_join(user_roles::table)
+        .filter(users::id.eq(id))
+        .select((UserRow::as_select(), user_roles::role.nullable()))
+        .load(connection)?;
+    joined(rows)
+}
+
+/// The user with this address, and the hash of their password if they have set one: for signing in.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn find_by_email(connection: &mut TenantConn, email: &Email) -> ModelResult<User> {
+    let rows: Vec<(UserRow, Option<Role>)> = users::table
+        .left_join(user_roles::table)
+        .filter(users::email_normalised.eq(email.normalised()))
+        .select((UserRow::as_select(), user_roles::role.nullable()))
+        .load(connection)?;
+    joined(rows)
+}
+
+fn joined(rows: Vec<(UserRow, Option<Role>)>) -> ModelResult<User> {
+    let (mut user, mut roles) = (None, Vec::new());
+    for (row, role) in rows {
+        user = Some(row);
+        roles.extend(role);
+    }
+    user.map(|user| user.with(roles)).ok_or(ModelError::NOT_FOUND)
+}
+
+/// The hash of a user's password; none while they are invited.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn password_hash(connection: &mut TenantConn, id: Id) -> ModelResult<Option<String>> {
+    Ok(users::table.find(id).select(users::password_hash).first(connection)?)
+}
+
+/// Filters of the list.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Words in name or e-mail.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<UserStatus>,
+    /// Only who has this role.
+    pub role: Option<Role>,
+}
+
+fn matching(filter: &UserFilter) -> users::BoxedQuery<'static, MultiBackend> {
+    let mut query = users::table.into_boxed();
+    if !filter.q.trim().is_empty() {
+        let pattern = contains_pattern(&filter.q);
+        query = query.filter(
+            users::name_key
+                .like(pattern.clone())
+                .escape('\\')
+                .or(users::email_normalised.like(pattern).escape('\\')),
+        );
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(users::status.eq(status));
+    }
+    if let Some(role) = filter.role {
+        let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
+        query = query.filter(users::id.eq_any(holders));
+    }
+    query
+}
+
+/// One page of users, by name unless asked otherwise.
+///
+/// # Errors
+/// Any database error.
+pub fn page(connection: &mut TenantConn, filter: &UserFilter, paging: &Paging) -> ModelResult<Slice<User>> {
+    let total = matching(filter).count().get_result(connection)?;
+    let query = matching(filter);
+    let query = match (paging.sort.as_str(), paging.descending) {
+        ("email", false) => query.order((users::email_normalised.asc(), users::id)),
+        ("email", true) => query.order((users::email_normalised.desc(), users::id)),
+        ("status", false) => query.order((users::status.asc(), users::id)),
+        ("status", true) => query.order((users::status.desc(), users::id)),
+        ("last_sign_in", false) => query.order((users::last_sign_in_at.asc(), users::id)),
+        ("last_sign_in", true) => query.order((users::last_sign_in_at.desc(), users::id)),
+        (_, false) => query.order((users::name_key.asc(), users::id)),
+        (_, true) => query.order((users::name_key.desc(), users::id)),
+    };
+    let rows: Vec<UserRow> =
+        query.limit(paging.limit).offset(paging.offset).select(UserRow::as_select()).load(connection)?;
+    Ok(Slice { rows: with_roles(connection, rows)?, total })
+}
+
+fn with_roles(connection: &mut TenantConn, rows: Vec<UserRow>) -> ModelResult<Vec<User>> {
+    let ids: Vec<Id> = rows.iter().map(|row| row.id).collect();
+    let pairs: Vec<(Id, Role)> = user_roles::table
+        .filter(user_roles::user_id.eq_any(ids))
+        .select((user_roles::user_id, user_roles::role))
+        .load(connection)?;
+    let mut roles: BTreeMap<Id, Vec<Role>> = BTreeMap::new();
+    for (id, role) in pairs {
+        roles.entry(id).or_default().push(role);
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let roles = roles.remove(&row.id).unwrap_or_default();
+            row.with(roles)
+        })
+        .collect())
+}
+
+/// How many users can sign in or were invited to.
+///
+/// # Errors
+/// Any database error.
+pub fn count(connection: &mut TenantConn) -> ModelResult<i64> {
+    Ok(users::table.filter(users::status.ne(UserStatus::Disabled)).count().get_result(connection)?)
+}
+
+/// The first owner, from the registration: active when a password came with it, invited otherwise.
+/// Provisioning may call it again after a crash; the id comes from it, for the login index.
+///
+/// # Errors
+/// Any database error.
+pub fn create_first_owner(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    email: &Email,
+    name: &str,
+    password_hash: Option<&str>,
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        if diesel::select(diesel::dsl::exists(users::table.find(id))).get_result(connection)? {
+            return Ok(());
+        }
+        let new = NewUser { email: email.clone(), name: name.to_owned(), roles: vec![Role::Owner] };
+        insert(connection, id, &new, password_hash)?;
+        activity.record(connection, "user.created", "user", Some(id), name, &describe(&new))
+    })
+}
+
+/// Makes a user who has still to accept. The invitation itself lives in the shared database.
+///
+/// # Errors
+/// Refused when the address is a user's already; any database error.
+pub fn create_invited(connection: &mut TenantConn, activity: &Activity, new: &NewUser) -> ModelResult<Id> {
+    connection.write_tx(|connection| {
+        require_a_role(&new.roles)?;
+        let taken: Option<String> = users::table
+            .filter(users::email_normalised.eq(new.email.normalised()))
+            .select(users::name)
+            .first(connection)
+            .optional()?;
+        if let Some(name) = taken {
+            return Err(ModelError::Refused(format!("{name} already has this e-mail address here.")));
+        }
+        let id = Id::new();
+        insert(connection, id, new, None)?;
+        activity.record(connection, "user.invited", "user", Some(id), &new.name, &describe(new))?;
+        Ok(id)
+    })
+}
+
+fn insert(
+    connection: &mut TenantConn,
+    id: Id,
+    new: &NewUser,
+    password_hash: Option<&str>,
+) -> ModelResult<()> {
+    let at = now();
+    let status = if password_hash.is_some() { UserStatus::Active } else { UserStatus::Invited };
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(id),
+            users::email.eq(new.email.as_str()),
+            users::email_normalised.eq(new.email.normalised()),
+            users::name.eq(&new.name),
+            users::name_key.eq(fold(&new.name)),
+            users::password_hash.eq(password_hash),
+            users::status.eq(status),
+            users::created_at.eq(at),
+            users::updated_at.eq(at),
+        ))
+        .execute(connection)?;
+    write_roles(connection, id, &new.roles)
+}
+
+fn write_roles(connection: &mut TenantConn, id: Id, roles: &[Role]) -> ModelResult<()> {
+    diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id))).execute(connection)?;
+    for role in Role::ALL.iter().filter(|role| roles.contains(role)) {
+        diesel::insert_into(user_roles::table)
+            .values((
+                user_roles::user_id.eq(id),
+                user_roles::role.eq(*role),
+                user_roles::granted_at.eq(now()),
+            ))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Accepts an invitation: the person's own name and password, and the door is open.
+///
+/// # Errors
+/// `Changed` when it was accepted or withdrawn before; any database error.
+pub fn accept_invitation(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    name: &str,
+    password_hash: &str,
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let accepted = diesel::update(users::table.find(id))
+            .filter(users::status.eq(UserStatus::Invited))
+            .set((
+                users::status.eq(UserStatus::Active),
+                users::password_hash.eq(password_hash),
+                users::name.eq(name),
+                users::name_key.eq(fold(name)),
+                users::updated_at.eq(now()),
+                users::version.eq(users::version + 1),
+            ))
+            .execute(connection)?;
+        if accepted == 0 {
+            return Err(ModelError::Changed("This invitation was already accepted or withdrawn.".into()));
+        }
+        let changes = [status_change(UserStatus::Invited, UserStatus::Active)];
+        activity.record(connection, "user.accepted", "user", Some(id), name, &changes)
+    })
+}
+
+/// Replaces the password of an active user.
+///
+/// # Errors
+/// `NotFound` for a user who cannot sign in; any database error.
+pub fn set_password_hash(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    password_hash: &str,
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let user = find(connection, id)?;
+        let saved = diesel::update(users::table.find(id))
+            .filter(users::status.eq(UserStatus::Active))
+            .set((users::password_hash.eq(password_hash), users::updated_at.eq(now())))
+            .execute(connection)?;
+        if saved == 0 {
+            return Err(ModelError::NOT_FOUND);
+        }
+        activity.record(connection, "user.password_changed", "user", Some(id), &user.name, &[])
+    })
+}
+
+/// Replaces the hash of an unchanged password after its cost was raised: no change to a person.
+///
+/// # Errors
+/// Any database error.
+pub fn rehash_password(connection: &mut TenantConn, id: Id, password_hash: &str) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        diesel::update(users::table.find(id)).set(users::password_hash.eq(password_hash)).execute(connection)
+    })?;
+    Ok(())
+}
+
+/// Notes that the user signed in now.
+///
+/// # Errors
+/// Any database error.
+pub fn record_sign_in(connection: &mut TenantConn, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        diesel::update(users::table.find(id)).set(users::last_sign_in_at.eq(now())).execute(connection)
+    })?;
+    Ok(())
+}
+
+/// Changes the name and the roles of the user that was read as `version`.
+///
+/// # Errors
+/// `Changed` when somebody saved in between; refused when no active owner would be left; any
+/// database error.
+pub fn update(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    version: i64,
+    name: &str,
+    roles: &[Role],
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        require_a_role(roles)?;
+        lock_owners(connection)?;
+        let old = find(connection, id)?;
+        let mut changes = Vec::new();
+        Change::note(&mut changes, "name", Some(old.name.clone()), Some(name.to_owned()));
+        let words = |roles: &[Role]| Some(role_words(roles));
+        Change::note(&mut changes, "roles", words(&old.roles), words(roles));
+        if old.version == version && changes.is_empty() {
+            return Ok(());
+        }
+        if !roles.contains(&Role::Owner) {
+            keep_an_owner(connection, &old, "take the owner role from")?;
+        }
+        let saved = diesel::update(users::table.find(id))
+            .filter(users::version.eq(version))
+            .set((
+                users::name.eq(name),
+                users::name_key.eq(fold(name)),
+                users::updated_at.eq(now()),
+                users::version.eq(version + 1),
+            ))
+            .execute(connection)?;
+        if saved == 0 {
+            return Err(ModelError::Changed(format!(
+                "Somebody else changed {} while you were editing. Nothing was saved.",
+                old.name
+            )));
+        }
+        write_roles(connection, id, roles)?;
+        activity.record(connection, "user.updated", "user", Some(id), name, &changes)
+    })
+}
+
+/// Changes a user's own name; anybody may change theirs.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn change_name(connection: &mut TenantConn, activity: &Activity, id: Id, name: &str) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let old = find(connection, id)?;
+        if old.name == name {
+            return Ok(());
+        }
+        diesel::update(users::table.find(id))
+            .set((
+                users::name.eq(name),
+                users::name_key.eq(fold(name)),
+                users::updated_at.eq(now()),
+                users::version.eq(users::version + 1),
+            ))
+            .execute(connection)?;
+        let changes = [Change::new("name", Some(old.name), Some(name.to_owned()))];
+        activity.record(connection, "user.updated", "user", Some(id), name, &changes)
+    })
+}
+
+/// Keeps a user from signing in. Their sessions are ended by whoever calls this.
+///
+/// # Errors
+/// `Changed` when they are not active; refused for the last active owner; any database error.
+pub fn disable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        lock_owners(connection)?;
+        let user = find(connection, id)?;
+        keep_an_owner(connection, &user, "disable")?;
+        change_status(connection, activity, &user, UserStatus::Active, UserStatus::Disabled, "user.disabled")
+    })
+}
+
+/// Lets a disabled user sign in again.
+///
+/// # Errors
+/// `Changed` when they are not disabled; any database error.
+pub fn enable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let user = find(connection, id)?;
+        change_status(connection, activity, &user, UserStatus::Disabled, UserStatus::Active, "user.enabled")
+    })
+}
+
+fn change_status(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    user: &User,
+    from: UserStatus,
+    to: UserStatus,
+    action: &str,
+) -> ModelResult<()> {
+    let saved = diesel::update(users::table.find(user.id))
+        .filter(users::status.eq(from))
+        .set((users::status.eq(to), users::updated_at.eq(now()), users::version.eq(users::version + 1)))
+        .execute(connection)?;
+    if saved == 0 {
+        return Err(ModelError::Changed(format!(
+            "{} is {} now. Nothing was changed.",
+            user.name, user.status
+        )));
+    }
+    activity.record(connection, action, "user", Some(user.id), &user.name, &[status_change(from, to)])
+}
+
+/// Removes a user for good, or withdraws an invitation. What they did stays in the activity log.
+///
+/// # Errors
+/// `NotFound`; refused for the last active owner; any database error.
+pub fn remove(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<User> {
+    connection.write_tx(|connection| {
+        lock_owners(connection)?;
+        let user = find(connection, id)?;
+        keep_an_owner(connection, &user, "remove")?;
+        diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id))).execute(connection)?;
+        diesel::delete(users::table.find(id)).execute(connection)?;
+        let changes = [
+            Change::new("email", Some(user.email.clone()), None),
+            Change::new("roles", Some(role_words(&user.roles)), None),
+        ];
+        activity.record(connection, "user.removed", "user", Some(id), &user.name, &changes)?;
+        Ok(user)
+    })
+}
+
+/// On PostgreSQL two owners could each take the role from the other at the same moment; SQLite's
+/// write lock already orders them.
+fn lock_owners(connection: &mut TenantConn) -> ModelResult<()> {
+    if let TenantConn::Postgres(connection) = connection {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 2)").execute(connection)?;
+    }
+    Ok(())
+}
+
+fn keep_an_owner(connection: &mut TenantConn, user: &User, deed: &str) -> ModelResult<()> {
+    if user.status != UserStatus::Active || !user.has(Role::Owner) {
+        return Ok(());
+    }
+    let others: i64 = users::table
+        .inner_join(user_roles::table)
+        .filter(users::id.ne(user.id))
+        .filter(users::status.eq(UserStatus::Active))
+        .filter(user_roles::role.eq(Role::Owner))
+        .count()
+        .get_result(connection)?;
+    if others > 0 {
+        return Ok(());
+    }
+    Err(ModelError::Refused(format!(
+        "You cannot {deed} {}: an institution needs at least one active owner. \
+         Make somebody else an owner first.",
+        user.name
+    )))
+}
+
+fn require_a_role(roles: &[Role]) -> ModelResult<()> {
+    if roles.is_empty() {
+        return Err(ModelError::Refused("Choose at least one role.".into()));
+    }
+    Ok(())
+}
+
+fn describe(new: &NewUser) -> Vec<Change> {
+    vec![
+        Change::new("name", None, Some(new.name.clone())),
+        Change::new("email", None, Some(new.email.as_str().to_owned())),
+        Change::new("roles", None, Some(role_words(&new.roles))),
+    ]
+}
+
+fn status_change(from: UserStatus, to: UserStatus) -> Change {
+    Change::new("status", Some(from.to_string()), Some(to.to_string()))
+}
+
+fn role_words(roles: &[Role]) -> String {
+    let words: Vec<&str> =
+        Role::ALL.iter().filter(|role| roles.contains(role)).map(|role| role.as_str()).collect();
+    words.join(", ")
+}

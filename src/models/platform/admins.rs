@@ -1,0 +1,404 @@
+//! Platform admins: the people who run the platform.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use serde_json::json;
+
+use super::{
+    SharedBackend,
+    audit::{Audit, Subject},
+    ordered,
+};
+use crate::{
+    db::{
+        Id, now,
+        schema_shared::{account_tokens, platform_admins, sessions},
+        shared::SharedConn,
+    },
+    models::{ModelError, ModelResult, Paging, Slice, search::contains_pattern},
+};
+
+crate::text_enum! {
+    /// Whether a platform admin may sign in.
+    AdminStatus { Invited = "invited", Active = "active", Disabled = "disabled" }
+}
+
+impl AdminStatus {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Invited => "Invited",
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
+/// A platform admin. `Debug` leaves the password hash out.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = platform_admins)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct PlatformAdmin {
+    pub id: Id,
+    pub email: String,
+    pub email_normalised: String,
+    pub name: String,
+    pub password_hash: Option<String>,
+    pub status: AdminStatus,
+    pub last_sign_in_at: Option<NaiveDateTime>,
+    pub created_at: NaiveDateTime,
+    pub version: i64,
+}
+
+impl std::fmt::Debug for PlatformAdmin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlatformAdmin")
+            .field("id", &self.id)
+            .field("email", &self.email)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PlatformAdmin {
+    fn subject(&self) -> Subject<'_> {
+        Subject { kind: "platform admin", id: Some(self.id), label: &self.email, institution_id: None }
+    }
+}
+
+/// A platform admin to be made.
+#[derive(Debug, Clone)]
+pub struct NewAdmin<'a> {
+    /// As they write it.
+    pub email: &'a str,
+    /// The form that is compared.
+    pub email_normalised: &'a str,
+    /// As they write it.
+    pub name: &'a str,
+}
+
+/// The admin with this normalised e-mail.
+///
+/// # Errors
+/// Any database error.
+pub fn find_by_email(
+    connection: &mut SharedConn,
+    email_normalised: &str,
+) -> ModelResult<Option<PlatformAdmin>> {
+    Ok(platform_admins::table
+        .filter(platform_admins::email_normalised.eq(email_normalised))
+        .select(PlatformAdmin::as_select())
+        .first(connection)
+        .optional()?)
+}
+
+/// The admin with this id.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<PlatformAdmin> {
+    Ok(platform_admins::table.find(id).select(PlatformAdmin::as_select()).first(connection)?)
+}
+
+/// Every admin who may sign in: those who are told when something grave happens.
+///
+/// # Errors
+/// Any database error.
+pub fn all_active(connection: &mut SharedConn) -> ModelResult<Vec<PlatformAdmin>> {
+    Ok(platform_admins::table
+        .filter(platform_admins::status.eq(AdminStatus::Active))
+        .order(platform_admins::id)
+        .limit(100)
+        .select(PlatformAdmin::as_select())
+        .load(connection)?)
+}
+
+/// Whether anybody can run this platform yet.
+///
+/// # Errors
+/// Any database error.
+pub fn any_active(connection: &mut SharedConn) -> ModelResult<bool> {
+    Ok(active_count(connection)? > 0)
+}
+
+/// Makes an admin who can sign in at once (set-up, command line).
+///
+/// # Errors
+/// [`ModelError::Refused`] when the e-mail is taken, or any database error.
+pub fn create(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    new: &NewAdmin<'_>,
+    password_hash: &str,
+) -> ModelResult<PlatformAdmin> {
+    insert(connection, audit, new, Some(password_hash), "platform_admin.created")
+}
+
+/// Makes an admin who chooses a password by invitation.
+///
+/// # Errors
+/// As [`create`].
+pub fn invite(connection: &mut SharedConn, audit: &Audit, new: &NewAdmin<'_>) -> ModelResult<PlatformAdmin> {
+    insert(connection, audit, new, None, "platform_admin.invited")
+}
+
+fn insert(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    new: &NewAdmin<'_>,
+    password_hash: Option<&str>,
+    action: &str,
+) -> ModelResult<PlatformAdmin> {
+    let status = if password_hash.is_some() { AdminStatus::Active } else { AdminStatus::Invited };
+    let outcome = connection.write_tx(|connection| {
+        let (id, at) = (Id::new(), now());
+        diesel::insert_into(platform_admins::table)
+            .values((
+                platform_admins::id.eq(id),
+                platform_admins::email.eq(new.email),
+                platform_admins::email_normalised.eq(new.email_normalised),
+                platform_admins::name.eq(new.name),
+                platform_admins::password_hash.eq(password_hash),
+                platform_admins::status.eq(status),
+                platform_admins::created_at.eq(at),
+                platform_admins::updated_at.eq(at),
+                platform_admins::version.eq(1_i64),
+            ))
+            .execute(connection)?;
+        let admin = find(connection, id)?;
+        audit.record(connection, action, &admin.subject(), &json!({ "name": new.name }))?;
+        Ok(admin)
+    });
+    match outcome {
+        Err(error @ ModelError::Database(_)) if error.is_unique_violation() => Err(ModelError::Refused(
+            format!("{} is a platform admin already; look for them in the list.", new.email),
+        )),
+        outcome => outcome,
+    }
+}
+
+/// An invited admin accepts with a name and a password.
+///
+/// # Errors
+/// [`ModelError::Changed`] when the invitation was used or withdrawn, or any database error.
+pub fn accept(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    name: &str,
+    password_hash: &str,
+) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        let accepted = diesel::update(platform_admins::table.find(id))
+            .filter(platform_admins::status.eq(AdminStatus::Invited))
+            .set((
+                platform_admins::status.eq(AdminStatus::Active),
+                platform_admins::name.eq(name),
+                platform_admins::password_hash.eq(password_hash),
+                platform_admins::updated_at.eq(now()),
+                platform_admins::version.eq(platform_admins::version + 1),
+            ))
+            .execute(connection)?;
+        if accepted == 0 {
+            return Err(ModelError::Changed(
+                "This invitation was already used or has been withdrawn.".into(),
+            ));
+        }
+        let admin = find(connection, id)?;
+        audit.record(connection, "platform_admin.accepted", &admin.subject(), &json!({}))?;
+        Ok(admin)
+    })
+}
+
+/// Gives an active admin a new password. Ending their other sessions is the caller's.
+///
+/// # Errors
+/// `NotFound` when there is no such active admin, or any database error.
+pub fn set_password(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    password_hash: &str,
+) -> ModelResult<()> {
+    connection.write_tx(|connection| {
+        let set = diesel::update(platform_admins::table.find(id))
+            .filter(platform_admins::status.eq(AdminStatus::Active))
+            .set((
+                platform_admins::password_hash.eq(password_hash),
+                platform_admins::updated_at.eq(now()),
+                platform_admins::version.eq(platform_admins::version + 1),
+            ))
+            .execute(connection)?;
+        if set == 0 {
+            return Err(ModelError::NOT_FOUND);
+        }
+        let admin = find(connection, id)?;
+        audit.record(connection, "platform_admin.password_changed", &admin.subject(), &json!({}))
+    })
+}
+
+/// Stores a stronger hash of the same password, made at sign-in; no change that a person made.
+///
+/// # Errors
+/// Any database error.
+pub fn rehash(connection: &mut SharedConn, id: Id, old_hash: &str, new_hash: &str) -> ModelResult<()> {
+    diesel::update(platform_admins::table.find(id))
+        .filter(platform_admins::password_hash.eq(old_hash))
+        .set(platform_admins::password_hash.eq(new_hash))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Shuts an admin out at once: no sign-in, no session, no open invitation or reset.
+///
+/// # Errors
+/// [`ModelError::Refused`] for oneself and for the last active admin, [`ModelError::Changed`] when already
+/// disabled, `NotFound`, or any database error.
+pub fn disable(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        lock_active(connection)?;
+        let admin = find(connection, id)?;
+        if audit.actor.id == Some(id) {
+            return Err(ModelError::Refused("You cannot disable your own account; ask another platform admin.".into()));
+        }
+        if admin.status == AdminStatus::Active && active_count(connection)? <= 1 {
+            return Err(ModelError::Refused(
+                "This is the last active platform admin. Invite another one first, or nobody could run the platform."
+                    .into(),
+            ));
+        }
+        change_status(connection, &admin, &[AdminStatus::Active, AdminStatus::Invited], AdminStatus::Disabled)?;
+        diesel::delete(sessions::table.filter(sessions::user_id.eq(id)).filter(sessions::institution_id.is_null()))
+            .execute(connection)?;
+        diesel::update(account_tokens::table)
+            .filter(account_tokens::user_id.eq(id))
+            .filter(account_tokens::institution_id.is_null())
+            .filter(account_tokens::used_at.is_null())
+            .set(account_tokens::used_at.eq(now()))
+            .execute(connection)?;
+        audit.record(connection, "platform_admin.disabled", &admin.subject(), &json!({}))?;
+        find(connection, id)
+    })
+}
+
+/// Lets a disabled admin in again: with the password they had, or as invited if they never chose one.
+///
+/// # Errors
+/// [`ModelError::Changed`] when not disabled, `NotFound`, or any database error.
+pub fn enable(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        let admin = find(connection, id)?;
+        let to = if admin.password_hash.is_some() { AdminStatus::Active } else { AdminStatus::Invited };
+        change_status(connection, &admin, &[AdminStatus::Disabled], to)?;
+        audit.record(connection, "platform_admin.enabled", &admin.subject(), &json!({}))?;
+        find(connection, id)
+    })
+}
+
+fn change_status(
+    connection: &mut SharedConn,
+    admin: &PlatformAdmin,
+    from: &[AdminStatus],
+    to: AdminStatus,
+) -> ModelResult<()> {
+    let moved = diesel::update(platform_admins::table.find(admin.id))
+        .filter(platform_admins::status.eq_any(from))
+        .set((
+            platform_admins::status.eq(to),
+            platform_admins::updated_at.eq(now()),
+            platform_admins::version.eq(platform_admins::version + 1),
+        ))
+        .execute(connection)?;
+    if moved == 0 {
+        let sentence =
+            format!("Somebody else was faster: {} is {}.", admin.name, admin.status.label().to_lowercase());
+        return Err(ModelError::Changed(sentence));
+    }
+    Ok(())
+}
+
+/// On PostgreSQL two people could each disable the other of the last two; SQLite's write lock already
+/// orders them.
+fn lock_active(connection: &mut SharedConn) -> ModelResult<()> {
+    if let SharedConn::Postgres(connection) = connection {
+        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 2)").execute(connection)?;
+    }
+    Ok(())
+}
+
+fn active_count(connection: &mut SharedConn) -> ModelResult<i64> {
+    Ok(platform_admins::table
+        .filter(platform_admins::status.eq(AdminStatus::Active))
+        .count()
+        .get_result(connection)?)
+}
+
+/// Notes that this admin has just signed in.
+///
+/// # Errors
+/// Any database error.
+pub fn touch_sign_in(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
+    diesel::update(platform_admins::table.find(id))
+        .set(platform_admins::last_sign_in_at.eq(now()))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Filters of the list of platform admins.
+#[derive(Debug, Clone, Default)]
+pub struct AdminFilter {
+    /// Part of a name or e-mail.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<AdminStatus>,
+}
+
+fn matching<'a>(filter: &AdminFilter) -> platform_admins::BoxedQuery<'a, SharedBackend> {
+    let mut query = platform_admins::table.into_boxed();
+    if !filter.q.trim().is_empty() {
+        let pattern = contains_pattern(&filter.q);
+        query = query.filter(
+            lower(platform_admins::name)
+                .like(pattern.clone())
+                .escape('\\')
+                .or(platform_admins::email_normalised.like(pattern).escape('\\')),
+        );
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(platform_admins::status.eq(status));
+    }
+    query
+}
+
+/// One page of the admins that match. Sorts by `name` (default), `email`, `status`, `created`, `signed_in`.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut SharedConn,
+    filter: &AdminFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<PlatformAdmin>> {
+    let total = matching(filter).count().get_result(connection)?;
+    let (query, down) = (matching(filter), paging.descending);
+    let sorted = match paging.sort.as_str() {
+        "email" => ordered!(query, down, platform_admins::email_normalised, platform_admins::id),
+        "status" => ordered!(query, down, platform_admins::status, platform_admins::id),
+        "created" => ordered!(query, down, platform_admins::created_at, platform_admins::id),
+        "signed_in" => ordered!(query, down, platform_admins::last_sign_in_at, platform_admins::id),
+        _ => ordered!(query, down, lower(platform_admins::name), platform_admins::id),
+    };
+    let rows = sorted
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(PlatformAdmin::as_select())
+        .load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// SQL's own `lower`.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}

@@ -1,0 +1,39 @@
+//! The work that waits for a super admin: the counts in the navigation.
+
+use diesel::prelude::*;
+
+use crate::{
+    db::{
+        schema_shared::{institutions, operations},
+        shared::SharedConn,
+    },
+    models::ModelResult,
+};
+
+/// Counts shown beside the navigation's entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Registrations to decide.
+    pub registrations: i64,
+    /// Institutions whose database could not be made.
+    pub failed_provisionings: i64,
+    /// Operations at work.
+    pub running_operations: i64,
+}
+
+/// Counts what waits; both counts read an index only.
+///
+/// # Errors
+/// Any database error.
+pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
+    let in_status =
+        |status: &'static str| institutions::table.filter(institutions::status.eq(status)).count();
+    Ok(Waiting {
+        registrations: in_status("pending_approval").get_result(connection)?,
+        failed_provisionings: in_status("provisioning_failed").get_result(connection)?,
+        running_operations: operations::table
+            .filter(operations::status.eq_any(["queued", "running", "rolling_back"]))
+            .count()
+            .get_result(connection)?,
+    })
+}

@@ -1,0 +1,208 @@
+//! Every URL of the site, one line each: who may call, method, path, handler.
+//!
+//! The table registers the routes and is walked by a test as every kind of caller, so a route
+//! that is missing from it does not exist.
+
+use actix_web::{
+    Resource, Route as Handler, guard,
+    web::{self, ServiceConfig},
+};
+
+use crate::{
+    error::AppError,
+    web::{assets, auth, health, institution, platform, public, theme},
+};
+
+/// Who gets past a route's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// Whoever holds a one-time token that is part of the path.
+    Token,
+    /// Everybody who is signed in.
+    SignedIn,
+    /// Platform admins.
+    SuperAdmin,
+    /// Every user of the institution in the path.
+    Member,
+    /// Its registrars and owners.
+    Registrar,
+    /// Its owners.
+    Owner,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// Who may call.
+    pub access: Access,
+    /// "GET" or "POST".
+    pub method: &'static str,
+    /// Pattern with `{parameters}`.
+    pub path: &'static str,
+}
+
+macro_rules! routes {
+    ($($access:ident $method:ident $path:literal => $handler:path;)+) => {
+        /// The whole table.
+        pub const ROUTES: &[Route] =
+            &[$(Route { access: Access::$access, method: stringify!($method), path: $path }),+];
+
+        /// Registers every route; of two patterns that fit, the earlier line wins.
+        pub fn configure(config: &mut ServiceConfig) {
+            let mut resources = Resources::default();
+            $(resources.add($path, route(stringify!($method)).to($handler));)+
+            resources.register(config);
+            config.default_service(web::to(nothing_here));
+        }
+    };
+}
+
+routes! {
+    Public GET "/" => public::home::show;
+    Public GET "/health/live" => health::live;
+    Public GET "/health/ready" => health::ready;
+    Public GET "/metrics" => health::metrics;
+    Public GET "/favicon.ico" => assets::favicon;
+    Public GET "/static/{hash}/{path:.*}" => assets::serve;
+    Public POST "/theme" => theme::switch;
+
+    Public GET "/setup" => auth::setup::explain;
+    Token GET "/setup/{token}" => auth::setup::show;
+    Token POST "/setup/{token}" => auth::setup::submit;
+    Public GET "/sign-in" => auth::sign_in::show;
+    Public POST "/sign-in" => auth::sign_in::submit;
+    Public GET "/sign-in/choice" => auth::sign_in::choose;
+    Public POST "/sign-in/choice" => auth::sign_in::submit_choice;
+    Public POST "/sign-out" => auth::sign_in::sign_out;
+    Public GET "/password-reset" => auth::password_reset::show;
+    Public POST "/password-reset" => auth::password_reset::submit;
+    Token GET "/password-reset/{token}" => auth::password_reset::show_new;
+    Token POST "/password-reset/{token}" => auth::password_reset::submit_new;
+    Token GET "/invitations/{token}" => auth::invitation::show;
+    Token POST "/invitations/{token}" => auth::invitation::submit;
+    SignedIn GET "/account" => auth::account::show;
+    SignedIn POST "/account/password" => auth::account::change_password;
+    SignedIn POST "/account/sessions/remove" => auth::account::end_other_sessions;
+    SignedIn POST "/account/sessions/{id}/remove" => auth::account::end_session;
+
+    Public GET "/register" => public::registration::show;
+    Public POST "/register" => public::registration::submit;
+    Token GET "/registrations/{token}" => public::registration::status;
+
+    SuperAdmin GET "/platform" => platform::home::show;
+    SuperAdmin GET "/platform/registrations" => platform::registrations::list;
+    SuperAdmin GET "/platform/registrations.csv" => platform::registrations::export;
+    SuperAdmin POST "/platform/registrations/approvals" => platform::registration_decisions::approve_many;
+    SuperAdmin POST "/platform/registrations/rejections" => platform::registration_decisions::reject_many;
+    SuperAdmin GET "/platform/registrations/import" => platform::registration_import::show;
+    SuperAdmin POST "/platform/registrations/import" => platform::registration_import::upload;
+    SuperAdmin GET "/platform/registrations/import/{id}" => platform::registration_import::check;
+    SuperAdmin POST "/platform/registrations/import/{id}" => platform::registration_import::apply;
+    SuperAdmin GET "/platform/registrations/import/{id}/refused.csv" => platform::registration_import::refused;
+    SuperAdmin GET "/platform/registrations/{id}" => platform::registrations::detail;
+    SuperAdmin POST "/platform/registrations/{id}/approval" => platform::registration_decisions::approve;
+    SuperAdmin GET "/platform/registrations/{id}/rejection" => platform::registration_decisions::ask_reject;
+    SuperAdmin POST "/platform/registrations/{id}/rejection" => platform::registration_decisions::reject;
+    SuperAdmin POST "/platform/registrations/{id}/reconsideration" => platform::registration_decisions::reconsider;
+    SuperAdmin GET "/platform/institutions" => platform::institutions::list;
+    SuperAdmin GET "/platform/institutions.csv" => platform::institutions::export;
+    SuperAdmin GET "/platform/institutions/{domain}" => platform::institutions::detail;
+    SuperAdmin GET "/platform/institutions/{domain}/edit" => platform::institutions::edit;
+    SuperAdmin POST "/platform/institutions/{domain}/edit" => platform::institutions::save;
+    SuperAdmin GET "/platform/institutions/{domain}/invitation" => platform::invitation::show;
+    SuperAdmin POST "/platform/institutions/{domain}/invitation" => platform::invitation::invite;
+    SuperAdmin GET "/platform/institutions/{domain}/suspension" => platform::suspension::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/suspension" => platform::suspension::suspend;
+    SuperAdmin GET "/platform/institutions/{domain}/suspension/remove" => platform::suspension::ask_reactivate;
+    SuperAdmin POST "/platform/institutions/{domain}/suspension/remove" => platform::suspension::reactivate;
+    SuperAdmin GET "/platform/operations" => platform::operations::list;
+    SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
+    SuperAdmin POST "/platform/operations/{id}/retry" => platform::operations::retry;
+    SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
+    SuperAdmin GET "/platform/databases" => platform::databases::list;
+    SuperAdmin GET "/platform/admins" => platform::admins::list;
+    SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
+    SuperAdmin POST "/platform/admins/new" => platform::admins::invite;
+    SuperAdmin POST "/platform/admins/{id}/invitation" => platform::admins::invite_again;
+    SuperAdmin GET "/platform/admins/{id}/disabling" => platform::admins::ask_disable;
+    SuperAdmin POST "/platform/admins/{id}/disabling" => platform::admins::disable;
+    SuperAdmin POST "/platform/admins/{id}/disabling/remove" => platform::admins::enable;
+    SuperAdmin GET "/platform/audit" => platform::audit::list;
+    SuperAdmin GET "/platform/audit.csv" => platform::audit::export;
+    SuperAdmin GET "/platform/audit/{sequence}" => platform::audit::detail;
+    SuperAdmin GET "/platform/settings" => platform::settings::show;
+    SuperAdmin POST "/platform/settings" => platform::settings::save;
+    Member GET "/i/{domain}" => institution::home::show;
+    Member GET "/i/{domain}/students" => institution::students::list;
+    Registrar POST "/i/{domain}/students" => institution::students::create;
+    Member GET "/i/{domain}/students.csv" => institution::students::csv;
+    Registrar GET "/i/{domain}/students/new" => institution::students::new;
+    Registrar POST "/i/{domain}/students/archive" => institution::students::archive_many;
+    Registrar POST "/i/{domain}/students/archive/{id}/remove" => institution::students::undo_archive;
+    Registrar GET "/i/{domain}/students/import" => institution::student_import::new;
+    Registrar POST "/i/{domain}/students/import" => institution::student_import::upload;
+    Registrar GET "/i/{domain}/students/import/template.csv" => institution::student_import::template;
+    Registrar GET "/i/{domain}/students/import/{id}" => institution::student_import::show;
+    Registrar POST "/i/{domain}/students/import/{id}/columns" => institution::student_import::set_columns;
+    Registrar POST "/i/{domain}/students/import/{id}/apply" => institution::student_import::apply;
+    Member GET "/i/{domain}/students/{id}" => institution::students::show;
+    Registrar POST "/i/{domain}/students/{id}" => institution::students::update;
+    Registrar GET "/i/{domain}/students/{id}/edit" => institution::students::edit;
+    Registrar POST "/i/{domain}/students/{id}/archive" => institution::students::archive;
+    Registrar POST "/i/{domain}/students/{id}/archive/remove" => institution::students::restore;
+    Member GET "/i/{domain}/activity" => institution::activity::list;
+    Member GET "/i/{domain}/activity.csv" => institution::activity::csv;
+    Member GET "/i/{domain}/activity/{id}" => institution::activity::show;
+    Owner GET "/i/{domain}/users" => institution::users::list;
+    Owner POST "/i/{domain}/users" => institution::users::create;
+    Owner GET "/i/{domain}/users/new" => institution::users::new;
+    Owner GET "/i/{domain}/users/{id}" => institution::users::show;
+    Owner POST "/i/{domain}/users/{id}" => institution::users::update;
+    Owner GET "/i/{domain}/users/{id}/edit" => institution::users::edit;
+    Owner POST "/i/{domain}/users/{id}/disable" => institution::users::disable;
+    Owner POST "/i/{domain}/users/{id}/disable/remove" => institution::users::enable;
+    Owner POST "/i/{domain}/users/{id}/invitation" => institution::users::invite_again;
+    Owner POST "/i/{domain}/users/{id}/invitation/remove" => institution::users::withdraw;
+    Owner GET "/i/{domain}/users/{id}/remove" => institution::users::ask_remove;
+    Owner POST "/i/{domain}/users/{id}/remove" => institution::users::remove;
+    Owner GET "/i/{domain}/settings" => institution::settings::show;
+    Owner POST "/i/{domain}/settings" => institution::settings::update;
+}
+
+/// Resources in the order of their first line: one per path, so that a wrong method is a 405.
+#[derive(Default)]
+struct Resources(Vec<(&'static str, Resource)>);
+
+impl Resources {
+    fn add(&mut self, path: &'static str, route: Handler) {
+        let known = self.0.iter().position(|(known, _)| *known == path);
+        let resource = match known {
+            Some(at) => self.0.remove(at).1,
+            None => web::resource(path).default_service(web::to(wrong_method)),
+        };
+        self.0.insert(known.unwrap_or(self.0.len()), (path, resource.route(route)));
+    }
+
+    fn register(self, config: &mut ServiceConfig) {
+        for (_, resource) in self.0 {
+            config.service(resource);
+        }
+    }
+}
+
+fn route(method: &str) -> Handler {
+    match method {
+        "GET" => Handler::new().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => Handler::new().guard(guard::Post()),
+    }
+}
+
+async fn wrong_method() -> Result<actix_web::HttpResponse, AppError> {
+    Err(AppError::MethodNotAllowed)
+}
+
+async fn nothing_here() -> Result<actix_web::HttpResponse, AppError> {
+    Err(AppError::NotFound)
+}

@@ -1,0 +1,329 @@
+//! Signing in, resetting and accepting, across the shared database and the tenants'.
+//!
+//! A person may have several accounts under one e-mail: one as platform admin, one per institution.
+
+use crate::{
+    db::{Id, now, pools::PoolError, tenant::TenantConn},
+    models::{
+        Actor, ModelError, ModelResult,
+        institution::{
+            activity::Activity,
+            users::{self, UserStatus},
+        },
+        platform::{
+            account_tokens::{self, AccountToken, Holder, Purpose},
+            admins::{self, AdminStatus},
+            login_index, sessions,
+        },
+        text::Email,
+    },
+    services::{
+        mail_texts::Recipient,
+        outbox,
+        passwords::PasswordError,
+        platform::Platform,
+        tenants::TenantError,
+        tokens::{NoRandom, Token},
+    },
+};
+
+/// More accounts than this under one e-mail are not tried.
+const MOST_ACCOUNTS: usize = 8;
+
+/// One account: a platform admin, or a user of an institution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// None for a platform admin.
+    pub institution_id: Option<Id>,
+    /// The admin or user.
+    pub user_id: Id,
+}
+
+impl Account {
+    fn holder(self) -> Holder {
+        Holder { institution_id: self.institution_id, user_id: Some(self.user_id) }
+    }
+}
+
+/// Why accounts could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Too many people sign in at this moment.
+    #[error("hashing is busy")]
+    Busy,
+    /// The token is unknown, used or too old.
+    #[error("this link is no longer valid")]
+    LinkExpired,
+    /// From the shared or tenant database.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The tenant database cannot be opened.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// A failure of ours: hashing, randomness, a damaged record.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<NoRandom> for AccountError {
+    fn from(error: NoRandom) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<PoolError> for AccountError {
+    fn from(error: PoolError) -> Self {
+        Self::Model(error.into())
+    }
+}
+
+impl From<PasswordError> for AccountError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Busy,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+/// The accounts that this e-mail and password open. An unknown e-mail costs as much as a wrong password.
+///
+/// # Errors
+/// [`AccountError::Busy`] when the hashing pool is full; database errors.
+pub async fn matching(
+    platform: &Platform,
+    email: &str,
+    password: &str,
+) -> Result<Vec<Account>, AccountError> {
+    let mut accounts = Vec::new();
+    let candidates = candidates(platform, email).await?;
+    if candidates.is_empty() {
+        platform.passwords.verify(password.to_owned(), None).await?;
+    }
+    for account in candidates {
+        let stored = stored_hash(platform, account).await?;
+        if platform.passwords.verify(password.to_owned(), stored.as_deref()).await? {
+            rehash(platform, account, password, stored).await?;
+            accounts.push(account);
+        }
+    }
+    Ok(accounts)
+}
+
+/// Whether this password opens this account.
+///
+/// # Errors
+/// As [`matching`].
+pub async fn proves(platform: &Platform, account: Account, password: &str) -> Result<bool, AccountError> {
+    let stored = stored_hash(platform, account).await?;
+    Ok(platform.passwords.verify(password.to_owned(), stored.as_deref()).await?)
+}
+
+async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, AccountError> {
+    let Ok(email) = Email::parse(email) else { return Ok(Vec::new()) };
+    let normalised = email.normalised().to_owned();
+    let hash = platform.keys.email_hash(&email);
+    let accounts = platform
+        .shared
+        .run(move |c| {
+            let admin = admins::find_by_email(c, &normalised)?;
+            let admin = admin.map(|admin| Account { institution_id: None, user_id: admin.id });
+            let members = login_index::find(c, &hash)?;
+            let members = members
+                .into_iter()
+                .map(|login| Account { institution_id: Some(login.institution_id), user_id: login.user_id });
+            ModelResult::Ok(admin.into_iter().chain(members).take(MOST_ACCOUNTS).collect::<Vec<_>>())
+        })
+        .await?;
+    Ok(accounts)
+}
+
+/// The hash of an account that may sign in now; none for one that may not.
+async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<String>, AccountError> {
+    let user = account.user_id;
+    let found = match account.institution_id {
+        None => platform
+            .shared
+            .run(move |c| admins::find(c, user))
+            .await
+            .map(|admin| admin.password_hash.filter(|_| admin.status == AdminStatus::Active)),
+        Some(institution) => match platform.tenant(institution).await {
+            Ok(db) => db.run(move |c| active_hash(c, user)).await,
+            // Suspended, being moved, failed: the same answer as a wrong password.
+            Err(_) => Ok(None),
+        },
+    };
+    match found {
+        Err(error) if error.is_not_found() => Ok(None),
+        other => Ok(other?),
+    }
+}
+
+fn active_hash(connection: &mut TenantConn, user: Id) -> ModelResult<Option<String>> {
+    if users::find(connection, user)?.status == UserStatus::Active {
+        users::password_hash(connection, user)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Stores the hash anew when the cost was changed since.
+async fn rehash(
+    platform: &Platform,
+    account: Account,
+    password: &str,
+    stored: Option<String>,
+) -> Result<(), AccountError> {
+    let Some(old) = stored.filter(|stored| platform.passwords.needs_rehash(stored)) else { return Ok(()) };
+    let (user, new) = (account.user_id, platform.passwords.hash(password.to_owned()).await?);
+    match account.institution_id {
+        None => platform.shared.run(move |c| admins::rehash(c, user, &old, &new)).await?,
+        Some(institution) => {
+            let db = platform.tenant(institution).await?;
+            db.run(move |c| users::rehash_password(c, user, &new)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes a sign-in on the account.
+///
+/// # Errors
+/// Database errors.
+pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), AccountError> {
+    let user = account.user_id;
+    match account.institution_id {
+        None => platform.shared.run(move |c| admins::touch_sign_in(c, user)).await?,
+        Some(institution) => {
+            let db = platform.tenant(institution).await?;
+            db.run(move |c| users::record_sign_in(c, user)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a password and ends every session of the account except `keep`; the owner is told by mail.
+///
+/// # Errors
+/// Hashing and database errors.
+pub async fn change_password(
+    platform: &Platform,
+    account: Account,
+    actor: Actor,
+    password: &str,
+    keep: Option<Id>,
+) -> Result<(), AccountError> {
+    let user = account.user_id;
+    let (name, email) = name_and_email(platform, account).await?;
+    let hash = platform.passwords.hash(password.to_owned()).await?;
+    match account.institution_id {
+        None => {
+            let audit = platform.audit(actor);
+            platform.shared.run(move |c| admins::set_password(c, &audit, user, &hash)).await?;
+        }
+        Some(institution) => {
+            let db = platform.tenant(institution).await?;
+            let activity = Activity::new(actor);
+            db.run(move |c| users::set_password_hash(c, &activity, user, &hash)).await?;
+        }
+    }
+    let to = Recipient { email: &email, name: &name };
+    let when = now().format("%Y-%m-%d %H:%M UTC").to_string();
+    let message = platform.mail_texts.password_changed(to, &when, &platform.link("/password-reset"));
+    let keys = platform.keys.clone();
+    platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                sessions::end_all_of_user(c, user, keep)?;
+                account_tokens::revoke_for(c, account.holder(), Purpose::PasswordReset)?;
+                outbox::enqueue(c, &keys, &message)
+            })
+        })
+        .await?;
+    Ok(())
+}
+
+/// Sends a reset link to every account of this e-mail. The caller answers the same whether there is one.
+///
+/// # Errors
+/// Database errors.
+pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountError> {
+    for account in candidates(platform, email).await? {
+        if stored_hash(platform, account).await?.is_none() {
+            continue;
+        }
+        let (name, address) = name_and_email(platform, account).await?;
+        let token = Token::generate()?;
+        let link = platform.link(&format!("/password-reset/{}", token.reveal()));
+        let to = Recipient { email: &address, name: &name };
+        let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
+        let keys = platform.keys.clone();
+        let lifetime = Purpose::PasswordReset.lifetime();
+        platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    account_tokens::create(
+                        c,
+                        Purpose::PasswordReset,
+                        account.holder(),
+                        &token.hash(),
+                        lifetime,
+                    )?;
+                    outbox::enqueue(c, &keys, &message)
+                })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The account a link speaks for, while the link is valid.
+///
+/// # Errors
+/// [`AccountError::LinkExpired`]; database errors.
+pub async fn behind_link(
+    platform: &Platform,
+    token: &str,
+    purpose: Purpose,
+) -> Result<AccountToken, AccountError> {
+    let hash = Token::from_presented(token).ok_or(AccountError::LinkExpired)?.hash();
+    let found = platform.shared.run(move |c| account_tokens::find_valid(c, purpose, &hash)).await?;
+    found.ok_or(AccountError::LinkExpired)
+}
+
+/// Uses a link up; of two who try at once one succeeds.
+///
+/// # Errors
+/// [`AccountError::LinkExpired`] for the other; database errors.
+pub async fn use_link(platform: &Platform, token: &AccountToken) -> Result<(), AccountError> {
+    let id = token.id;
+    match platform.shared.run(move |c| account_tokens::use_once(c, id)).await {
+        Ok(()) => Ok(()),
+        Err(ModelError::Changed(_)) => Err(AccountError::LinkExpired),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Name and e-mail of an account, as its owner writes them.
+///
+/// # Errors
+/// Database errors; `NotFound` when it is gone.
+pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(String, Email), AccountError> {
+    let id = account.user_id;
+    let (name, email) = match account.institution_id {
+        None => {
+            let admin = platform.shared.run(move |c| admins::find(c, id)).await?;
+            (admin.name, admin.email)
+        }
+        Some(institution) => {
+            let db = platform.tenant(institution).await?;
+            let user = db.run(move |c| users::find(c, id)).await?;
+            (user.name, user.email)
+        }
+    };
+    let email =
+        Email::parse(&email).map_err(|error| AccountError::Internal(format!("stored e-mail: {error}")))?;
+    Ok((name, email))
+}

@@ -1,0 +1,286 @@
+//! `InstitutionUser`, `Registrar`, `Owner`: handler arguments that hold the only handle to tenant data.
+
+use std::ops::Deref;
+
+use actix_session::Session;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::future::LocalBoxFuture;
+
+use super::identity::{self, Identity};
+use crate::{
+    db::{Id, pools::TenantDb},
+    error::AppError,
+    models::{
+        Actor,
+        institution::{
+            activity::Activity,
+            users::{self, Role, UserStatus},
+        },
+        platform::institutions::{self, Institution, Status},
+    },
+    services::tenants::TenantError,
+    web::{
+        State,
+        client::Client,
+        icons::Icon,
+        page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
+        theme::Theme,
+        words::Noun,
+    },
+};
+
+const DAY: Noun = Noun::new("day", "days");
+
+/// A signed-in, active user of the institution in the address; session, institution status, user and
+/// roles are checked on this very request.
+pub struct InstitutionUser {
+    /// The user.
+    pub id: Id,
+    /// As they write it.
+    pub name: String,
+    /// As they write it.
+    pub email: String,
+    /// What they may do.
+    pub roles: Vec<Role>,
+    /// The institution, as the platform's registry knows it.
+    pub institution: Institution,
+    /// The institution's own database.
+    pub db: TenantDb,
+    /// This browser's session.
+    pub session_id: Id,
+    /// Where the request comes from.
+    pub client: Client,
+    session: Session,
+    path: String,
+    theme: Theme,
+}
+
+impl InstitutionUser {
+    /// Author of the changes this request makes.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.client.actor(self.id, &self.name)
+    }
+
+    /// The right to change this institution's records in this user's name.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        Activity::new(self.actor())
+    }
+
+    /// Whether records may be written.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.is_owner() || self.roles.contains(&Role::Registrar)
+    }
+
+    /// Whether users and settings may be changed.
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        self.roles.contains(&Role::Owner)
+    }
+
+    /// An address of this institution: `path("/students")`.
+    #[must_use]
+    pub fn path(&self, rest: &str) -> String {
+        format!("/i/{}{rest}", self.institution.domain)
+    }
+
+    /// Keeps a message for the next page.
+    ///
+    /// # Errors
+    /// When the session cannot hold it.
+    pub fn flash(&self, notice: Notice) -> Result<(), AppError> {
+        identity::flash(&self.session, notice)
+    }
+
+    /// A page of this institution, with navigation, viewer and the message kept for it.
+    #[must_use]
+    pub fn page(&self, title: impl Into<String>) -> Page {
+        let role = self.roles.first().map_or("No role", |role| role_label(*role));
+        Page::new(Area::Institution, self.institution.name.clone(), self.path(""))
+            .title(title)
+            .path(self.path.clone())
+            .theme(self.theme)
+            .search(self.path("/students"), "Find a student")
+            .nav(self.navigation())
+            .banner(self.trial_banner())
+            .flash(identity::take_flash(&self.session))
+            .viewer(Viewer {
+                name: self.name.clone(),
+                email: self.email.clone(),
+                role_label: role.into(),
+                account_href: "/account".into(),
+                sign_out: "/sign-out".into(),
+            })
+    }
+
+    fn navigation(&self) -> Vec<NavGroup> {
+        let item = |label: &str, rest: &str, icon| NavItem::new(label, self.path(rest), icon, &self.path);
+        let mut office = vec![item("Activity", "/activity", Icon::Activity)];
+        if self.is_owner() {
+            office.push(item("Users", "/users", Icon::Users));
+            office.push(item("Settings", "/settings", Icon::Settings));
+        }
+        vec![
+            NavGroup::new(
+                "Records",
+                vec![
+                    NavItem::root("Overview", self.path(""), Icon::Chart, &self.path),
+                    item("Students", "/students", Icon::Students),
+                ],
+            ),
+            NavGroup::new("Office", office),
+        ]
+    }
+
+    fn trial_banner(&self) -> Option<Banner> {
+        let left = self.institution.trial_ends_at? - crate::db::now();
+        let text = match left.num_days() {
+            ..0 => "The trial has ended. Ask the platform's administrators how to go on.".to_owned(),
+            0 => "The trial ends today.".to_owned(),
+            days @ 1..=7 => format!("The trial ends in {}.", DAY.count(days)),
+            _ => return None,
+        };
+        Some(Banner::new(NoticeKind::Info, text))
+    }
+}
+
+impl FromRequest for InstitutionUser {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = Session::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
+            let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
+            let platform = super::state_of(&request)?;
+            let institution = find_institution(&platform, domain).await?;
+            if let Some(closed) = institution.as_ref().filter(|known| known.status == Status::Suspended) {
+                return Err(AppError::Suspended(closed.name.clone()));
+            }
+            let who = Identity::required(&session, &request)?;
+            // The session decides which institution is open; the address can only agree with it.
+            let institution =
+                institution.filter(|known| who.institution_id == Some(known.id)).ok_or(AppError::NotFound)?;
+            Self::enter(&request, session, who, institution).await
+        })
+    }
+}
+
+impl InstitutionUser {
+    /// The user of a session, on a page that is no institution's own.
+    pub(super) async fn of_session(
+        request: &HttpRequest,
+        session: Session,
+        who: Identity,
+        institution_id: Id,
+    ) -> Result<Self, AppError> {
+        let platform = super::state_of(request)?;
+        let institution = platform.shared.run(move |c| institutions::find(c, institution_id)).await?;
+        if institution.status == Status::Suspended {
+            return Err(AppError::Suspended(institution.name));
+        }
+        Self::enter(request, session, who, institution).await
+    }
+
+    async fn enter(
+        request: &HttpRequest,
+        session: Session,
+        who: Identity,
+        institution: Institution,
+    ) -> Result<Self, AppError> {
+        let platform = super::state_of(request)?;
+        let db = platform.tenant(institution.id).await?;
+        let user = match db.run(move |c| users::find(c, who.user_id)).await {
+            Ok(user) if user.status == UserStatus::Active => user,
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
+        };
+        Ok(Self {
+            id: user.id,
+            name: user.name,
+            email: user.email,
+            roles: user.roles,
+            institution,
+            db,
+            session_id: who.session_id,
+            client: Client::of(request),
+            session,
+            path: request.path().to_owned(),
+            theme: Theme::of(request),
+        })
+    }
+}
+
+async fn find_institution(platform: &State, domain: String) -> Result<Option<Institution>, AppError> {
+    match platform.shared.run(move |c| institutions::find_by_domain(c, &domain)).await {
+        Ok(institution) => Ok(Some(institution)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The word people read for a role.
+#[must_use]
+pub fn role_label(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "Owner",
+        Role::Registrar => "Registrar",
+        Role::Viewer => "Viewer",
+    }
+}
+
+/// What opening a tenant database can answer, in a visitor's terms.
+impl From<TenantError> for AppError {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::NotFound => Self::NotFound,
+            TenantError::NotActive(_) => {
+                Self::Unavailable("This institution is not open right now.".into(), 60)
+            }
+            TenantError::Pool(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+/// A narrower permission: the wrapped user, once checked.
+macro_rules! permission {
+    ($(#[$meta:meta])* $name:ident, $check:ident, $refusal:literal) => {
+        $(#[$meta])*
+        pub struct $name(pub InstitutionUser);
+
+        impl Deref for $name {
+            type Target = InstitutionUser;
+
+            fn deref(&self) -> &InstitutionUser {
+                &self.0
+            }
+        }
+
+        impl FromRequest for $name {
+            type Error = AppError;
+            type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+                let user = InstitutionUser::from_request(request, payload);
+                Box::pin(async move {
+                    let user = user.await?;
+                    if user.$check() { Ok(Self(user)) } else { Err(AppError::Forbidden($refusal.into())) }
+                })
+            }
+        }
+    };
+}
+
+permission! {
+    /// May write records: registrars and owners.
+    Registrar, may_write, "Only registrars and owners may change records."
+}
+permission! {
+    /// May change users and settings.
+    Owner, is_owner, "Only owners may see and change users and settings."
+}

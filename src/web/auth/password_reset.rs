@@ -1,0 +1,140 @@
+//! `/password-reset`: a link by mail, and the page behind it.
+
+use actix_session::Session;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
+
+use super::{identity, new_password::new_password, sign_in};
+use crate::{
+    error::AppError,
+    models::platform::{account_tokens::Purpose, throttles},
+    services::accounts::{self, Account},
+    web::{
+        State,
+        client::Client,
+        forms::{Form, FormData, FormPage},
+        page::{Notice, Page, Width},
+        respond::{html, html_with_status, see_other},
+        theme::Theme,
+    },
+};
+
+/// `GET /password-reset`: everybody.
+pub async fn show(request: HttpRequest) -> Result<HttpResponse, AppError> {
+    Ok(html(&FormPage::new(ask_page(&request), ask_form(None).0))?)
+}
+
+/// `POST /password-reset`: everybody; the answer never tells whether the e-mail has an account.
+pub async fn submit(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let (form, email) = ask_form(Some(&data));
+    let Some(email) = email else {
+        return Ok(html_with_status(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &FormPage::new(ask_page(&request), form),
+        )?);
+    };
+    let address = format!("reset:{}", Client::of(&request).ip);
+    slow_down(&platform, address).await?;
+    // Sent after the answer, so that its time does not tell whether there is an account.
+    let sender = platform.clone();
+    actix_web::rt::spawn(async move {
+        if let Err(error) = accounts::send_reset(&sender, &email).await {
+            log::error!("password reset not sent cause={:?}", error.to_string());
+        }
+    });
+    identity::flash(
+        &session,
+        Notice::success(
+            "If there is an account with this e-mail, a link to choose a new password is on its way.",
+        ),
+    )?;
+    Ok(see_other("/sign-in"))
+}
+
+/// `GET /password-reset/{token}`: who holds the token.
+pub async fn show_new(
+    request: HttpRequest,
+    platform: State,
+    token: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    accounts::behind_link(&platform, &token, Purpose::PasswordReset).await?;
+    Ok(html(&FormPage::new(new_page(&request), new_form(&token, None, &[]).0))?)
+}
+
+/// `POST /password-reset/{token}`: who holds the token; it works once and signs nobody in.
+pub async fn submit_new(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+    token: Path<String>,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let link = accounts::behind_link(&platform, &token, Purpose::PasswordReset).await?;
+    let user_id = link.user_id.ok_or(AppError::NotFound)?;
+    let account = Account { institution_id: link.institution_id, user_id };
+    let (name, email) = accounts::name_and_email(&platform, account).await?;
+    let (form, password) = new_form(&token, Some(&data), &[&name, email.as_str()]);
+    let Some(password) = password else {
+        return Ok(html_with_status(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &FormPage::new(new_page(&request), form),
+        )?);
+    };
+    let actor = Client::of(&request).actor(user_id, &name);
+    accounts::use_link(&platform, &link).await?;
+    accounts::change_password(&platform, account, actor, &password, None).await?;
+    identity::flash(&session, sign_in::password_set())?;
+    Ok(see_other("/sign-in"))
+}
+
+async fn slow_down(platform: &State, subject: String) -> Result<(), AppError> {
+    let wait = platform
+        .shared
+        .run(move |c| {
+            let wait = throttles::wait_seconds(c, &[&subject])?;
+            if wait == 0 {
+                throttles::count(c, &subject, throttles::ADDRESS)?;
+            }
+            crate::models::ModelResult::Ok(wait)
+        })
+        .await?;
+    if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
+}
+
+fn ask_form(data: Option<&FormData>) -> (Form, Option<String>) {
+    let mut form = Form::new("/password-reset").submit("Send link").cancel("/sign-in").unguarded();
+    if let Some(data) = data {
+        form = form.submitted(data);
+    }
+    let email = form.email("email", "E-mail").autocomplete("username").required();
+    (form, email)
+}
+
+fn new_form(token: &str, data: Option<&FormData>, context: &[&str]) -> (Form, Option<String>) {
+    let mut form = Form::new(format!("/password-reset/{token}")).submit("Set password").unguarded();
+    if let Some(data) = data {
+        form = form.submitted(data);
+    }
+    let password = new_password(&mut form, context);
+    (form, password)
+}
+
+fn ask_page(request: &HttpRequest) -> Page {
+    Page::public("Reset your password")
+        .path(request.path())
+        .theme(Theme::of(request))
+        .width(Width::Narrow)
+        .intro("We send you a link. It works once, for 30 minutes.")
+}
+
+fn new_page(request: &HttpRequest) -> Page {
+    Page::public("Choose a new password")
+        .path(request.path())
+        .theme(Theme::of(request))
+        .width(Width::Narrow)
+        .intro("You are signed out everywhere once it is set.")
+}

@@ -1,0 +1,281 @@
+//! `/sign-in`, `/sign-in/choice`, `/sign-out`: one page for everybody who signs in.
+
+use actix_session::Session;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use askama::Template;
+use serde::Deserialize;
+
+use super::identity::{self, Identity};
+use crate::{
+    db::Id,
+    error::AppError,
+    models::{
+        ModelResult,
+        platform::{
+            institutions,
+            security_log::{self, SecurityEvent},
+            throttles,
+        },
+        search::fold,
+    },
+    services::accounts::{self, Account, AccountError},
+    web::{
+        State,
+        client::Client,
+        forms::{Choice, Chosen, Form, FormData, FormPage},
+        page::{Notice, Page, Width},
+        public,
+        respond::{html, html_with_status, local_path, see_other},
+    },
+};
+
+/// Where to go after signing in.
+#[derive(Debug, Default, Deserialize)]
+pub struct Return {
+    /// A local path.
+    #[serde(default, rename = "return")]
+    path: String,
+}
+
+#[derive(Template)]
+#[template(path = "auth/sign_in.html")]
+struct SignInView {
+    page: Page,
+    form: Form,
+}
+
+struct Credentials {
+    email: String,
+    password: String,
+}
+
+/// `GET /sign-in`: everybody.
+pub async fn show(
+    request: HttpRequest,
+    session: Session,
+    back: actix_web::web::Query<Return>,
+) -> Result<HttpResponse, AppError> {
+    let (form, _) = sign_in_form(&FormData::default().with("return", &back.path), false);
+    Ok(html(&SignInView { page: page(&request, &session), form })?)
+}
+
+/// `POST /sign-in`: everybody, slowed down per account and per address.
+pub async fn submit(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let (mut form, credentials) = sign_in_form(&data, true);
+    let Some(credentials) = credentials else {
+        let view = SignInView { page: page(&request, &session), form };
+        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
+    };
+    let client = Client::of(&request);
+    let throttle = Throttle::new(&platform, &credentials.email, &client);
+    throttle.check(&platform).await?;
+    let accounts = accounts::matching(&platform, &credentials.email, &credentials.password).await?;
+    throttle.settle(&platform, &client, &accounts).await?;
+    let back = data.get("return").unwrap_or_default();
+    match accounts.as_slice() {
+        [] => {
+            form.error(
+                "",
+                "The e-mail and password do not match an account that is open. Check both and try again.",
+            );
+            let view = SignInView { page: page(&request, &session), form };
+            Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
+        }
+        [account] => enter(&platform, &session, &client, *account, back).await,
+        several => {
+            let offered: Vec<_> = several.iter().map(|a| (a.institution_id, a.user_id)).collect();
+            identity::offer_choice(&session, &offered)?;
+            Ok(see_other("/sign-in/choice"))
+        }
+    }
+}
+
+/// `GET /sign-in/choice`: who has just proved a password that opens several accounts.
+pub async fn choose(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+) -> Result<HttpResponse, AppError> {
+    let offered = identity::offered_choice(&session);
+    if offered.is_empty() {
+        return Ok(see_other("/sign-in"));
+    }
+    let (form, _) = choice_form(&platform, &offered, None).await?;
+    Ok(html(&FormPage::new(page(&request, &session).title("Choose where to work"), form))?)
+}
+
+/// `POST /sign-in/choice`: as above; only an account that was offered can be chosen.
+pub async fn submit_choice(
+    request: HttpRequest,
+    session: Session,
+    platform: State,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let offered = identity::offered_choice(&session);
+    let (form, chosen) = choice_form(&platform, &offered, Some(&data)).await?;
+    let account = chosen.and_then(|user_id| offered.iter().find(|(_, user)| *user == user_id));
+    match account {
+        Some((institution_id, user_id)) => {
+            let account = Account { institution_id: *institution_id, user_id: *user_id };
+            enter(&platform, &session, &Client::of(&request), account, "").await
+        }
+        None if offered.is_empty() => Ok(see_other("/sign-in")),
+        None => {
+            let view = FormPage::new(page(&request, &session).title("Choose where to work"), form);
+            Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
+        }
+    }
+}
+
+/// `POST /sign-out`: everybody; ends the session and clears what the browser kept.
+pub async fn sign_out(session: Session) -> HttpResponse {
+    session.purge();
+    HttpResponse::SeeOther()
+        .insert_header(("Location", "/sign-in"))
+        .insert_header(("Clear-Site-Data", "\"cache\", \"storage\""))
+        .finish()
+}
+
+async fn enter(
+    platform: &State,
+    session: &Session,
+    client: &Client,
+    account: Account,
+    back: &str,
+) -> Result<HttpResponse, AppError> {
+    let home = match account.institution_id {
+        None => "/platform".to_owned(),
+        Some(id) => {
+            let institution = platform.shared.run(move |c| institutions::find(c, id)).await?;
+            format!("/i/{}", institution.domain)
+        }
+    };
+    accounts::note_sign_in(platform, account).await?;
+    Identity::sign_in(session, client, account.user_id, account.institution_id)?;
+    // Another account's page would be a 404; only a page of this one is worth going back to.
+    let back = local_path(back);
+    let own = back == home || back.strip_prefix(&home).is_some_and(|rest| rest.starts_with(['/', '?', '.']));
+    Ok(see_other(if own { back } else { &home }))
+}
+
+fn sign_in_form(data: &FormData, submitted: bool) -> (Form, Option<Credentials>) {
+    let mut form = Form::new("/sign-in").submit("Sign in").unguarded();
+    form = if submitted { form.submitted(data) } else { form.filled(data.clone()) };
+    form = form.hidden("return", local_path(data.get("return").unwrap_or_default()));
+    let email = form.email("email", "E-mail").autocomplete("username").required();
+    let password = form.password("password", "Password").autocomplete("current-password").required();
+    let credentials = match (email, password) {
+        (Some(email), Some(password)) => Some(Credentials { email, password }),
+        _ => None,
+    };
+    (form, credentials)
+}
+
+async fn choice_form(
+    platform: &State,
+    offered: &[(Option<Id>, Id)],
+    data: Option<&FormData>,
+) -> Result<(Form, Option<Id>), AppError> {
+    let ids: Vec<Id> = offered.iter().filter_map(|(institution, _)| *institution).collect();
+    let names = platform.shared.run(move |c| institutions::names(c, &ids)).await?;
+    let label = |institution: &Option<Id>| match institution {
+        None => "Platform administration".to_owned(),
+        Some(id) => {
+            names.iter().find(|(known, _)| known == id).map_or_else(String::new, |(_, name)| name.clone())
+        }
+    };
+    let choices: Vec<Choice> =
+        offered.iter().map(|(institution, user)| Choice::new(user.to_string(), label(institution))).collect();
+    let mut form = Form::new("/sign-in/choice").submit("Continue").unguarded();
+    if let Some(data) = data {
+        form = form.submitted(data);
+    }
+    let chosen = form.select("account", "Where do you want to work?", choices).radios().required();
+    Ok((form, chosen.and_then(|Chosen(value)| value.parse().ok())))
+}
+
+fn page(request: &HttpRequest, session: &Session) -> Page {
+    public::page(request, session, "Sign in").width(Width::Narrow)
+}
+
+/// Counted failures of the account and of the address.
+pub(super) struct Throttle {
+    account: String,
+    address: String,
+    email_hash: Vec<u8>,
+}
+
+impl Throttle {
+    pub(super) fn new(platform: &State, email: &str, client: &Client) -> Self {
+        let email_hash = platform.keys.hash("throttle", fold(email.trim()).as_bytes());
+        let hex: String = email_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
+    }
+
+    pub(super) async fn check(&self, platform: &State) -> Result<(), AppError> {
+        let subjects = [self.account.clone(), self.address.clone()];
+        let wait =
+            platform.shared.run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]])).await?;
+        if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
+    }
+
+    /// Counts a failure, or forgives the account, and logs the event.
+    pub(super) async fn settle(
+        &self,
+        platform: &State,
+        client: &Client,
+        accounts: &[Account],
+    ) -> Result<(), AppError> {
+        let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
+        let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
+        platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    if failed {
+                        throttles::count(c, &account, throttles::ACCOUNT)?;
+                        throttles::count(c, &address, throttles::ADDRESS)?;
+                    } else {
+                        throttles::forgive(c, &account)?;
+                    }
+                    security_log::record(
+                        c,
+                        &SecurityEvent {
+                            event: if failed { "sign_in.refused" } else { "sign_in" },
+                            account_hash: Some(&hash),
+                            institution_id: first.and_then(|account| account.institution_id),
+                            user_id: first.map(|account| account.user_id),
+                            ip: &client.ip,
+                            user_agent: &client.user_agent,
+                            detail: "",
+                        },
+                    )?;
+                    ModelResult::Ok(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+impl From<AccountError> for AppError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Busy => Self::Unavailable("Many people are signing in at this moment.".into(), 3),
+            AccountError::LinkExpired => Self::NotFound,
+            AccountError::Model(error) => error.into(),
+            AccountError::Tenant(error) => error.into(),
+            cause @ AccountError::Internal(_) => Self::internal(cause),
+        }
+    }
+}
+
+/// Message for a page after a password was set.
+pub(super) fn password_set() -> Notice {
+    Notice::success("Your password is set. Sign in with it.")
+}

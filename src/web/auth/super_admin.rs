@@ -1,0 +1,150 @@
+//! `SuperAdmin`: a handler with this argument is for platform admins only.
+
+use actix_session::Session;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::future::LocalBoxFuture;
+
+use super::identity::{self, Identity};
+use crate::{
+    db::Id,
+    error::AppError,
+    models::{
+        Actor,
+        platform::{
+            admins::{self, AdminStatus},
+            audit::Audit,
+            waiting::{Waiting, waiting},
+        },
+    },
+    web::{
+        State,
+        client::Client,
+        icons::Icon,
+        page::{Area, NavGroup, NavItem, Notice, Page, Viewer},
+        theme::Theme,
+    },
+};
+
+/// A signed-in, active platform admin, checked on this very request.
+pub struct SuperAdmin {
+    /// The admin.
+    pub id: Id,
+    /// As they write it.
+    pub name: String,
+    /// As they write it.
+    pub email: String,
+    /// This browser's session.
+    pub session_id: Id,
+    /// Where the request comes from.
+    pub client: Client,
+    waiting: Waiting,
+    session: Session,
+    path: String,
+    theme: Theme,
+}
+
+impl SuperAdmin {
+    /// Author of the changes this request makes.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.client.actor(self.id, &self.name)
+    }
+
+    /// The right to change platform records in this admin's name.
+    #[must_use]
+    pub fn audit(&self, platform: &State) -> Audit {
+        platform.audit(self.actor())
+    }
+
+    /// Keeps a message for the next page.
+    ///
+    /// # Errors
+    /// When the session cannot hold it.
+    pub fn flash(&self, notice: Notice) -> Result<(), AppError> {
+        identity::flash(&self.session, notice)
+    }
+
+    /// A page of the platform area, with navigation, viewer and the message kept for it.
+    #[must_use]
+    pub fn page(&self, title: impl Into<String>) -> Page {
+        Page::new(Area::Platform, "Platform", "/platform")
+            .title(title)
+            .path(self.path.clone())
+            .theme(self.theme)
+            .search("/platform/institutions", "Find an institution")
+            .nav(self.navigation())
+            .flash(identity::take_flash(&self.session))
+            .viewer(Viewer {
+                name: self.name.clone(),
+                email: self.email.clone(),
+                role_label: "Super admin".into(),
+                account_href: "/account".into(),
+                sign_out: "/sign-out".into(),
+            })
+    }
+
+    fn navigation(&self) -> Vec<NavGroup> {
+        let item = |label: &str, href: &str, icon| NavItem::new(label, href, icon, &self.path);
+        vec![
+            NavGroup::new(
+                "Institutions",
+                vec![
+                    NavItem::root("Overview", "/platform", Icon::Chart, &self.path),
+                    item("Registrations", "/platform/registrations", Icon::List)
+                        .count(self.waiting.registrations),
+                    item("Institutions", "/platform/institutions", Icon::Institution)
+                        .count(self.waiting.failed_provisionings),
+                ],
+            ),
+            NavGroup::new(
+                "Running the platform",
+                vec![
+                    item("Operations", "/platform/operations", Icon::Play)
+                        .count(self.waiting.running_operations),
+                    item("Databases", "/platform/databases", Icon::Database),
+                    item("Admins", "/platform/admins", Icon::Shield),
+                    item("Audit log", "/platform/audit", Icon::Activity),
+                    item("Settings", "/platform/settings", Icon::Settings),
+                ],
+            ),
+        ]
+    }
+}
+
+impl FromRequest for SuperAdmin {
+    type Error = AppError;
+    type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = Session::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
+            let who = Identity::required(&session, &request)?;
+            if who.institution_id.is_some() {
+                return Err(AppError::NotFound);
+            }
+            let platform = super::state_of(&request)?;
+            let (admin, waiting) = platform
+                .shared
+                .run(move |c| {
+                    Ok::<_, crate::models::ModelError>((admins::find(c, who.user_id)?, waiting(c)?))
+                })
+                .await?;
+            if admin.status != AdminStatus::Active {
+                return Err(AppError::SignInNeeded("/platform".into()));
+            }
+            Ok(Self {
+                id: admin.id,
+                name: admin.name,
+                email: admin.email,
+                session_id: who.session_id,
+                client: Client::of(&request),
+                waiting,
+                session,
+                path: request.path().to_owned(),
+                theme: Theme::of(&request),
+            })
+        })
+    }
+}

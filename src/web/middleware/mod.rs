@@ -1,0 +1,4 @@
+//! What happens to every request before and after its handler.
+
+pub mod guard;
+pub mod same_origin;

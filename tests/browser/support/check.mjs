@@ -1,0 +1,123 @@
+// What must hold on every page, whatever it shows; and its pictures, to be looked at.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { HtmlValidate } from "html-validate";
+import { runsScripts, servedHtml, takeComplaints } from "./browser.mjs";
+
+export const pictures = join(dirname(fileURLToPath(import.meta.url)), "../pictures");
+mkdirSync(pictures, { recursive: true });
+
+const widths = [1440, 1024, 360];
+const schemes = ["light", "dark"];
+const standards = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const validator = new HtmlValidate({
+  extends: ["html-validate:recommended", "html-validate:document"],
+  rules: {
+    // The look of the source is nobody's concern: templates leave blanks behind.
+    "no-trailing-whitespace": "off",
+    "attribute-boolean-style": "off",
+    "attribute-empty-style": "off",
+    "doctype-style": "off",
+    "void-style": "off",
+    // A title may hold an institution's name, and those are as long as they are.
+    "long-title": "off",
+    // Our own files from our own server, under names that carry their hash.
+    "require-sri": "off",
+    // Tick boxes of one list share their name.
+    "form-dup-name": ["error", { allowCheckboxDefault: true, allowArrayBrackets: true, shared: ["radio", "checkbox", "submit", "button"] }],
+  },
+});
+
+/**
+ * Checks the page the person is on (valid HTML, no accessibility violation in light, dark or narrow, no
+ * sideways scroll at 360 px, nothing said on the console) and takes its pictures under `name`.
+ */
+export async function checkPage(page, name) {
+  const found = [...(await invalidHtml(page))];
+  const viewport = page.viewportSize();
+  const readable = runsScripts(page) ? page : await twin(page);
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: width === 360 ? 780 : 900 });
+    for (const colorScheme of schemes) {
+      await page.emulateMedia({ colorScheme });
+      if (width !== 1024) {
+        if (readable !== page) {
+          await readable.setViewportSize(page.viewportSize());
+          await readable.emulateMedia({ colorScheme });
+        }
+        found.push(...(await violations(readable, `${width} px, ${colorScheme}`)));
+      }
+      await page.screenshot({ path: join(pictures, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    }
+    if (width === 360) found.push(...(await sidewaysScroll(page)));
+  }
+  if (readable !== page) await readable.context().close();
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(viewport);
+  found.push(...takeComplaints(page));
+  assert.ok(found.length === 0, `${name} (${page.url()}):\n  ${found.join("\n  ")}`);
+}
+
+async function invalidHtml(page) {
+  const html = await servedHtml(page);
+  const report = await validator.validateString(html);
+  return report.results
+    .flatMap((result) => result.messages)
+    .map(({ line, column, message, ruleId, selector }) => `HTML ${line}:${column} ${message} (${ruleId}) at ${selector ?? "?"}`);
+}
+
+// axe itself is JavaScript. Where a person has that switched off, it reads a copy of what the server sent, opened
+// in a browser that runs scripts, but with none of the page's own.
+async function twin(page) {
+  const original = page.context();
+  const context = await original.browser().newContext({ storageState: await original.storageState(), reducedMotion: "reduce" });
+  const copy = await context.newPage();
+  const html = await servedHtml(page);
+  await copy.route("**/*", (route) => {
+    const type = route.request().resourceType();
+    if (type === "document") return route.fulfill({ contentType: "text/html; charset=utf-8", body: html });
+    return type === "script" ? route.abort() : route.continue();
+  });
+  await copy.goto(page.url());
+  return copy;
+}
+
+// Through the debugger, so that the page's content policy does not stand in the way.
+async function violations(page, where) {
+  const session = await page.context().newCDPSession(page);
+  try {
+    const evaluate = async (expression) => {
+      const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
+        expression,
+        awaitPromise: true,
+        returnByValue: true,
+        allowUnsafeEvalBlockedByCSP: true,
+      });
+      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      return result.value;
+    };
+    await evaluate(`typeof axe === "undefined" && (() => { ${axe} })()`);
+    const options = JSON.stringify({ runOnly: standards, resultTypes: ["violations"] });
+    const found = await evaluate(`axe.run(document, ${options}).then(({ violations }) => violations.map(
+      ({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ target, failureSummary }) => [target.join(" "), failureSummary]) })))`);
+    return found.flatMap(({ id, help, nodes }) =>
+      nodes.map(([target, summary]) => `axe ${id} (${where}): ${help}: ${target}: ${summary.split("\n").slice(1).join("; ").trim()}`),
+    );
+  } finally {
+    await session.detach();
+  }
+}
+
+async function sidewaysScroll(page) {
+  const { wide, room } = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth,
+    room: document.documentElement.clientWidth,
+  }));
+  return wide > room ? [`scrolls sideways at 360 px: ${wide} px of content in ${room} px`] : [];
+}

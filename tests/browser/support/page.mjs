@@ -1,0 +1,76 @@
+// Acting on a page as a person does: by the words on it.
+
+import assert from "node:assert/strict";
+
+const exactly = (words) => new RegExp(`^\\s*${words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}( \\(optional\\))?\\s*$`, "i");
+
+/** The field with this label, or the group with this legend, in the page's main part. */
+export function field(page, label) {
+  const main = page.getByRole("main");
+  return main.getByLabel(exactly(label)).or(main.getByRole("group", { name: exactly(label) })).first();
+}
+
+/** Fills in `[label, value]` pairs, whatever kind of field each turns out to be. */
+export async function fillIn(page, pairs) {
+  for (const [label, value] of pairs) {
+    const control = field(page, label);
+    const { tag, type } = await control.evaluate((el) => ({ tag: el.tagName, type: el.type }));
+    if (tag === "SELECT") await choose(control, value);
+    else if (tag === "FIELDSET") await control.getByLabel(exactly(value)).check();
+    else if (type === "checkbox") await control.setChecked(value);
+    else if (type === "file") await control.setInputFiles(value);
+    else await control.fill(value);
+  }
+}
+
+async function choose(select, words) {
+  const options = await select.evaluate((el) => [...el.options].map(({ label, value }) => ({ label, value })));
+  const wanted = options.find(({ label, value }) => value === words || label.trim() === words)
+    ?? options.find(({ label }) => label.includes(words));
+  assert.ok(wanted, `no option "${words}" among: ${options.map(({ label }) => label).join(", ")}`);
+  await select.selectOption(wanted.value);
+}
+
+/** Presses the button, or follows the link, of this name; the main part of the page goes before the frame. */
+export async function press(page, name) {
+  await (await control(page, name)).click();
+}
+
+export async function control(page, name) {
+  for (const within of [page.getByRole("dialog"), page.getByRole("main"), page]) {
+    for (const role of ["button", "link"]) {
+      const found = within.getByRole(role, { name: exactly(name) });
+      if (await found.count()) return found.first();
+    }
+  }
+  throw new Error(`no button or link "${name}" on ${page.url()}`);
+}
+
+export async function assertSays(page, words) {
+  const text = await page.locator("body").innerText();
+  assert.match(text, words instanceof RegExp ? words : new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), page.url());
+}
+
+export function pathOf(page) {
+  return new URL(page.url()).pathname;
+}
+
+export function assertPath(page, path) {
+  assert.ok(path instanceof RegExp ? path.test(pathOf(page)) : pathOf(page) === path, `expected ${path}, but this is ${pathOf(page)}`);
+}
+
+/** Goes on with Tab until the control has the focus, as somebody without a mouse does; the focus must show. */
+export async function tabTo(page, target, { atMost = 120 } = {}) {
+  for (let presses = 0; presses <= atMost; presses += 1) {
+    if (await target.evaluate((el) => el === document.activeElement)) {
+      const ring = await target.evaluate((el) => {
+        const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(el);
+        return (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) || boxShadow !== "none";
+      });
+      assert.ok(ring, `the focus does not show on ${await target.evaluate((el) => el.outerHTML.slice(0, 120))}`);
+      return;
+    }
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`${atMost} presses of Tab did not reach ${target} on ${page.url()}`);
+}

@@ -1,0 +1,115 @@
+// The stretches of road that several journeys share. Each starts from anywhere and says where it ends.
+
+import assert from "node:assert/strict";
+import { eventually } from "./eventually.mjs";
+import { assertPath, assertSays, fillIn, pathOf, press } from "./page.mjs";
+import { institution, owner } from "./people.mjs";
+import { buttons, fields, says } from "./words.mjs";
+
+export const home = `/i/${institution.domain}`;
+export const platformPage = `/platform/institutions/${institution.domain}`;
+
+export const registration = [
+  [fields.institutionName, institution.name],
+  [fields.kind, institution.kind],
+  [fields.domain, institution.domain],
+  [fields.country, institution.country],
+  [fields.website, institution.website],
+  [fields.timeZone, institution.timeZone],
+  [fields.yourName, owner.name],
+  [fields.email, owner.email],
+  [fields.password, owner.password],
+];
+
+/** Ends on the page that follows the registration; returns its address. */
+export async function register(page) {
+  await page.goto("/register");
+  await fillIn(page, registration);
+  await press(page, buttons.registerInstitution);
+  assertPath(page, /^\/registrations\/.+/);
+  await assertSays(page, institution.name);
+  await assertSays(page, says.pending);
+  return pathOf(page);
+}
+
+/** Ends where the person belongs: the platform, or their institution. */
+export async function signIn(page, { email, password }) {
+  await page.goto("/sign-in");
+  await fillIn(page, [
+    [fields.email, email],
+    [fields.password, password],
+  ]);
+  await press(page, buttons.signIn);
+  assertPath(page, /^\/(platform|i\/)/);
+}
+
+/** By a super admin who is signed in. Ends on the institution's page, with its database there and active. */
+export async function approve(page) {
+  await page.goto(platformPage);
+  await press(page, buttons.approveInstitution);
+  await eventually("the institution to become active", async () => {
+    await page.goto(platformPage);
+    return says.active.test(await page.getByRole("main").innerText());
+  });
+}
+
+/** Register, approve, sign in: ends with the owner on the institution's first page. */
+export async function openInstitution(admin, ownerPage, superAdmin) {
+  await register(ownerPage);
+  await signIn(admin, superAdmin);
+  await approve(admin);
+  await signIn(ownerPage, owner);
+  assertPath(ownerPage, home);
+}
+
+/** Ends on the student's page. */
+export async function addStudent(page, { number, name, admissionYear }) {
+  await page.goto(`${home}/students`);
+  await press(page, buttons.addStudent);
+  assertPath(page, `${home}/students/new`);
+  await fillIn(page, [
+    [fields.studentNumber, number],
+    [fields.studentName, name],
+    [fields.admissionYear, admissionYear],
+  ]);
+  await press(page, buttons.saveStudent);
+  await assertSays(page, name);
+}
+
+/** Leaves the person before the dry run's result: nothing is written yet. */
+export async function checkImport(page, csv) {
+  await page.goto(`${home}/students/import`);
+  const file = { name: "students.csv", mimeType: "text/csv", buffer: Buffer.from(csv) };
+  await fillIn(page, [[fields.csvFile, file]]);
+  await press(page, buttons.checkFile);
+}
+
+/** From the dry run; ends when the operation says it is done. */
+export async function applyImport(page) {
+  await press(page, buttons.applyImport);
+  await eventually("the import to be done", async () => {
+    if (says.importDone.test(await page.getByRole("main").innerText())) return true;
+    await page.reload();
+    return false;
+  });
+}
+
+/** The list as filtered by `query`, as the CSV that its link gives, through the person's own session. */
+export async function exportStudents(page, query = "") {
+  await page.goto(`${home}/students${query}`);
+  const link = page.getByRole("main").getByRole("link", { name: buttons.exportCsv });
+  const answer = await page.request.get(await link.evaluate((el) => el.href));
+  assert.equal(answer.status(), 200);
+  assert.match(answer.headers()["content-type"], /^text\/csv/);
+  assert.match(answer.headers()["content-disposition"] ?? "", /attachment/);
+  return answer.text();
+}
+
+/** By a super admin who is signed in. Ends on the institution's page, which says that it is suspended. */
+export async function suspend(page, reason) {
+  await page.goto(platformPage);
+  await press(page, buttons.suspendInstitution);
+  await fillIn(page, [[fields.reason, reason]]);
+  await press(page, buttons.suspendInstitution);
+  await assertSays(page, says.suspended);
+}

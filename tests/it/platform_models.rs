@@ -1,0 +1,303 @@
+//! The platform's rules, against a real shared database.
+
+use chrono::Duration;
+use provost::{
+    db::{Id, Target, migrate::Migrate, now, shared::SharedConn, target::create_sqlite},
+    models::{
+        Actor, ModelError, Paging,
+        platform::{
+            account_tokens::{self, Holder, Purpose},
+            admins::{self, AdminFilter, AdminStatus, NewAdmin},
+            audit::{self, Audit, AuditKey},
+            imports::{self, NewImport},
+            institutions::{self, InstitutionFilter, Kind, ProfileChanges, Status},
+            login_index::{self, Login},
+            platform_settings::{self, SignupPolicy},
+            registrations::{
+                self, FirstAdmin, NewInstitution, NewRegistration, RegisterError, RegistrationFilter, Source,
+                Stand,
+            },
+        },
+    },
+};
+
+/// A shared database of its own, gone with the test.
+struct Shared {
+    connection: SharedConn,
+    folder: std::path::PathBuf,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("provost-models-{}", Id::new()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let path = folder.join("shared.db");
+        drop(create_sqlite(&path).expect("created"));
+        let mut connection = SharedConn::open(&Target::Sqlite(path)).expect("opened");
+        connection.migrate().expect("migrated");
+        Self { connection, folder }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn by(name: &str) -> Audit {
+    let actor = Actor { id: Some(Id::new()), name: name.into(), ip: None, user_agent: None };
+    Audit::new(AuditKey::new([7; 32]), actor)
+}
+
+fn asking(domain: &str, name: &str) -> NewRegistration {
+    NewRegistration {
+        institution: NewInstitution {
+            domain: domain.into(),
+            name: name.into(),
+            kind: Kind::University,
+            country: "FR".into(),
+            region: None,
+            website: None,
+            time_zone: "Europe/Paris".into(),
+        },
+        admin: Some(FirstAdmin {
+            name: "Zoé".into(),
+            email: "zoe@evry.fr".into(),
+            password_hash: Some("h".into()),
+        }),
+        source: Source::Form,
+        trial_ends_at: None,
+    }
+}
+
+fn paging(sort: &str, descending: bool) -> Paging {
+    Paging { sort: sort.into(), descending, limit: 25, offset: 0 }
+}
+
+fn changed(error: ModelError) -> String {
+    match error {
+        ModelError::Changed(sentence) => sentence,
+        other => panic!("expected Changed, got {other:?}"),
+    }
+}
+
+#[test]
+fn one_super_admin_decides_and_the_other_is_told_who_did() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let (ada, grace) = (by("Ada"), by("Grace"));
+    let id = registrations::register(connection, &ada, &asking("evry.fr", "Université Évry"))
+        .expect("registered")
+        .registration
+        .id;
+    let approved = registrations::approve(connection, &ada, id).expect("approved");
+    assert_eq!(approved.institution.status, Status::Provisioning);
+    let told = changed(registrations::reject(connection, &grace, id, "No.").expect_err("too late"));
+    assert_eq!(told, "Ada approved this registration just now.");
+    assert_eq!(registrations::find(connection, id).expect("found").stand(), Stand::Approved);
+    let history = institutions::status_changes(connection, approved.institution.id).expect("history");
+    assert_eq!(history.len(), 2);
+    assert_eq!(history[0].sentence(), "Ada approved this institution just now.");
+    let verified = audit::verify(connection, &AuditKey::new([7; 32])).expect("verified");
+    assert_eq!((verified.entries, verified.broken), (2, None));
+}
+
+#[test]
+fn a_taken_domain_and_a_running_registration_read_alike() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let ada = by("Ada");
+    let first = registrations::register(connection, &ada, &asking("evry.fr", "Évry")).expect("registered");
+    let running =
+        registrations::register(connection, &ada, &asking("evry.fr", "Other")).expect_err("running");
+    assert!(matches!(running, RegisterError::Taken(Status::PendingApproval)));
+    registrations::approve(connection, &ada, first.registration.id).expect("approved");
+    let taken = registrations::register(connection, &ada, &asking("evry.fr", "Other")).expect_err("taken");
+    assert_eq!(running.to_string(), taken.to_string());
+}
+
+#[test]
+fn a_rejected_domain_may_ask_again_and_keeps_its_history() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let ada = by("Ada");
+    let first = registrations::register(connection, &ada, &asking("evry.fr", "Évry")).expect("registered");
+    let old = first.registration.id;
+    assert!(matches!(registrations::reject(connection, &ada, old, "  "), Err(ModelError::Refused(_))));
+    registrations::reject(connection, &ada, old, "Not a school.").expect("rejected");
+    registrations::reconsider(connection, &ada, old).expect("reconsidered");
+    registrations::reject(connection, &ada, old, "Still not.").expect("rejected again");
+    let again = registrations::register(connection, &ada, &asking("evry.fr", "Évry 2")).expect("asked again");
+    assert_eq!(again.institution.id, first.institution.id);
+    assert_eq!(again.institution.name, "Évry 2");
+    assert_eq!(again.institution.status, Status::PendingApproval);
+    assert!(matches!(registrations::reconsider(connection, &ada, old), Err(ModelError::Refused(_))));
+    assert_eq!(registrations::of_institution(connection, first.institution.id).expect("both").len(), 2);
+    assert_eq!(institutions::status_changes(connection, first.institution.id).expect("history").len(), 5);
+    assert_eq!(registrations::waiting(connection).expect("count"), 1);
+}
+
+#[test]
+fn suspension_and_reactivation_follow_the_life_cycle() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let (ada, grace) = (by("Ada"), by("Grace"));
+    let registered =
+        registrations::register(connection, &ada, &asking("evry.fr", "Évry")).expect("registered");
+    let id = registered.institution.id;
+    assert!(institutions::suspend(connection, &ada, id, "x").is_err(), "only an active one");
+    registrations::approve(connection, &ada, registered.registration.id).expect("approved");
+    institutions::transition(connection, &ada, id, &[Status::Provisioning], Status::Active, None)
+        .expect("active");
+    assert!(matches!(institutions::suspend(connection, &ada, id, " "), Err(ModelError::Refused(_))));
+    institutions::suspend(connection, &ada, id, "Unpaid.").expect("suspended");
+    let told = changed(institutions::suspend(connection, &grace, id, "Unpaid.").expect_err("too late"));
+    assert_eq!(told, "Ada suspended this institution just now.");
+    let institution = institutions::find_by_domain(connection, "evry.fr").expect("found");
+    assert!(institution.require_status(connection, Status::Active).is_err());
+    institutions::reactivate(connection, &grace, id).expect("reactivated");
+    assert_eq!(
+        institutions::status_changes(connection, id).expect("history")[1].reason.as_deref(),
+        Some("Unpaid.")
+    );
+}
+
+#[test]
+fn two_people_editing_one_profile_do_not_overwrite_each_other() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let ada = by("Ada");
+    let institution = registrations::register(connection, &ada, &asking("evry.fr", "Évry"))
+        .expect("registered")
+        .institution;
+    let changes = ProfileChanges {
+        name: "Évry Paris-Saclay".into(),
+        kind: Kind::University,
+        country: "FR".into(),
+        region: None,
+        website: None,
+        time_zone: "Europe/Paris".into(),
+    };
+    let saved = institutions::update_profile(connection, &ada, institution.id, 1, &changes).expect("saved");
+    assert_eq!(saved.version, 2);
+    changed(institutions::update_profile(connection, &ada, institution.id, 1, &changes).expect_err("stale"));
+}
+
+#[test]
+fn lists_search_filter_sort_and_count() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let ada = by("Ada");
+    for (domain, name) in
+        [("evry.fr", "Université Évry"), ("todai.jp", "東京大学"), ("a_b.example", "100% School")]
+    {
+        registrations::register(connection, &ada, &asking(domain, name)).expect("registered");
+    }
+    let search = |connection: &mut SharedConn, q: &str| {
+        let filter = InstitutionFilter { q: q.into(), ..Default::default() };
+        institutions::page(connection, &filter, &paging("name", false)).expect("page").rows.len()
+    };
+    assert_eq!(search(connection, "EVRY"), 1);
+    assert_eq!(search(connection, "東京"), 1);
+    assert_eq!(search(connection, "100%"), 1);
+    assert_eq!(search(connection, "a_b"), 1);
+    assert_eq!(search(connection, "_"), 1, "an underscore is no wildcard");
+    let filter =
+        RegistrationFilter { status: Some(Stand::Waiting), country: Some("FR".into()), ..Default::default() };
+    for sort in ["submitted", "name", "domain", "country", "kind", "status", "decided", "nonsense"] {
+        let slice = registrations::page(connection, &filter, &paging(sort, true)).expect("page");
+        assert_eq!((slice.total, slice.rows.len()), (3, 3));
+    }
+    for sort in ["name", "domain", "country", "kind", "status", "created"] {
+        let all = InstitutionFilter::default();
+        assert_eq!(institutions::page(connection, &all, &paging(sort, false)).expect("page").total, 3);
+    }
+    assert_eq!(registrations::ids_matching(connection, &filter, 2).expect("ids").len(), 2);
+    assert_eq!(institutions::counts_by_status(connection).expect("counts")[&Status::PendingApproval], 3);
+    let asked = vec!["evry.fr".to_owned(), "new.org".to_owned()];
+    assert_eq!(institutions::statuses_of(connection, &asked).expect("statuses").len(), 1);
+    assert_eq!(institutions::countries(connection).expect("countries"), ["FR"]);
+}
+
+#[test]
+fn the_last_active_platform_admin_cannot_be_disabled() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let system = Audit::new(AuditKey::new([7; 32]), Actor::system());
+    let new = |email: &'static str| NewAdmin { email, email_normalised: email, name: "N" };
+    let ada = admins::create(connection, &system, &new("ada@x.org"), "hash").expect("created");
+    assert!(matches!(
+        admins::create(connection, &system, &new("ada@x.org"), "h"),
+        Err(ModelError::Refused(_))
+    ));
+    let grace = admins::invite(connection, &system, &new("grace@x.org")).expect("invited");
+    assert!(
+        matches!(admins::disable(connection, &system, ada.id), Err(ModelError::Refused(_))),
+        "the last one"
+    );
+    admins::accept(connection, &system, grace.id, "Grace", "hash").expect("accepted");
+    changed(admins::accept(connection, &system, grace.id, "Eve", "hash").expect_err("used"));
+    admins::disable(connection, &system, ada.id).expect("no longer the last");
+    assert_eq!(admins::enable(connection, &system, ada.id).expect("enabled").status, AdminStatus::Active);
+    let filter = AdminFilter { q: "grace".into(), status: None };
+    for sort in ["name", "email", "status", "created", "signed_in"] {
+        assert_eq!(admins::page(connection, &filter, &paging(sort, true)).expect("page").total, 1);
+    }
+}
+
+#[test]
+fn a_link_works_once_and_a_newer_one_replaces_it() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let holder = Holder { institution_id: None, user_id: Some(Id::new()) };
+    let hour = Duration::hours(1);
+    account_tokens::create(connection, Purpose::Invitation, holder, &[1; 32], hour).expect("first");
+    let second =
+        account_tokens::create(connection, Purpose::Invitation, holder, &[2; 32], hour).expect("second");
+    let valid = |connection: &mut SharedConn, hash: u8| {
+        account_tokens::find_valid(connection, Purpose::Invitation, &[hash; 32]).expect("asked").is_some()
+    };
+    assert!(!valid(connection, 1) && valid(connection, 2));
+    account_tokens::use_once(connection, second.id).expect("used");
+    assert!(!valid(connection, 2));
+    changed(account_tokens::use_once(connection, second.id).expect_err("once only"));
+    account_tokens::create(connection, Purpose::Setup, holder, &[3; 32], -hour).expect("run out");
+    assert!(account_tokens::find_valid(connection, Purpose::Setup, &[3; 32]).expect("asked").is_none());
+    assert_eq!(account_tokens::purge(connection, now()).expect("purged"), 1);
+}
+
+#[test]
+fn the_login_index_settings_and_imports_keep_what_they_are_given() {
+    let mut shared = Shared::new();
+    let connection = &mut shared.connection;
+    let ada = by("Ada");
+    let institution = registrations::register(connection, &ada, &asking("evry.fr", "Évry"))
+        .expect("registered")
+        .institution;
+    let login = Login { institution_id: institution.id, user_id: Id::new() };
+    login_index::add(connection, &[1; 32], login).expect("added");
+    login_index::add(connection, &[1; 32], login).expect("added again");
+    assert_eq!(login_index::find(connection, &[1; 32]).expect("found"), [login]);
+    assert_eq!(institutions::cut_off(connection, institution.id).expect("counted").users, 1);
+    login_index::remove(connection, login).expect("removed");
+    assert!(!login_index::any_of_institution(connection, institution.id).expect("asked"));
+
+    platform_settings::set_signup_override(connection, &ada, Some(SignupPolicy::Automatic)).expect("set");
+    assert_eq!(platform_settings::signup_override(connection).expect("read"), Some(SignupPolicy::Automatic));
+    platform_settings::set_signup_override(connection, &ada, None).expect("unset");
+    assert_eq!(platform_settings::signup_override(connection).expect("read"), None);
+
+    let file = NewImport {
+        kind: "registrations",
+        file_name: "u.csv",
+        content: b"name,domain",
+        mapping: "{}",
+        created_by: Id::new(),
+    };
+    let id = imports::create(connection, &file).expect("kept");
+    assert!(imports::find(connection, id, "students").is_err());
+    imports::claim(connection, id, Id::new()).expect("claimed");
+    changed(imports::claim(connection, id, Id::new()).expect_err("once only"));
+    assert_eq!(imports::find(connection, id, "registrations").expect("found").content, b"name,domain");
+}
