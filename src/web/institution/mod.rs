@@ -10,12 +10,7 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    dev::Payload,
-    http::header,
-    web::Bytes,
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web::Bytes};
 use futures_util::{
     StreamExt,
     future::{Ready, ready},
