@@ -1,7 +1,19 @@
 //! Connections, pools, engines and migrations. The lowest layer: it knows no record's meaning.
 //!
 //! [`shared::SharedConn`] and [`tenant::TenantConn`] are different types, so that a tenant query
-//! against the shared database, or the reverse, does not compile.
+//! against the shared database, or the reverse, does not compile:
+//!
+//! ```compile_fail,E0308
+//! fn wrong(shared: &mut provost::db::shared::SharedConn) {
+//!     let _ = provost::models::institution::users::count(shared);
+//! }
+//! ```
+//!
+//! ```
+//! fn right(tenant: &mut provost::db::tenant::TenantConn) {
+//!     let _ = provost::models::institution::users::count(tenant);
+//! }
+//! ```
 
 mod connection;
 pub mod crash;

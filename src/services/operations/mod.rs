@@ -77,8 +77,9 @@ pub trait Handler: Send + Sync {
 fn handler(kind: Kind) -> Option<&'static dyn Handler> {
     match kind {
         Kind::Provision => Some(&provision::Provision),
+        Kind::ImportRegistrations => Some(&super::registration_import::Import),
+        Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
-        Kind::ImportRegistrations | Kind::DecideRegistrations => None,
     }
 }
 

@@ -139,7 +139,8 @@ impl InstitutionUser {
         let text = match left.num_days() {
             ..0 => "The trial has ended. Ask the platform's administrators how to go on.".to_owned(),
             0 => "The trial ends today.".to_owned(),
-            days => format!("The trial ends in {}.", DAY.count(days)),
+            days @ 1..=7 => format!("The trial ends in {}.", DAY.count(days)),
+            _ => return None,
         };
         Some(Banner::new(NoticeKind::Info, text))
     }

@@ -1,11 +1,10 @@
 //! The pages of one institution: home, students, activity, users, settings.
 
-mod activity_words;
-mod student_form;
-
 pub mod activity;
+mod activity_words;
 pub mod home;
 pub mod settings;
+mod student_form;
 pub mod student_import;
 pub mod students;
 pub mod users;
