@@ -2,4 +2,7 @@
 
 mod institution_models;
 mod platform_models;
+mod pools;
+mod provisioning;
 mod schema;
+mod support;

@@ -69,24 +69,42 @@ impl PostgresEngine {
         Ok(url.into())
     }
 
-    /// Whether the database is there and ours; an unusable rest of an interrupted removal goes.
+    /// Whether the database is there; one that is not this institution's is an error.
     fn look(&self, admin: &mut Admin, place: &Place) -> Result<bool, EngineError> {
-        let Some(found) = admin.database(&place.name)? else { return Ok(false) };
-        let mine = format!("{}_owner", self.prefix) == found.owner
-            && found.comment.as_deref().is_none_or(|comment| comment == comment_of(place.institution_id));
-        if !mine {
-            return Err(EngineError::permanent(format!(
+        match self.found(admin, place)? {
+            Found::Ours => Ok(true),
+            Found::Nothing => Ok(false),
+            Found::Foreign => Err(EngineError::permanent(format!(
                 "The server already has a database named {}, which is not this institution's. Rename or drop \
                  it, then try again.",
                 place.name
-            )));
+            ))),
+        }
+    }
+
+    /// Looks for the database; an unusable rest of an interrupted removal goes.
+    fn found(&self, admin: &mut Admin, place: &Place) -> Result<Found, EngineError> {
+        let Some(found) = admin.database(&place.name)? else { return Ok(Found::Nothing) };
+        let mine = format!("{}_owner", self.prefix) == found.owner
+            && found.comment.as_deref().is_none_or(|comment| comment == comment_of(place.institution_id));
+        if !mine {
+            return Ok(Found::Foreign);
         }
         if found.is_invalid() {
             admin.run(&format!("DROP DATABASE {}", place.quoted()?), "remove a half-removed database")?;
-            return Ok(false);
+            return Ok(Found::Nothing);
         }
-        Ok(true)
+        Ok(Found::Ours)
     }
+}
+
+/// What bears the name of a database.
+#[derive(PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Ours,
+    /// Never touched.
+    Foreign,
 }
 
 impl TenantEngine for PostgresEngine {
@@ -235,7 +253,7 @@ impl TenantEngine for PostgresEngine {
     fn drop_database(&self, place: &Place) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         admin.lock(&place.name)?;
-        if !self.look(&mut admin, place)? {
+        if self.found(&mut admin, place)? != Found::Ours {
             return Ok(());
         }
         let name = place.quoted()?;

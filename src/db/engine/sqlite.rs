@@ -157,7 +157,7 @@ impl TenantEngine for SqliteEngine {
         // Renamed first: whoever still has a file open writes into the trash, not beside a new database.
         match fs::rename(&folder, &gone) {
             Ok(()) => sync_folder(&self.data_dir.join("tenants")).map_err(failed)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(failed(error)),
         }
         for left in fs::read_dir(&trash).map_err(failed)? {
