@@ -10,7 +10,7 @@ use actix_web::{
 
 use crate::{
     error::AppError,
-    web::{assets, auth, health, public, theme},
+    web::{assets, auth, health, institution, platform, public, theme},
 };
 
 /// Who gets past a route's arguments.
@@ -86,6 +86,89 @@ routes! {
     SignedIn POST "/account/password" => auth::account::change_password;
     SignedIn POST "/account/sessions/remove" => auth::account::end_other_sessions;
     SignedIn POST "/account/sessions/{id}/remove" => auth::account::end_session;
+
+    Public GET "/register" => public::registration::show;
+    Public POST "/register" => public::registration::submit;
+    Token GET "/registrations/{token}" => public::registration::status;
+
+    SuperAdmin GET "/platform" => platform::home::show;
+    SuperAdmin GET "/platform/registrations" => platform::registrations::list;
+    SuperAdmin GET "/platform/registrations.csv" => platform::registrations::export;
+    SuperAdmin POST "/platform/registrations/approvals" => platform::registration_decisions::approve_many;
+    SuperAdmin POST "/platform/registrations/rejections" => platform::registration_decisions::reject_many;
+    SuperAdmin GET "/platform/registrations/import" => platform::registration_import::show;
+    SuperAdmin POST "/platform/registrations/import" => platform::registration_import::upload;
+    SuperAdmin GET "/platform/registrations/import/{id}" => platform::registration_import::check;
+    SuperAdmin POST "/platform/registrations/import/{id}" => platform::registration_import::apply;
+    SuperAdmin GET "/platform/registrations/import/{id}/refused.csv" => platform::registration_import::refused;
+    SuperAdmin GET "/platform/registrations/{id}" => platform::registrations::detail;
+    SuperAdmin POST "/platform/registrations/{id}/approval" => platform::registration_decisions::approve;
+    SuperAdmin GET "/platform/registrations/{id}/rejection" => platform::registration_decisions::ask_reject;
+    SuperAdmin POST "/platform/registrations/{id}/rejection" => platform::registration_decisions::reject;
+    SuperAdmin POST "/platform/registrations/{id}/reconsideration" => platform::registration_decisions::reconsider;
+    SuperAdmin GET "/platform/institutions" => platform::institutions::list;
+    SuperAdmin GET "/platform/institutions.csv" => platform::institutions::export;
+    SuperAdmin GET "/platform/institutions/{domain}" => platform::institutions::detail;
+    SuperAdmin GET "/platform/institutions/{domain}/edit" => platform::institutions::edit;
+    SuperAdmin POST "/platform/institutions/{domain}/edit" => platform::institutions::save;
+    SuperAdmin GET "/platform/institutions/{domain}/invitation" => platform::invitation::show;
+    SuperAdmin POST "/platform/institutions/{domain}/invitation" => platform::invitation::invite;
+    SuperAdmin GET "/platform/institutions/{domain}/suspension" => platform::suspension::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/suspension" => platform::suspension::suspend;
+    SuperAdmin GET "/platform/institutions/{domain}/suspension/remove" => platform::suspension::ask_reactivate;
+    SuperAdmin POST "/platform/institutions/{domain}/suspension/remove" => platform::suspension::reactivate;
+    SuperAdmin GET "/platform/operations" => platform::operations::list;
+    SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
+    SuperAdmin POST "/platform/operations/{id}/retry" => platform::operations::retry;
+    SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
+    SuperAdmin GET "/platform/databases" => platform::databases::list;
+    SuperAdmin GET "/platform/admins" => platform::admins::list;
+    SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
+    SuperAdmin POST "/platform/admins/new" => platform::admins::invite;
+    SuperAdmin POST "/platform/admins/{id}/invitation" => platform::admins::invite_again;
+    SuperAdmin GET "/platform/admins/{id}/disabling" => platform::admins::ask_disable;
+    SuperAdmin POST "/platform/admins/{id}/disabling" => platform::admins::disable;
+    SuperAdmin POST "/platform/admins/{id}/disabling/remove" => platform::admins::enable;
+    SuperAdmin GET "/platform/audit" => platform::audit::list;
+    SuperAdmin GET "/platform/audit.csv" => platform::audit::export;
+    SuperAdmin GET "/platform/audit/{sequence}" => platform::audit::detail;
+    SuperAdmin GET "/platform/settings" => platform::settings::show;
+    SuperAdmin POST "/platform/settings" => platform::settings::save;
+    Member GET "/i/{domain}" => institution::home::show;
+    Member GET "/i/{domain}/students" => institution::students::list;
+    Registrar POST "/i/{domain}/students" => institution::students::create;
+    Member GET "/i/{domain}/students.csv" => institution::students::csv;
+    Registrar GET "/i/{domain}/students/new" => institution::students::new;
+    Registrar POST "/i/{domain}/students/archive" => institution::students::archive_many;
+    Registrar POST "/i/{domain}/students/archive/{id}/remove" => institution::students::undo_archive;
+    Registrar GET "/i/{domain}/students/import" => institution::student_import::new;
+    Registrar POST "/i/{domain}/students/import" => institution::student_import::upload;
+    Registrar GET "/i/{domain}/students/import/template.csv" => institution::student_import::template;
+    Registrar GET "/i/{domain}/students/import/{id}" => institution::student_import::show;
+    Registrar POST "/i/{domain}/students/import/{id}/columns" => institution::student_import::set_columns;
+    Registrar POST "/i/{domain}/students/import/{id}/apply" => institution::student_import::apply;
+    Member GET "/i/{domain}/students/{id}" => institution::students::show;
+    Registrar POST "/i/{domain}/students/{id}" => institution::students::update;
+    Registrar GET "/i/{domain}/students/{id}/edit" => institution::students::edit;
+    Registrar POST "/i/{domain}/students/{id}/archive" => institution::students::archive;
+    Registrar POST "/i/{domain}/students/{id}/archive/remove" => institution::students::restore;
+    Member GET "/i/{domain}/activity" => institution::activity::list;
+    Member GET "/i/{domain}/activity.csv" => institution::activity::csv;
+    Member GET "/i/{domain}/activity/{id}" => institution::activity::show;
+    Owner GET "/i/{domain}/users" => institution::users::list;
+    Owner POST "/i/{domain}/users" => institution::users::create;
+    Owner GET "/i/{domain}/users/new" => institution::users::new;
+    Owner GET "/i/{domain}/users/{id}" => institution::users::show;
+    Owner POST "/i/{domain}/users/{id}" => institution::users::update;
+    Owner GET "/i/{domain}/users/{id}/edit" => institution::users::edit;
+    Owner POST "/i/{domain}/users/{id}/disable" => institution::users::disable;
+    Owner POST "/i/{domain}/users/{id}/disable/remove" => institution::users::enable;
+    Owner POST "/i/{domain}/users/{id}/invitation" => institution::users::invite_again;
+    Owner POST "/i/{domain}/users/{id}/invitation/remove" => institution::users::withdraw;
+    Owner GET "/i/{domain}/users/{id}/remove" => institution::users::ask_remove;
+    Owner POST "/i/{domain}/users/{id}/remove" => institution::users::remove;
+    Owner GET "/i/{domain}/settings" => institution::settings::show;
+    Owner POST "/i/{domain}/settings" => institution::settings::update;
 }
 
 /// Resources in the order of their first line: one per path, so that a wrong method is a 405.

@@ -99,6 +99,7 @@ diesel::table! {
         content -> Binary,
         mapping -> Text,
         operation_id -> Nullable<Uuid>,
+        result -> Nullable<Text>,
         created_by -> Uuid,
         created_at -> Timestamp,
     }

@@ -1,7 +1,11 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod accounts;
+pub mod bulk_decisions;
 pub mod csv_text;
+pub mod decisions;
+pub mod institution_settings;
+pub mod institution_users;
 pub mod keys;
 pub mod mail;
 pub mod mail_texts;
@@ -10,6 +14,7 @@ pub mod outbox;
 pub mod password_policy;
 pub mod passwords;
 pub mod platform;
+pub mod registration_import;
 pub mod secrets;
 pub mod settings;
 pub mod student_import;

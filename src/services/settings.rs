@@ -3,16 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::db::Target;
-
-crate::text_enum! {
-    /// What happens to a registration.
-    SignupPolicy {
-        /// A super admin decides.
-        Approval = "approval",
-        /// It is provisioned at once, on a trial.
-        Automatic = "automatic",
-    }
-}
+pub use crate::models::platform::platform_settings::SignupPolicy;
 
 /// Everything that can be set. Start from [`Settings::new`].
 #[derive(Debug, Clone)]

@@ -14,16 +14,19 @@ mod form_body;
 pub mod forms;
 pub mod health;
 pub mod icons;
+pub mod institution;
 pub mod list;
 pub mod middleware;
 pub mod operation_view;
 pub mod page;
+pub mod platform;
 pub mod public;
 pub mod record;
 pub mod respond;
 pub mod stat;
 pub mod theme;
 pub mod time;
+mod upload;
 pub mod words;
 
 /// The platform, as every handler gets it.

@@ -77,6 +77,7 @@ CREATE TABLE imports (
     content BYTEA NOT NULL,
     mapping TEXT NOT NULL,
     operation_id UUID,
+    result TEXT,
     created_by UUID NOT NULL,
     created_at TIMESTAMP NOT NULL
 );

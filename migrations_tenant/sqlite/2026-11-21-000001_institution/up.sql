@@ -77,6 +77,7 @@ CREATE TABLE imports (
     content BLOB NOT NULL,
     mapping TEXT NOT NULL,
     operation_id BLOB,
+    result TEXT,
     created_by BLOB NOT NULL,
     created_at TEXT NOT NULL
 ) STRICT;

@@ -22,6 +22,7 @@ pub struct Import {
     pub content: Vec<u8>,
     pub mapping: String,
     pub operation_id: Option<Id>,
+    pub result: Option<String>,
     pub created_by: Id,
     pub created_at: NaiveDateTime,
 }
@@ -83,18 +84,29 @@ pub fn set_mapping(connection: &mut TenantConn, id: Id, mapping: &str) -> ModelR
     if saved == 0 { Err(begun()) } else { Ok(()) }
 }
 
-/// Ties the file to the operation that imports it, so that it is imported once.
+/// Ties the file to the operation that imports it, so that it is imported once. Saying it again for the
+/// same operation changes nothing.
 ///
 /// # Errors
 /// `Changed` when another operation has it; any database error.
 pub fn begin(connection: &mut TenantConn, id: Id, operation_id: Id) -> ModelResult<()> {
     let saved = connection.write_tx(|connection| {
         diesel::update(imports::table.find(id))
-            .filter(imports::operation_id.is_null())
+            .filter(imports::operation_id.is_null().or(imports::operation_id.eq(operation_id)))
             .set(imports::operation_id.eq(operation_id))
             .execute(connection)
     })?;
     if saved == 0 { Err(begun()) } else { Ok(()) }
+}
+
+/// Keeps what the import did; call it in the transaction that did it, so that doing it again after a
+/// crash can tell.
+///
+/// # Errors
+/// Any database error.
+pub fn set_result(connection: &mut TenantConn, id: Id, result: &str) -> ModelResult<()> {
+    diesel::update(imports::table.find(id)).set(imports::result.eq(result)).execute(connection)?;
+    Ok(())
 }
 
 fn begun() -> ModelError {

@@ -37,6 +37,20 @@ text_enum! {
     }
 }
 
+impl StudentStatus {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Expected => "Expected",
+            Self::Active => "Active",
+            Self::OnLeave => "On leave",
+            Self::Graduated => "Graduated",
+            Self::Left => "Left",
+        }
+    }
+}
+
 /// A student with the person they are.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = students)]

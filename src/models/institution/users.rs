@@ -32,6 +32,28 @@ text_enum! {
     }
 }
 
+impl Role {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Owner => "Owner",
+            Self::Registrar => "Registrar",
+            Self::Viewer => "Viewer",
+        }
+    }
+
+    /// What it allows, in a sentence.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::Owner => "Everything, users and settings included.",
+            Self::Registrar => "Sees and changes records.",
+            Self::Viewer => "Sees records and changes nothing.",
+        }
+    }
+}
+
 text_enum! {
     /// Where a user stands.
     UserStatus {
@@ -41,6 +63,18 @@ text_enum! {
         Active = "active",
         /// Cannot sign in until enabled again.
         Disabled = "disabled",
+    }
+}
+
+impl UserStatus {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Invited => "Invited",
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+        }
     }
 }
 

@@ -101,6 +101,19 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<PlatformAdmin> {
     Ok(platform_admins::table.find(id).select(PlatformAdmin::as_select()).first(connection)?)
 }
 
+/// Every admin who may sign in: those who are told when something grave happens.
+///
+/// # Errors
+/// Any database error.
+pub fn all_active(connection: &mut SharedConn) -> ModelResult<Vec<PlatformAdmin>> {
+    Ok(platform_admins::table
+        .filter(platform_admins::status.eq(AdminStatus::Active))
+        .order(platform_admins::id)
+        .limit(100)
+        .select(PlatformAdmin::as_select())
+        .load(connection)?)
+}
+
 /// Whether anybody can run this platform yet.
 ///
 /// # Errors

@@ -206,6 +206,14 @@ pub fn verify(connection: &mut SharedConn, key: &AuditKey) -> ModelResult<Verifi
     }
 }
 
+/// The entry with this number.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn find(connection: &mut SharedConn, sequence: i64) -> ModelResult<AuditEntry> {
+    Ok(audit_log::table.find(sequence).select(AuditEntry::as_select()).first(connection)?)
+}
+
 /// Filters of the audit page.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {

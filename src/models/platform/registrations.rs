@@ -620,6 +620,32 @@ pub fn ids_matching(
         .load(connection)?)
 }
 
+/// How many registrations match.
+///
+/// # Errors
+/// Any database error.
+pub fn count(connection: &mut SharedConn, filter: &RegistrationFilter) -> ModelResult<i64> {
+    Ok(matching(filter).count().get_result(connection)?)
+}
+
+/// Those of these registrations that still wait for a decision, oldest first.
+///
+/// # Errors
+/// Any database error.
+pub fn still_waiting(connection: &mut SharedConn, ids: &[Id]) -> ModelResult<Vec<Id>> {
+    let mut waiting = Vec::new();
+    for chunk in ids.chunks(1_000) {
+        let found: Vec<Id> = registrations::table
+            .filter(registrations::id.eq_any(chunk))
+            .filter(registrations::decision.is_null())
+            .order(registrations::id)
+            .select(registrations::id)
+            .load(connection)?;
+        waiting.extend(found);
+    }
+    Ok(waiting)
+}
+
 /// How many registrations wait for a decision.
 ///
 /// # Errors

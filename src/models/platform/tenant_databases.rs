@@ -8,7 +8,11 @@ use crate::{
         schema_shared::{institutions, tenant_databases},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult},
+    models::{
+        ModelError, ModelResult, Paging, Slice,
+        platform::{institutions::Status, ordered},
+        search::contains_pattern,
+    },
 };
 
 crate::text_enum! {
@@ -200,4 +204,64 @@ pub fn set_schema_version(connection: &mut SharedConn, institution_id: Id, versi
         .set((tenant_databases::schema_version.eq(version), tenant_databases::updated_at.eq(now())))
         .execute(connection)?;
     Ok(())
+}
+
+/// Filters of the databases page.
+#[derive(Debug, Clone, Default)]
+pub struct DatabaseFilter {
+    /// Part of the database's name, or of its institution's name or domain.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<DatabaseStatus>,
+}
+
+/// A database with the institution it belongs to.
+#[derive(Debug, Clone, Queryable)]
+#[expect(missing_docs, reason = "the columns of the two tables, under their own names")]
+pub struct DatabaseRow {
+    pub database: TenantDatabase,
+    pub domain: String,
+    pub name: String,
+    pub institution_status: Status,
+}
+
+/// One page of the databases that match. Sorts by `name` (default) or `institution`.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut SharedConn,
+    filter: &DatabaseFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<DatabaseRow>> {
+    let matching = || {
+        let mut query = tenant_databases::table.inner_join(institutions::table).into_boxed();
+        if !filter.q.trim().is_empty() {
+            let pattern = contains_pattern(&filter.q);
+            query = query.filter(
+                tenant_databases::database_name
+                    .like(pattern.clone())
+                    .escape('\\')
+                    .or(institutions::name_key.like(pattern.clone()).escape('\\'))
+                    .or(institutions::domain.like(pattern).escape('\\')),
+            );
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(tenant_databases::status.eq(status));
+        }
+        query
+    };
+    let total = matching().count().get_result(connection)?;
+    let sorted = match paging.sort.as_str() {
+        "institution" => {
+            ordered!(matching(), paging.descending, institutions::name_key, tenant_databases::id)
+        }
+        _ => ordered!(matching(), paging.descending, tenant_databases::database_name, tenant_databases::id),
+    };
+    let rows = sorted
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select((TenantDatabase::as_select(), institutions::domain, institutions::name, institutions::status))
+        .load(connection)?;
+    Ok(Slice { rows, total })
 }

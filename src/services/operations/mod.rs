@@ -4,6 +4,7 @@
 //! taking over from dead workers, compensation.
 
 mod failure;
+pub mod import_students;
 mod lease;
 pub mod provision;
 mod runner;
@@ -76,7 +77,9 @@ pub trait Handler: Send + Sync {
 fn handler(kind: Kind) -> Option<&'static dyn Handler> {
     match kind {
         Kind::Provision => Some(&provision::Provision),
-        Kind::ImportRegistrations | Kind::ImportStudents | Kind::DecideRegistrations => None,
+        Kind::ImportRegistrations => Some(&super::registration_import::Import),
+        Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
+        Kind::ImportStudents => Some(&import_students::ImportStudents),
     }
 }
 

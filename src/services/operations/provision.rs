@@ -98,10 +98,14 @@ pub fn start(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> 
             .find(institution_id)
             .select((institutions::name, institutions::status))
             .first(connection)?;
-        if !matches!(&*status, "pending_approval" | "provisioning_failed") {
-            return Err(ModelError::Changed(format!("{name} is no longer waiting to be set up.")));
+        match &*status {
+            // Approved in this very transaction; a second operation is refused by its unique index.
+            "provisioning" => {}
+            "pending_approval" | "provisioning_failed" => {
+                change_status(connection, audit, institution_id, &status, "provisioning", None)?;
+            }
+            _ => return Err(ModelError::Changed(format!("{name} is no longer waiting to be set up."))),
         }
-        change_status(connection, audit, institution_id, &status, "provisioning", None)?;
         let input = json!(Input { admin_user_id: Id::new() });
         let steps = steps(connection.engine());
         let new = NewOperation {
@@ -489,6 +493,10 @@ fn activate(work: &Work<'_>) -> Result<(), Failure> {
             texts.first_admin_invitation(to, name, &link, &format!("{INVITATION_DAYS} days"))
         };
         outbox::enqueue(connection, &work.platform.keys, &mail)?;
+        // The password lives in the institution's own database from now on.
+        diesel::update(registrations::table.filter(registrations::institution_id.eq(institution_id)))
+            .set(registrations::admin_password_hash.eq(None::<String>))
+            .execute(connection)?;
         Ok(())
     })
 }

@@ -5,10 +5,12 @@
 
 mod cells;
 mod columns;
+mod run;
 
 use std::collections::HashMap;
 
 pub use columns::{DateOrder, Field, Mapping, template};
+pub use run::{KIND, LIMITS, run};
 
 use crate::{
     db::tenant::TenantConn,

@@ -1,6 +1,7 @@
 //! Pages that need no sign-in.
 
 pub mod home;
+pub mod registration;
 
 use actix_session::Session;
 use actix_web::HttpRequest;

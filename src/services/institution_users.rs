@@ -1,0 +1,127 @@
+//! Users of an institution across both databases: the user in the tenant's, invitation, sign-in and
+//! sessions in the shared one.
+//!
+//! The tenant's database is written first: it holds the rules. What follows in the shared one can be
+//! done again ("Send the invitation again") should the power fail in between.
+
+use crate::{
+    db::{Id, pools::TenantDb},
+    models::{
+        ModelError, ModelResult,
+        institution::{
+            Activity,
+            users::{self, NewUser, Role, User},
+        },
+        platform::{
+            account_tokens::{self, Holder, Purpose},
+            institutions::Institution,
+            login_index::{self, Login},
+            sessions,
+        },
+        text::Email,
+    },
+    services::{mail_texts::Recipient, outbox, platform::Platform, tokens::Token},
+};
+
+/// How long an invitation is good for, in words.
+const VALID_FOR: &str = "7 days";
+
+/// Makes a user and sends the invitation.
+///
+/// # Errors
+/// Refused when the address is a user's already; any database error.
+pub async fn invite(
+    platform: &Platform,
+    db: &TenantDb,
+    institution: &Institution,
+    activity: Activity,
+    new: NewUser,
+) -> ModelResult<Id> {
+    let inviter = activity.actor.name.clone();
+    let id = db.run(move |c| users::create_invited(c, &activity, &new)).await?;
+    send_invitation(platform, db, institution, &inviter, id).await?;
+    Ok(id)
+}
+
+/// Sends an invitation, and makes the earlier ones of this user useless.
+///
+/// # Errors
+/// `Changed` when the user has accepted already; any database error.
+pub async fn send_invitation(
+    platform: &Platform,
+    db: &TenantDb,
+    institution: &Institution,
+    inviter: &str,
+    id: Id,
+) -> ModelResult<()> {
+    let user = db.run(move |c| users::find(c, id)).await?;
+    if user.status != users::UserStatus::Invited {
+        return Err(ModelError::Changed(format!("{} has accepted already.", user.name)));
+    }
+    let email = email_of(&user)?;
+    let token = Token::generate().map_err(|error| ModelError::Refused(format!("{error}.")))?;
+    let link = platform.link(&format!("/invitations/{}", token.reveal()));
+    let to = Recipient { email: &email, name: &user.name };
+    let roles = role_words(&user.roles);
+    let message =
+        platform.mail_texts.institution_invitation(to, inviter, &institution.name, &roles, &link, VALID_FOR);
+    let (keys, hash) = (platform.keys.clone(), platform.keys.email_hash(&email));
+    let (institution_id, token_hash) = (institution.id, token.hash());
+    platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                login_index::add(c, &hash, Login { institution_id, user_id: id })?;
+                let holder = Holder { institution_id: Some(institution_id), user_id: Some(id) };
+                let lifetime = Purpose::Invitation.lifetime();
+                account_tokens::create(c, Purpose::Invitation, holder, &token_hash, lifetime)?;
+                outbox::enqueue(c, &keys, &message)
+            })
+        })
+        .await
+}
+
+/// Keeps a user from signing in and ends their sessions.
+///
+/// # Errors
+/// As [`users::disable`].
+pub async fn disable(platform: &Platform, db: &TenantDb, activity: Activity, id: Id) -> ModelResult<()> {
+    db.run(move |c| users::disable(c, &activity, id)).await?;
+    platform.shared.run(move |c| sessions::end_all_of_user(c, id, None)).await?;
+    Ok(())
+}
+
+/// Removes a user, or withdraws an invitation: sessions, links and sign-in go with them.
+///
+/// # Errors
+/// As [`users::remove`].
+pub async fn remove(
+    platform: &Platform,
+    db: &TenantDb,
+    institution_id: Id,
+    activity: Activity,
+    id: Id,
+) -> ModelResult<User> {
+    let user = db.run(move |c| users::remove(c, &activity, id)).await?;
+    platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                let holder = Holder { institution_id: Some(institution_id), user_id: Some(id) };
+                sessions::end_all_of_user(c, id, None)?;
+                account_tokens::revoke_for(c, holder, Purpose::Invitation)?;
+                account_tokens::revoke_for(c, holder, Purpose::PasswordReset)?;
+                login_index::remove(c, Login { institution_id, user_id: id })
+            })
+        })
+        .await?;
+    Ok(user)
+}
+
+fn email_of(user: &User) -> ModelResult<Email> {
+    Email::parse(&user.email).map_err(|error| ModelError::Refused(format!("{error}.")))
+}
+
+fn role_words(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.label().to_lowercase()).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,123 @@
+//! The activity log in words: deeds, fields and values as people call them.
+
+use std::borrow::Cow;
+
+use crate::{
+    models::institution::{
+        activity::{Change, Entry},
+        profile::WeekStart,
+        students::StudentStatus,
+        users::{Role, UserStatus},
+    },
+    web::{
+        record::{Change as ShownChange, Entry as ShownEntry},
+        time::Clock,
+    },
+};
+
+/// Every action with its words, to be read after a name: "Ada *archived* Zoë".
+pub const ACTIONS: &[(&str, &str)] = &[
+    ("student.created", "added student"),
+    ("student.updated", "changed student"),
+    ("student.archived", "archived student"),
+    ("student.restored", "restored student"),
+    ("students.archived", "archived in one go"),
+    ("students.restored", "restored in one go"),
+    ("students.imported", "imported students from"),
+    ("user.created", "set up user"),
+    ("user.invited", "invited"),
+    ("user.accepted", "accepted the invitation as"),
+    ("user.updated", "changed user"),
+    ("user.disabled", "disabled user"),
+    ("user.enabled", "enabled user"),
+    ("user.removed", "removed user"),
+    ("user.password_changed", "changed the password of"),
+    ("settings.updated", "changed the settings of"),
+];
+
+/// The kinds of record, for the filter.
+pub const KINDS: &[(&str, &str)] =
+    &[("student", "Student"), ("students", "Several students"), ("user", "User"), ("institution", "Institution")];
+
+/// What was done, to be read between a name and a record.
+pub fn deed(action: &str) -> &str {
+    ACTIONS.iter().find(|(known, _)| *known == action).map_or(action, |(_, words)| words)
+}
+
+/// The same as a choice of the filter: "Archived student".
+pub fn deed_choice(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A field as the forms call it.
+pub fn field(name: &str) -> Cow<'static, str> {
+    let known = match name {
+        "student_number" => "Student number",
+        "name" => "Name",
+        "preferred_name" => "Preferred name",
+        "birth_date" => "Date of birth",
+        "email" => "E-mail",
+        "phone" => "Phone",
+        "address" => "Address",
+        "status" => "Status",
+        "admission_year" => "Admission year",
+        "programme" => "Programme",
+        "notes" => "Notes",
+        "roles" => "Roles",
+        "students" => "Students",
+        "created" => "Added",
+        "updated" => "Changed",
+        "kind" => "Kind",
+        "country" => "Country",
+        "website" => "Website",
+        "time_zone" => "Time zone",
+        "locale" => "Dates",
+        "week_start" => "First day of the week",
+        other => return Cow::Owned(deed_choice(&other.replace('_', " "))),
+    };
+    Cow::Borrowed(known)
+}
+
+/// A stored value as the forms show it.
+pub fn value(field: &str, stored: &str) -> String {
+    let status = || {
+        let student = stored.parse().map(StudentStatus::label);
+        student.or_else(|_| stored.parse().map(UserStatus::label)).ok()
+    };
+    let known = match field {
+        "status" => status(),
+        "week_start" => stored.parse().map(WeekStart::label).ok(),
+        "roles" => {
+            let roles: Vec<&str> = stored.split(", ").filter_map(|word| word.parse().map(Role::label).ok()).collect();
+            return roles.join(", ");
+        }
+        _ => None,
+    };
+    known.map_or_else(|| stored.to_owned(), str::to_owned)
+}
+
+/// A change as it is shown; an empty value is an empty text.
+pub fn change(change: &Change) -> ShownChange {
+    let words = |stored: &Option<String>| stored.as_deref().map(|text| value(&change.field, text)).unwrap_or_default();
+    ShownChange {
+        field: field(&change.field).into_owned(),
+        before: words(&change.before),
+        after: words(&change.after),
+    }
+}
+
+/// An entry of a history; `about` names the record when the page is not about it alone.
+pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
+    let mut what = deed(&entry.action).to_owned();
+    if let Some(label) = about {
+        what = format!("{what} {label}");
+    }
+    let mut shown = ShownEntry::new(clock.when(entry.at), entry.actor_name.clone(), what);
+    // What was typed when the record was made stands on its page already.
+    if entry.changes().iter().any(|change| change.before.is_some()) {
+        shown.changes = entry.changes().iter().map(change).collect();
+    }
+    shown
+}
+

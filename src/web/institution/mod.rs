@@ -1,0 +1,113 @@
+//! The pages of one institution: home, students, activity, users, settings.
+
+mod activity_words;
+mod student_form;
+
+pub mod activity;
+pub mod home;
+pub mod settings;
+pub mod student_import;
+pub mod students;
+pub mod users;
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::header,
+    web::Bytes,
+};
+use futures_util::{
+    StreamExt,
+    future::{Ready, ready},
+    stream,
+};
+
+use crate::{
+    db::{Id, tenant::TenantConn},
+    error::AppError,
+    models::{ModelError, ModelResult, Paging, institution::profile},
+    services::csv_text::CsvWriter,
+    web::{
+        list::ListQuery,
+        time::{Clock, DateFormat},
+    },
+};
+
+/// Rows read at a time for a file.
+const CSV_CHUNK: i64 = 500;
+
+/// The `{id}` of the address; anything that is not an id is a page that does not exist.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordId(pub Id);
+
+impl FromRequest for RecordId {
+    type Error = AppError;
+    type Future = Ready<Result<Self, AppError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").and_then(|text| text.parse().ok());
+        ready(id.map(Self).ok_or(AppError::NotFound))
+    }
+}
+
+/// The clock of the institution: its time zone and its way to write dates.
+fn clock(connection: &mut TenantConn) -> ModelResult<Clock> {
+    let profile = profile::find(connection)?;
+    let zone = profile.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
+    Ok(Clock::local(zone, date_format(&profile.locale)))
+}
+
+fn date_format(locale: &str) -> DateFormat {
+    match locale {
+        "en-US" => DateFormat::MonthDayYear,
+        "en-SE" => DateFormat::Iso,
+        _ => DateFormat::DayMonthYear,
+    }
+}
+
+fn paging(query: &ListQuery) -> Paging {
+    Paging {
+        sort: query.sort().to_owned(),
+        descending: query.descending(),
+        limit: query.limit(),
+        offset: query.offset(),
+    }
+}
+
+/// Splits off what a person is to be told beside the form or on the next page.
+fn told<T>(result: ModelResult<T>) -> Result<Result<T, String>, AppError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(ModelError::Changed(text) | ModelError::Refused(text)) => Ok(Err(text)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Rows of a file, and where to go on; none at the end.
+type Chunk<C> = (Vec<Vec<String>>, Option<C>);
+
+/// A CSV file sent in bounded pieces: `next` reads the rows after a cursor. What fails before the
+/// first piece is an error page; later the download breaks off, so that nobody takes half for all.
+async fn stream_csv<C, N, F>(file_name: &str, heads: &[&str], mut next: N) -> Result<HttpResponse, AppError>
+where
+    C: 'static,
+    N: FnMut(Option<C>) -> F + 'static,
+    F: Future<Output = Result<Chunk<C>, AppError>> + 'static,
+{
+    let mut csv = CsvWriter::new();
+    csv.row(heads);
+    let (rows, cursor) = next(None).await?;
+    rows.iter().for_each(|row| csv.row(row));
+    let first = stream::once(ready(Ok::<_, actix_web::Error>(Bytes::from(csv.take()))));
+    let rest = stream::try_unfold((cursor, csv, next), |(cursor, mut csv, mut next)| async move {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let (rows, cursor) = next(Some(cursor)).await?;
+        rows.iter().for_each(|row| csv.row(row));
+        let piece = Bytes::from(csv.take());
+        Ok(Some((piece, (cursor, csv, next))))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
+        .streaming(first.chain(rest)))
+}

@@ -1,0 +1,418 @@
+//! Students: the list and what is done with many, the record, adding and changing one.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+
+use super::{RecordId, activity_words, clock, paging, stream_csv, student_form, told};
+use crate::{
+    db::{Id, pools::TenantDb, tenant::TenantConn},
+    error::AppError,
+    models::{
+        ModelResult,
+        institution::{
+            activity, student_bulk::{self, Chosen},
+            students::{self, Student, StudentFilter, StudentStatus},
+        },
+    },
+    web::{
+        auth::{InstitutionUser, Registrar},
+        badge::{Badge, Tone},
+        cell::Cell,
+        confirm::{Confirm, ConfirmPage},
+        forms::{Choice, Form, FormData, FormPage},
+        icons::Icon,
+        list::{BulkAction, BulkSelection, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        page::{Action, Notice},
+        record::{Record, RecordPage, Section, Timeline},
+        respond::{html, html_with_status, see_other},
+        time::Clock,
+        words::Noun,
+    },
+};
+
+/// Counted in lists and messages.
+const NOUN: Noun = Noun::new("student", "students");
+/// Entries of the log on a student's page.
+const HISTORY: i64 = 30;
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", "Name").sortable(),
+    Column::new("number", "Number").sortable(),
+    Column::new("status", "Status").sortable(),
+    Column::new("admission_year", "Admitted").sortable().numeric(),
+    Column::new("programme", "Programme").minor(),
+    Column::new("updated", "Changed").sortable().minor(),
+];
+
+/// The list as declared; `years` are the choices of its filter.
+fn spec(path: String, years: &[i32]) -> ListSpec {
+    let statuses = StudentStatus::ALL.iter().map(|status| Choice::new(status.as_str(), status.label()));
+    let years = years.iter().map(|year| Choice::new(year.to_string(), year.to_string()));
+    ListSpec::new(path, NOUN, COLUMNS)
+        .sorted_by("name", Dir::Asc)
+        .search("Name, number or e-mail")
+        .filter(Filter::one_of("status", "Status", statuses))
+        .filter(Filter::one_of("year", "Admitted", years))
+        .filter(Filter::one_of("archived", "Archived", [("yes", "Archived only")]))
+        .csv()
+}
+
+fn filter(query: &ListQuery) -> StudentFilter {
+    StudentFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: query.filter("status").and_then(|word| word.parse().ok()),
+        admission_year: query.filter("year").and_then(|year| year.parse().ok()),
+        archived: query.filter("archived").is_some(),
+    }
+}
+
+/// `GET /i/{domain}/students`: every user.
+pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
+    let (path, raw) = (user.path("/students"), request.query_string().to_owned());
+    let (clock, spec, query, slice) = user
+        .db
+        .run(move |c| {
+            let spec = spec(path, &students::admission_years(c)?);
+            let query = ListQuery::parse(&spec, &raw);
+            let slice = students::page(c, &filter(&query), &paging(&query))?;
+            ModelResult::Ok((clock(c)?, spec, query, slice))
+        })
+        .await?;
+    let rows = slice.rows.iter().map(|student| row(&user, &clock, student)).collect();
+    let mut page = user.page("Students");
+    let mut spec = spec.empty(
+        "No students yet",
+        "Students appear here once they are added one by one or imported from a file.",
+        user.may_write().then(|| Action::link("Import students", user.path("/students/import"))),
+    );
+    if user.may_write() {
+        page = page
+            .action(Action::link("Add student", user.path("/students/new")).icon(Icon::Plus))
+            .also(Action::link("Import", user.path("/students/import")).icon(Icon::Upload));
+        if query.filter("archived").is_none() {
+            spec = spec.bulk(BulkAction::new("Archive", user.path("/students/archive")).icon(Icon::Archive));
+        }
+    }
+    Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
+}
+
+fn row(user: &InstitutionUser, clock: &Clock, student: &Student) -> Row {
+    let name = Cell::text(&student.person.name);
+    let name = match &student.person.preferred_name {
+        Some(preferred) => name.note(format!("called {preferred}")),
+        None => name,
+    };
+    Row::new(student.id, user.path(&format!("/students/{}", student.id)))
+        .cell(name)
+        .cell(Cell::mono(&student.student_number))
+        .cell(status_badge(student))
+        .cell(student.admission_year.map_or_else(Cell::nothing, |year| Cell::figure(year.to_string())))
+        .cell(student.programme.as_deref().unwrap_or_default())
+        .cell(Cell::time(clock, student.updated_at))
+}
+
+fn status_badge(student: &Student) -> Badge {
+    if student.archived_at.is_some() {
+        return Badge::new(Tone::Past, "Archived");
+    }
+    let tone = match student.status {
+        StudentStatus::Expected => Tone::Waiting,
+        StudentStatus::Active => Tone::Good,
+        StudentStatus::OnLeave => Tone::Held,
+        StudentStatus::Graduated | StudentStatus::Left => Tone::Past,
+    };
+    let icon = match student.status {
+        StudentStatus::Graduated => Icon::Students,
+        StudentStatus::Left => Icon::LogOut,
+        _ => tone.icon(),
+    };
+    Badge::new(tone, student.status.label()).icon(icon)
+}
+
+/// `GET /i/{domain}/students.csv`: every user; all that match, under the headings that an import knows.
+pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
+    const HEADS: &[&str] = &[
+        "Student number", "Name", "Preferred name", "Date of birth", "E-mail", "Phone", "Address", "Status",
+        "Admission year", "Programme", "Notes",
+    ];
+    let (path, raw) = (user.path("/students"), request.query_string().to_owned());
+    let filter = user
+        .db
+        .run(move |c| {
+            let spec = spec(path, &students::admission_years(c)?);
+            ModelResult::Ok(filter(&ListQuery::parse(&spec, &raw)))
+        })
+        .await?;
+    let db = user.db.clone();
+    stream_csv("students.csv", HEADS, move |after| csv_rows(db.clone(), filter.clone(), after)).await
+}
+
+/// The rows of the file after a student number.
+async fn csv_rows(
+    db: TenantDb,
+    filter: StudentFilter,
+    after: Option<String>,
+) -> Result<super::Chunk<String>, AppError> {
+    let students =
+        db.run(move |c| students::after_number(c, &filter, after.as_deref(), super::CSV_CHUNK)).await?;
+    let full = i64::try_from(students.len()) == Ok(super::CSV_CHUNK);
+    let next = students.last().filter(|_| full).map(|student| student.student_number.clone());
+    let cells = |student: &Student| {
+        student.fields().values().into_iter().map(|(_, value)| value.unwrap_or_default()).collect()
+    };
+    Ok((students.iter().map(cells).collect(), next))
+}
+
+/// `GET /i/{domain}/students/{id}`: every user.
+pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+    let (clock, student, log) = user
+        .db
+        .run(move |c| {
+            let student = students::find(c, id)?;
+            ModelResult::Ok((clock(c)?, student, activity::for_record(c, "student", id, HISTORY)?))
+        })
+        .await?;
+    let own = user.path(&format!("/students/{id}"));
+    let mut page = user
+        .page(&student.person.name)
+        .crumb("Students", user.path("/students"))
+        .badge(status_badge(&student));
+    let mut record = facts(&clock, &student);
+    if user.may_write() {
+        page = page.action(Action::link("Edit student", format!("{own}/edit")).icon(Icon::Pencil));
+        record = record.action(match student.archived_at {
+            None => Action::post("Archive student", format!("{own}/archive")).icon(Icon::Archive),
+            Some(_) => Action::post("Restore student", format!("{own}/archive/remove")).icon(Icon::Undo),
+        });
+    }
+    if let Some(at) = student.archived_at {
+        let text = format!("Archived {}. Nothing is deleted; the student is only off the lists.", clock.exact(at));
+        record = record.notice(Notice::info(text));
+    }
+    let entries = log.iter().map(|entry| activity_words::shown(&clock, entry, None)).collect();
+    let record = record.history_of(Timeline { entries, more: None });
+    Ok(html(&RecordPage::new(page, record))?)
+}
+
+fn facts(clock: &Clock, student: &Student) -> Record {
+    let person = &student.person;
+    let text = |value: &Option<String>| Cell::text(value.clone().unwrap_or_default());
+    Record::new()
+        .section(
+            Section::new("Student")
+                .fact("Name", person.name.clone())
+                .fact("Preferred name", text(&person.preferred_name))
+                .fact("Student number", Cell::mono(&student.student_number))
+                .fact("Date of birth", Cell::date(clock, person.birth_date)),
+        )
+        .section(
+            Section::new("Contact")
+                .fact("E-mail", Cell::email(person.email.clone().unwrap_or_default()))
+                .fact("Phone", Cell::phone(person.phone.clone().unwrap_or_default()))
+                .fact("Address", person.address.clone().map_or_else(Cell::nothing, Cell::lines)),
+        )
+        .section(
+            Section::new("Studies")
+                .fact("Status", student.status.label())
+                .fact("Admission year", text(&student.admission_year.map(|year| year.to_string())))
+                .fact("Programme", text(&student.programme))
+                .fact("Notes", student.notes.clone().map_or_else(Cell::nothing, Cell::lines))
+                .fact("Added", Cell::time(clock, student.created_at))
+                .fact("Last changed", Cell::time(clock, student.updated_at)),
+        )
+}
+
+/// `GET /i/{domain}/students/new`: registrars and owners.
+pub async fn new(user: Registrar) -> Result<HttpResponse, AppError> {
+    let mut form = new_form(&user).filled(student_form::blank());
+    student_form::fields(&mut form);
+    Ok(html(&FormPage::new(new_page(&user), form))?)
+}
+
+/// `POST /i/{domain}/students`: registrars and owners.
+pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, AppError> {
+    let mut form = new_form(&user).submitted(&data);
+    if let Some(fields) = student_form::fields(&mut form) {
+        let (activity, name) = (user.activity(), fields.person.name.clone());
+        match told(user.db.run(move |c| students::create(c, &activity, &fields)).await)? {
+            Ok(id) => {
+                let own = user.path(&format!("/students/{id}"));
+                user.flash(Notice::success(format!("Added {name}.")).link("Open the student", own.as_str()))?;
+                let next = if form.pressed_also() { user.path("/students/new") } else { own };
+                return Ok(see_other(next));
+            }
+            Err(text) => form.error("student_number", text),
+        }
+    }
+    Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(new_page(&user), form))?)
+}
+
+fn new_form(user: &InstitutionUser) -> Form {
+    Form::new(user.path("/students"))
+        .submit("Add student")
+        .also("then", "another", "Add and start another")
+        .cancel(user.path("/students"))
+}
+
+fn new_page(user: &InstitutionUser) -> crate::web::page::Page {
+    user.page("Add student").crumb("Students", user.path("/students"))
+}
+
+/// `GET /i/{domain}/students/{id}/edit`: registrars and owners.
+pub async fn edit(user: Registrar, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+    let student = user.db.run(move |c| students::find(c, id)).await?;
+    let mut form =
+        edit_form(&user, id).filled(student_form::values(&student.fields())).at_version(student.version);
+    student_form::fields(&mut form);
+    Ok(html(&FormPage::new(edit_page(&user, &student), form))?)
+}
+
+/// `POST /i/{domain}/students/{id}`: registrars and owners.
+pub async fn update(user: Registrar, RecordId(id): RecordId, data: FormData) -> Result<HttpResponse, AppError> {
+    let mut form = edit_form(&user, id).submitted(&data);
+    let version = form.posted_version().unwrap_or_default();
+    let student = user.db.run(move |c| students::find(c, id)).await?;
+    let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+    if let Some(fields) = student_form::fields(&mut form) {
+        let activity = user.activity();
+        let name = fields.person.name.clone();
+        match told(user.db.run(move |c| students::update(c, &activity, id, version, &fields)).await)? {
+            Ok(()) => {
+                user.flash(Notice::success(format!("Saved {name}.")))?;
+                return Ok(see_other(user.path(&format!("/students/{id}"))));
+            }
+            Err(text) if student.version == version => form.error("student_number", text),
+            Err(text) => {
+                form.conflict(text, &student_form::values(&student.fields()), student.version);
+                status = StatusCode::CONFLICT;
+            }
+        }
+    }
+    Ok(html_with_status(status, &FormPage::new(edit_page(&user, &student), form))?)
+}
+
+fn edit_form(user: &InstitutionUser, id: Id) -> Form {
+    let own = user.path(&format!("/students/{id}"));
+    Form::new(own.as_str()).submit("Save student").cancel(own)
+}
+
+fn edit_page(user: &InstitutionUser, student: &Student) -> crate::web::page::Page {
+    let own = user.path(&format!("/students/{}", student.id));
+    user.page(format!("Edit {}", student.person.name))
+        .crumb("Students", user.path("/students"))
+        .crumb(&student.person.name, own)
+}
+
+/// `POST /i/{domain}/students/{id}/archive`: registrars and owners.
+pub async fn archive(user: Registrar, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+    let activity = user.activity();
+    let student = user.db.run(move |c| students::find(c, id)).await?;
+    let notice = match told(user.db.run(move |c| students::archive(c, &activity, id)).await)? {
+        Ok(batch) => Notice::success(format!("Archived {}.", student.person.name)).undo(undo_path(&user, batch)),
+        Err(text) => Notice::error(text),
+    };
+    user.flash(notice)?;
+    Ok(see_other(user.path(&format!("/students/{id}"))))
+}
+
+/// `POST /i/{domain}/students/{id}/archive/remove`: registrars and owners.
+pub async fn restore(user: Registrar, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+    let activity = user.activity();
+    let student = user.db.run(move |c| students::find(c, id)).await?;
+    let notice = match told(user.db.run(move |c| students::restore(c, &activity, id)).await)? {
+        Ok(()) => Notice::success(format!("Restored {}.", student.person.name)),
+        Err(text) => Notice::error(text),
+    };
+    user.flash(notice)?;
+    Ok(see_other(user.path(&format!("/students/{id}"))))
+}
+
+/// `POST /i/{domain}/students/archive`: registrars and owners. Ticked students at once, "all that match"
+/// after a page that says how many they are.
+pub async fn archive_many(user: Registrar, data: FormData) -> Result<HttpResponse, AppError> {
+    let (path, raw) = (user.path("/students"), data.clone());
+    let asked = user.db.run(move |c| asked(c, path, &raw)).await?;
+    let Some((selection, chosen, now)) = asked.selection else {
+        user.flash(Notice::warning("Nothing was archived: tick the students first."))?;
+        return Ok(see_other(asked.back));
+    };
+    let confirmed = data.get("confirmed") == Some("yes") && !selection.outdated(now);
+    if matches!(selection, BulkSelection::Matching { .. }) && !confirmed {
+        let selection = match selection {
+            BulkSelection::Matching { query, .. } => BulkSelection::Matching { query, expected: now },
+            ticked => ticked,
+        };
+        return confirm_archive(&user, &selection, now, asked.back);
+    }
+    let activity = user.activity();
+    let notice = match told(user.db.run(move |c| student_bulk::archive(c, &activity, &chosen)).await)? {
+        Ok(batch) if batch.count == 0 => Notice::info("These students are archived already."),
+        Ok(batch) => {
+            let count = i64::try_from(batch.count).unwrap_or(i64::MAX);
+            Notice::success(format!("Archived {}.", NOUN.count(count))).undo(undo_path(&user, batch.id))
+        }
+        Err(text) => Notice::error(text),
+    };
+    user.flash(notice)?;
+    Ok(see_other(asked.back))
+}
+
+/// What a bulk form asks for: whom, how many match now, and the list to go back to.
+struct Asked {
+    selection: Option<(BulkSelection, Chosen, i64)>,
+    back: String,
+}
+
+fn asked(connection: &mut TenantConn, path: String, data: &FormData) -> ModelResult<Asked> {
+    let spec = spec(path, &students::admission_years(connection)?);
+    let back = ListQuery::parse(&spec, data.get("matching").unwrap_or_default()).href(&spec.path);
+    let Some(selection) = BulkSelection::parse(&spec, data) else { return Ok(Asked { selection: None, back }) };
+    let (chosen, now) = match &selection {
+        BulkSelection::Ids(ids) => {
+            let ids: Vec<Id> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+            let count = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            (Chosen::Ids(ids), count)
+        }
+        BulkSelection::Matching { query, .. } => {
+            let filter = filter(query);
+            let count = students::count(connection, &filter)?;
+            (Chosen::Matching(filter), count)
+        }
+    };
+    Ok(Asked { selection: Some((selection, chosen, now)), back })
+}
+
+fn confirm_archive(
+    user: &InstitutionUser,
+    selection: &BulkSelection,
+    now: i64,
+    back: String,
+) -> Result<HttpResponse, AppError> {
+    if now == 0 {
+        user.flash(Notice::info("No students match any more. Nothing was archived."))?;
+        return Ok(see_other(back));
+    }
+    let confirm = Confirm::new(user.path("/students/archive"), format!("Archive {}", NOUN.count(now)))
+        .says("All students that match your search and filters are taken off the lists. Nothing is deleted.")
+        .count("Students", now)
+        .undo("You can undo this at once, or restore students one by one later.")
+        .hidden_all(selection.hidden())
+        .hidden("confirmed", "yes")
+        .cancel(back);
+    let page = user.page("Archive students").crumb("Students", user.path("/students"));
+    Ok(html(&ConfirmPage::new(page, confirm))?)
+}
+
+/// `POST /i/{domain}/students/archive/{id}/remove`: registrars and owners; undoes one archiving.
+pub async fn undo_archive(user: Registrar, RecordId(batch): RecordId) -> Result<HttpResponse, AppError> {
+    let activity = user.activity();
+    let count = user.db.run(move |c| student_bulk::restore_batch(c, &activity, batch)).await?;
+    user.flash(match i64::try_from(count).unwrap_or(i64::MAX) {
+        0 => Notice::info("There was nothing to undo: these students are on the lists already."),
+        count => Notice::success(format!("Restored {}.", NOUN.count(count))),
+    })?;
+    Ok(see_other(user.path("/students")))
+}
+
+fn undo_path(user: &InstitutionUser, batch: Id) -> String {
+    user.path(&format!("/students/archive/{batch}/remove"))
+}

@@ -1,0 +1,230 @@
+//! `/platform/admins`: the people who run the platform.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
+
+use super::{chosen, id_of, paging, settled};
+use crate::{
+    db::{Id, shared::SharedConn},
+    error::AppError,
+    models::{
+        ModelError, ModelResult,
+        platform::{
+            account_tokens::{self, Holder, Purpose},
+            admins::{self, AdminFilter, AdminStatus, NewAdmin, PlatformAdmin},
+        },
+        text::Email,
+    },
+    services::{mail_texts::Recipient, outbox, tokens::Token},
+    web::{
+        State,
+        auth::SuperAdmin,
+        badge::{Badge, Tone},
+        cell::Cell,
+        confirm::{Confirm, ConfirmPage},
+        forms::{Choice, Form, FormData, FormPage},
+        icons::Icon,
+        list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        page::{Action, Notice, Page},
+        respond::{html, html_with_status, see_other},
+        time::Clock,
+        words::Noun,
+    },
+};
+
+const PATH: &str = "/platform/admins";
+/// How long an invitation is good for, in words.
+const VALID_FOR: &str = "7 days";
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", "Name").sortable(),
+    Column::new("status", "Status").sortable(),
+    Column::new("signed_in", "Last sign-in").sortable(),
+    Column::new("created", "Since").sortable().minor(),
+];
+
+fn spec() -> ListSpec {
+    ListSpec::new(PATH, Noun::new("admin", "admins"), COLUMNS)
+        .search("Name or e-mail")
+        .filter(Filter::one_of("status", "Status", Choice::all::<AdminStatus>()))
+}
+
+fn badge(status: AdminStatus) -> Badge {
+    let tone = match status {
+        AdminStatus::Invited => Tone::Waiting,
+        AdminStatus::Active => Tone::Good,
+        AdminStatus::Disabled => Tone::Held,
+    };
+    Badge::new(tone, status.label())
+}
+
+/// `GET /platform/admins`: super admins.
+pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let spec = spec();
+    let query = ListQuery::parse(&spec, request.query_string());
+    let filter = AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: chosen(&query, "status") };
+    let paging = paging(&query);
+    let slice = platform.shared.run(move |c| admins::page(c, &filter, &paging)).await?;
+    let clock = Clock::utc();
+    let rows = slice.rows.into_iter().map(|found| row(&clock, &admin, found)).collect();
+    let page = admin
+        .page("Admins")
+        .intro("They decide about institutions, and can do everything on these pages.")
+        .action(Action::link("Invite admin", format!("{PATH}/new")).icon(Icon::UserPlus));
+    Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
+}
+
+fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {
+    let path = format!("{PATH}/{}", found.id);
+    let you = if found.id == me.id { " (you)" } else { "" };
+    let row = Row::plain(found.id)
+        .cell(Cell::text(format!("{}{you}", found.name)).note(found.email))
+        .cell(badge(found.status))
+        .cell(Cell::time(clock, found.last_sign_in_at))
+        .cell(Cell::time(clock, found.created_at));
+    let disable = || Action::link("Disable", format!("{path}/disabling")).danger();
+    match found.status {
+        AdminStatus::Invited => row.action(Action::post("Send again", format!("{path}/invitation"))).action(disable()),
+        AdminStatus::Active if found.id != me.id => row.action(disable()),
+        AdminStatus::Active => row,
+        AdminStatus::Disabled => row.action(Action::post("Enable", format!("{path}/disabling/remove"))),
+    }
+}
+
+/// `GET /platform/admins/new`: super admins.
+pub async fn ask_invite(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let mut form = blank();
+    fields(&mut form);
+    Ok(html(&FormPage::new(invite_page(&admin), form))?)
+}
+
+/// `POST /platform/admins/new`: super admins; the invited person chooses a password by a link.
+pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+    let mut form = blank().submitted(&data);
+    if let Some((name, email)) = fields(&mut form) {
+        let invited_name = name.clone();
+        let (audit, state, inviter) = (admin.audit(&platform), platform.clone(), admin.name.clone());
+        let outcome = platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    let normalised = email.normalised();
+                    let new = NewAdmin { email: email.as_str(), email_normalised: &normalised, name: &name };
+                    let invited = admins::invite(c, &audit, &new)?;
+                    send_invitation(c, &state, &invited, &inviter)?;
+                    tell_the_others(c, &state, &invited, &inviter)
+                })
+            })
+            .await;
+        match outcome {
+            Ok(()) => {
+                admin.flash(Notice::success(format!(
+                    "{invited_name} is invited by e-mail. The link works for {VALID_FOR}."
+                )))?;
+                return Ok(see_other(PATH));
+            }
+            Err(ModelError::Refused(sentence)) => form.error("email", sentence),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(invite_page(&admin), form))?)
+}
+
+fn invite_page(admin: &SuperAdmin) -> Page {
+    admin
+        .page("Invite admin")
+        .crumb("Admins", PATH)
+        .intro("They can do everything that you can: decide, suspend, and invite others.")
+}
+
+fn blank() -> Form {
+    Form::new(format!("{PATH}/new")).submit("Send invitation").cancel(PATH)
+}
+
+fn fields(form: &mut Form) -> Option<(String, Email)> {
+    let name = form.text("name", "Name").required();
+    let email = form
+        .email("email", "E-mail")
+        .hint("They choose their own password, and sign in with this address.")
+        .check(|text: &String| Email::parse(text).map(|_| ()).map_err(|error| format!("{error}.")))
+        .required();
+    form.read(|| Some((name?, Email::parse(&email?).ok()?)))
+}
+
+/// Puts a fresh link into the outbox; earlier links of this person no longer work.
+fn send_invitation(c: &mut SharedConn, platform: &State, invited: &PlatformAdmin, inviter: &str) -> ModelResult<()> {
+    let token = Token::generate().map_err(|error| ModelError::Refused(format!("{error}.")))?;
+    let holder = Holder { institution_id: None, user_id: Some(invited.id) };
+    account_tokens::create(c, Purpose::Invitation, holder, &token.hash(), Purpose::Invitation.lifetime())?;
+    let email = Email::parse(&invited.email).map_err(|error| ModelError::Refused(format!("{error}.")))?;
+    let link = platform.link(&format!("/invitations/{}", token.reveal()));
+    let to = Recipient { email: &email, name: &invited.name };
+    let message = platform.mail_texts.platform_invitation(to, inviter, &link, VALID_FOR);
+    outbox::enqueue(c, &platform.keys, &message)
+}
+
+/// Nobody becomes a super admin unseen.
+fn tell_the_others(c: &mut SharedConn, platform: &State, new: &PlatformAdmin, inviter: &str) -> ModelResult<()> {
+    for other in admins::all_active(c)? {
+        let Ok(email) = Email::parse(&other.email) else { continue };
+        let to = Recipient { email: &email, name: &other.name };
+        let message = platform.mail_texts.new_super_admin(to, &new.name, inviter, &platform.link(PATH));
+        outbox::enqueue(c, &platform.keys, &message)?;
+    }
+    Ok(())
+}
+
+/// `POST /platform/admins/{id}/invitation`: super admins; the earlier link no longer works.
+pub async fn invite_again(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let (id, state, inviter) = (id_of(&id)?, platform.clone(), admin.name.clone());
+    let outcome = platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                let invited = admins::find(c, id)?;
+                if invited.status != AdminStatus::Invited {
+                    let sentence = format!("{} is {}.", invited.name, invited.status.label().to_lowercase());
+                    return Err(ModelError::Changed(sentence));
+                }
+                send_invitation(c, &state, &invited, &inviter)?;
+                Ok(invited)
+            })
+        })
+        .await;
+    let done = |again: PlatformAdmin| Notice::success(format!("{} gets a new link by e-mail.", again.name));
+    settled(&admin, outcome, done, PATH)
+}
+
+/// `GET /platform/admins/{id}/disabling`: super admins.
+pub async fn ask_disable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let id = id_of(&id)?;
+    let found = platform.shared.run(move |c| admins::find(c, id)).await?;
+    let page = admin.page(format!("Disable {}?", found.name)).crumb("Admins", PATH);
+    let confirm = Confirm::new(format!("{PATH}/{id}/disabling"), "Disable admin")
+        .says(format!("{} is signed out everywhere at once and cannot sign in any more.", found.name))
+        .undo("What they did stays in the audit log. You can enable them at any time.")
+        .danger()
+        .cancel(PATH);
+    Ok(html(&ConfirmPage::new(page, confirm))?)
+}
+
+/// `POST /platform/admins/{id}/disabling`: super admins; never oneself, never the last one.
+pub async fn disable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    change(platform, admin, id_of(&id)?, admins::disable, "disabled").await
+}
+
+/// `POST /platform/admins/{id}/disabling/remove`: super admins.
+pub async fn enable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    change(platform, admin, id_of(&id)?, admins::enable, "enabled").await
+}
+
+async fn change(
+    platform: State,
+    admin: SuperAdmin,
+    id: Id,
+    act: fn(&mut SharedConn, &crate::models::platform::audit::Audit, Id) -> ModelResult<PlatformAdmin>,
+    word: &'static str,
+) -> Result<HttpResponse, AppError> {
+    let audit = admin.audit(&platform);
+    let outcome = platform.shared.run(move |c| act(c, &audit, id)).await;
+    settled(&admin, outcome, |now| Notice::success(format!("{} is {word}.", now.name)), PATH)
+}

@@ -1,0 +1,183 @@
+//! `/platform/audit`: who changed what on the platform, and whether the log is whole.
+
+use actix_web::{HttpRequest, HttpResponse, web::Path};
+use serde_json::Value;
+
+use super::{csv, institutions::found, paging};
+use crate::{
+    error::AppError,
+    models::platform::audit::{self, AuditEntry, AuditFilter},
+    web::{
+        State,
+        auth::SuperAdmin,
+        cell::Cell,
+        list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        record::{Record, RecordPage, Section},
+        respond::html,
+        time::Clock,
+        words::Noun,
+    },
+};
+
+const PATH: &str = "/platform/audit";
+
+const COLUMNS: &[Column] = &[
+    Column::new("action", "What"),
+    Column::new("subject", "About"),
+    Column::new("who", "Who"),
+    Column::new("ip", "From").minor(),
+    Column::new("at", "When").sortable(),
+];
+
+/// What is recorded, as a person reads it.
+const ACTIONS: &[(&str, &str)] = &[
+    ("institution.registered", "Registered institution"),
+    ("institution.approved", "Approved institution"),
+    ("institution.rejected", "Rejected institution"),
+    ("institution.reconsidered", "Reconsidered institution"),
+    ("institution.provisioning_started", "Started set-up"),
+    ("institution.provisioning_failed", "Set-up failed"),
+    ("institution.activated", "Activated institution"),
+    ("institution.suspended", "Suspended institution"),
+    ("institution.reactivated", "Reactivated institution"),
+    ("institution.updated", "Changed profile"),
+    ("institution.admin_invited", "Invited institution admin"),
+    ("registration.admin_named", "Named first admin"),
+    ("platform_admin.created", "Made platform admin"),
+    ("platform_admin.invited", "Invited platform admin"),
+    ("platform_admin.accepted", "Accepted invitation"),
+    ("platform_admin.disabled", "Disabled platform admin"),
+    ("platform_admin.enabled", "Enabled platform admin"),
+    ("platform_admin.password_changed", "Changed own password"),
+    ("operation.tried_again", "Tried operation again"),
+    ("operation.rolled_back", "Rolled operation back"),
+    ("setting.changed", "Changed setting"),
+];
+
+pub(super) fn action_label(action: &str) -> String {
+    let known = ACTIONS.iter().find(|(key, _)| *key == action);
+    known.map_or_else(|| action.replace(['.', '_'], " "), |(_, label)| (*label).to_owned())
+}
+
+fn spec(institution: Option<&str>) -> ListSpec {
+    let spec = ListSpec::new(PATH, Noun::new("entry", "entries"), COLUMNS)
+        .sorted_by("at", Dir::Desc)
+        .search("Person, institution or action")
+        .filter(Filter::one_of("action", "What", ACTIONS.iter().copied()));
+    // Not offered as a list of thousands: an institution's page leads here with its own domain.
+    let spec = match institution {
+        Some(domain) => spec.filter(Filter::one_of("institution", "Institution", [(domain, domain)])),
+        None => spec,
+    };
+    spec.csv().empty("Nothing recorded yet", "Every change on the platform is recorded here.", None)
+}
+
+/// The list that an address asks for, and what that means to the model.
+async fn asked(request: &HttpRequest, platform: &State) -> Result<(ListSpec, ListQuery, AuditFilter), AppError> {
+    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let domain = pairs.into_iter().find(|(key, value)| key == "institution" && !value.is_empty());
+    let institution = match domain {
+        Some((_, domain)) => Some(found(platform, &domain).await?),
+        None => None,
+    };
+    let spec = spec(institution.as_ref().map(|institution| institution.domain.as_str()));
+    let query = ListQuery::parse(&spec, request.query_string());
+    let filter = AuditFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        action: query.filter("action").map(str::to_owned),
+        institution_id: institution.map(|institution| institution.id),
+    };
+    Ok((spec, query, filter))
+}
+
+/// `GET /platform/audit`: super admins.
+pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let (spec, query, filter) = asked(&request, &platform).await?;
+    let paging = paging(&query);
+    let slice = platform.shared.run(move |c| audit::page(c, &filter, &paging)).await?;
+    let clock = Clock::utc();
+    let show = |entry: AuditEntry| {
+        Row::new(entry.sequence, format!("{PATH}/{}", entry.sequence))
+            .cell(action_label(&entry.action))
+            .cell(Cell::text(entry.subject_label).note(entry.subject_kind))
+            .cell(entry.actor_name)
+            .cell(entry.ip.map_or_else(Cell::nothing, Cell::mono))
+            .cell(Cell::time(&clock, entry.at))
+    };
+    let rows = slice.rows.into_iter().map(show).collect();
+    let page = admin
+        .page("Audit log")
+        .intro("Every change on the platform. Each entry carries the hash of the one before, so nothing can be altered unseen.");
+    Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// `GET /platform/audit.csv`: super admins; the list as filtered.
+pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let (_, query, filter) = asked(&request, &platform).await?;
+    let heads = ["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"];
+    let load = move |c: &mut _, paging: &_| audit::page(c, &filter, paging);
+    csv(&platform, &query, ("audit.csv", &heads), load, |entry: AuditEntry| {
+        vec![
+            entry.sequence.to_string(),
+            entry.at.to_string(),
+            entry.actor_name,
+            entry.action,
+            entry.subject_kind,
+            entry.subject_label,
+            entry.detail,
+            entry.ip.unwrap_or_default(),
+            hex(&entry.hash),
+        ]
+    })
+    .await
+}
+
+/// `GET /platform/audit/{sequence}`: super admins.
+pub async fn detail(platform: State, admin: SuperAdmin, sequence: Path<String>) -> Result<HttpResponse, AppError> {
+    let sequence: i64 = sequence.parse().map_err(|_| AppError::NotFound)?;
+    let entry = platform.shared.run(move |c| audit::find(c, sequence)).await?;
+    let clock = Clock::utc();
+    let mut detail = Section::new("Detail");
+    for (label, value) in lines("", &serde_json::from_str(&entry.detail).unwrap_or(Value::Null)) {
+        detail = detail.fact(label, Cell::text(value));
+    }
+    let mut record = Record::new().section(
+        Section::new("Entry")
+            .fact("What", action_label(&entry.action))
+            .fact("Who", entry.actor_name.as_str())
+            .fact("About", Cell::text(entry.subject_label.as_str()).note(entry.subject_kind.as_str()))
+            .fact("When", Cell::text(clock.exact(entry.at)).note("UTC"))
+            .fact("From", entry.ip.as_deref().map_or_else(Cell::nothing, Cell::mono)),
+    );
+    if !detail.facts.is_empty() {
+        record = record.section(detail);
+    }
+    record = record.section(
+        Section::new("Place in the chain")
+            .fact("Number", Cell::number(entry.sequence))
+            .fact("Hash", Cell::mono(hex(&entry.hash)))
+            .fact("Hash of the one before", Cell::mono(hex(&entry.previous_hash))),
+    );
+    let page = admin.page(format!("Entry {}", entry.sequence)).crumb("Audit log", PATH);
+    Ok(html(&RecordPage::new(page, record))?)
+}
+
+/// JSON as labels and values: `before.name`, `after.name`, ...
+fn lines(prefix: &str, value: &Value) -> Vec<(String, String)> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| {
+                let path = if prefix.is_empty() { key.replace('_', " ") } else { format!("{prefix}, {}", key.replace('_', " ")) };
+                lines(&path, value)
+            })
+            .collect(),
+        Value::Null => Vec::new(),
+        Value::String(text) => vec![(prefix.to_owned(), text.clone())],
+        other => vec![(prefix.to_owned(), other.to_string())],
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,140 @@
+//! `/platform`: what waits, how things stand, what happened.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use super::{audit::action_label, institutions::PATH as INSTITUTIONS};
+use crate::{
+    error::AppError,
+    models::{
+        ModelResult, Paging,
+        platform::{
+            audit::{self, AuditFilter},
+            institutions::{self, Status},
+            operations::{self, OperationFilter, OperationStatus},
+            registrations::{self, RegistrationFilter, RegistrationRow, Stand},
+        },
+    },
+    web::{
+        State,
+        auth::SuperAdmin,
+        badge::Tone,
+        cell::Cell,
+        icons::Icon,
+        list::{Column, ListSpec, ListView, Row},
+        page::{Action, Page},
+        record::{Entry, Timeline},
+        respond::html,
+        stat::Stat,
+        time::Clock,
+        words::Noun,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "platform/home.html")]
+struct HomeView {
+    page: Page,
+    stats: Vec<Stat>,
+    waiting: ListView,
+    /// Where all of them are, when there are more than shown.
+    all_waiting: Option<Action>,
+    activity: Timeline,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", "Institution"),
+    Column::new("country", "Country"),
+    Column::new("submitted", "Submitted"),
+];
+/// Rows shown of each kind.
+const SHOWN: i64 = 8;
+
+struct Now {
+    counts: HashMap<Status, i64>,
+    failed: i64,
+    waiting: Vec<RegistrationRow>,
+    activity: Vec<audit::AuditEntry>,
+}
+
+/// `GET /platform`: super admins.
+pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let now = platform.shared.run(look).await?;
+    let clock = Clock::utc();
+    let count = |status| now.counts.get(&status).copied().unwrap_or_default();
+    let waiting_count = count(Status::PendingApproval);
+    let stats = stats(count, now.failed);
+    let rows = now.waiting.into_iter().map(|row| {
+        Row::new(row.id, format!("/platform/registrations/{}", row.id))
+            .cell(Cell::text(row.name).note(row.domain))
+            .cell(super::country_name(&row.country))
+            .cell(Cell::time(&clock, row.submitted_at))
+    });
+    let spec = ListSpec::new("/platform/registrations", Noun::new("registration", "registrations"), COLUMNS)
+        .empty("Nothing waits for you", "New registrations appear here.", None);
+    let entries = now.activity.into_iter().map(|entry| {
+        Entry::new(clock.when(entry.at), entry.actor_name, lower(&action_label(&entry.action)))
+            .detail(entry.subject_label)
+    });
+    let view = HomeView {
+        page: admin.page("Overview"),
+        stats,
+        waiting: ListView::plain(spec, rows.collect()).region("waiting"),
+        all_waiting: (waiting_count > SHOWN)
+            .then(|| Action::link("See all that wait", "/platform/registrations?status=waiting")),
+        activity: Timeline {
+            entries: entries.collect(),
+            more: Some(Action::link("Audit log", "/platform/audit").icon(Icon::Activity)),
+        },
+    };
+    Ok(html(&view)?)
+}
+
+fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
+    let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
+    let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
+    let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
+    let failed = OperationFilter { status: Some(OperationStatus::Failed), ..OperationFilter::default() };
+    Ok(Now {
+        counts: institutions::counts_by_status(c)?,
+        failed: operations::page(c, &failed, &newest(1))?.total,
+        waiting: registrations::page(c, &waiting, &oldest)?.rows,
+        activity: audit::page(c, &AuditFilter::default(), &newest(12))?.rows,
+    })
+}
+
+fn stats(count: impl Fn(Status) -> i64, failed_operations: i64) -> Vec<Stat> {
+    let of = |label: &str, status: Status, n: i64| {
+        Stat::new(label, n).href(format!("{INSTITUTIONS}?status={status}"))
+    };
+    let toned = |stat: Stat, n: i64, tone: Tone, words: &str| {
+        if n > 0 { stat.tone(tone).change(words) } else { stat }
+    };
+    let waiting = count(Status::PendingApproval);
+    let failed = count(Status::ProvisioningFailed);
+    vec![
+        of("Active institutions", Status::Active, count(Status::Active)),
+        toned(
+            Stat::new("Waiting for a decision", waiting).href("/platform/registrations?status=waiting"),
+            waiting,
+            Tone::Waiting,
+            "decide now",
+        ),
+        of("Being set up", Status::Provisioning, count(Status::Provisioning)),
+        toned(of("Set-up failed", Status::ProvisioningFailed, failed), failed, Tone::Bad, "needs somebody"),
+        of("Suspended", Status::Suspended, count(Status::Suspended)),
+        toned(
+            Stat::new("Failed operations", failed_operations).href("/platform/operations?status=failed"),
+            failed_operations,
+            Tone::Bad,
+            "look at them",
+        ),
+    ]
+}
+
+fn lower(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

@@ -1,0 +1,316 @@
+//! `/platform/institutions`: every institution, its state, its database and its history.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
+
+use super::{
+    chosen, country_choices, country_name, csv, databases, history, operations as operation_pages, paging,
+    registrations::website, status_badge,
+};
+use crate::{
+    error::AppError,
+    models::{
+        ModelError, ModelResult, Paging,
+        country::Country,
+        platform::{
+            institutions::{self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status, StatusChange},
+            operations::{self, Operation, OperationFilter},
+            registrations::{self, Registration, Stand},
+            tenant_databases::{self, TenantDatabase},
+        },
+        time_zone::TimeZone,
+    },
+    services::registration_import::web_address,
+    web::{
+        State,
+        auth::SuperAdmin,
+        cell::Cell,
+        forms::{Choice, Chosen, Form, FormData, FormPage},
+        icons::Icon,
+        list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        page::{Action, Notice, Page},
+        record::{Record, RecordPage, Section},
+        respond::{html, html_with_status, see_other},
+        time::Clock,
+        words::Noun,
+    },
+};
+
+pub(super) const PATH: &str = "/platform/institutions";
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", "Institution").sortable(),
+    Column::new("status", "Status").sortable(),
+    Column::new("kind", "Kind").sortable(),
+    Column::new("country", "Country"),
+    Column::new("plan", "Plan").minor(),
+    Column::new("created", "Registered").sortable(),
+];
+
+async fn spec(platform: &State) -> Result<ListSpec, AppError> {
+    let countries = platform.shared.run(institutions::countries).await?;
+    Ok(ListSpec::new(PATH, Noun::new("institution", "institutions"), COLUMNS)
+        .search("Name or domain")
+        .filter(Filter::one_of("status", "Status", Choice::all::<Status>()))
+        .filter(Filter::one_of("kind", "Kind", Choice::all::<Kind>()))
+        .filter(Filter::one_of("country", "Country", country_choices(countries)))
+        .csv()
+        .empty(
+            "No institutions yet",
+            "An institution appears here as soon as it registers.",
+            Some(Action::link("Import registrations", "/platform/registrations/import").icon(Icon::Upload)),
+        ))
+}
+
+fn filter(query: &ListQuery) -> InstitutionFilter {
+    InstitutionFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: chosen(query, "status"),
+        kind: chosen(query, "kind"),
+        country: query.filter("country").map(str::to_owned),
+    }
+}
+
+/// `GET /platform/institutions`: super admins.
+pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let spec = spec(&platform).await?;
+    let query = ListQuery::parse(&spec, request.query_string());
+    let (filter, paging) = (filter(&query), paging(&query));
+    let slice = platform.shared.run(move |c| institutions::page(c, &filter, &paging)).await?;
+    let clock = Clock::utc();
+    let show = |row: InstitutionRow| {
+        Row::new(row.id, format!("{PATH}/{}", row.domain))
+            .cell(Cell::text(row.name).note(row.domain))
+            .cell(status_badge(row.status))
+            .cell(row.kind.label())
+            .cell(country_name(&row.country))
+            .cell(row.plan)
+            .cell(Cell::time(&clock, row.created_at))
+    };
+    let rows = slice.rows.into_iter().map(show).collect();
+    Ok(html(&ListPage::new(admin.page("Institutions"), ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// `GET /platform/institutions.csv`: super admins; the list as filtered.
+pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let spec = spec(&platform).await?;
+    let query = ListQuery::parse(&spec, request.query_string());
+    let filter = filter(&query);
+    let heads = ["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"];
+    let load = move |c: &mut _, paging: &_| institutions::page(c, &filter, paging);
+    csv(&platform, &query, ("institutions.csv", &heads), load, |row: InstitutionRow| {
+        vec![
+            row.name,
+            row.domain,
+            row.status.as_str().to_owned(),
+            row.kind.as_str().to_owned(),
+            country_name(&row.country),
+            row.plan,
+            row.created_at.to_string(),
+            row.status_changed_at.to_string(),
+        ]
+    })
+    .await
+}
+
+/// The institution of an address.
+pub(super) async fn found(platform: &State, domain: &str) -> Result<Institution, AppError> {
+    let domain = domain.to_owned();
+    Ok(platform.shared.run(move |c| institutions::find_by_domain(c, &domain)).await?)
+}
+
+/// A page about one institution, with the way back.
+pub(super) fn page_about(admin: &SuperAdmin, institution: &Institution, title: impl Into<String>) -> Page {
+    admin
+        .page(title)
+        .crumb("Institutions", PATH)
+        .crumb(institution.name.as_str(), format!("{PATH}/{}", institution.domain))
+}
+
+/// Everything that the page of one institution shows.
+struct Whole {
+    institution: Institution,
+    registration: Registration,
+    database: Option<TenantDatabase>,
+    changes: Vec<StatusChange>,
+    operations: Vec<Operation>,
+}
+
+fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
+    let institution = institutions::find_by_domain(c, domain)?;
+    let id = institution.id;
+    let latest = Paging { sort: "created".into(), descending: true, limit: 10, offset: 0 };
+    let theirs = OperationFilter { institution_id: Some(id), ..OperationFilter::default() };
+    Ok(Whole {
+        registration: registrations::latest_of(c, id)?,
+        database: tenant_databases::find(c, id)?,
+        changes: institutions::status_changes(c, id)?,
+        operations: operations::page(c, &theirs, &latest)?.rows,
+        institution,
+    })
+}
+
+/// `GET /platform/institutions/{domain}`: super admins.
+pub async fn detail(platform: State, admin: SuperAdmin, domain: Path<String>) -> Result<HttpResponse, AppError> {
+    let domain = domain.into_inner();
+    let whole = platform.shared.run(move |c| whole(c, &domain)).await?;
+    let clock = Clock::utc();
+    let page = admin
+        .page(whole.institution.name.as_str())
+        .crumb("Institutions", PATH)
+        .badge(status_badge(whole.institution.status));
+    let page = with_actions(page, &whole);
+    Ok(html(&RecordPage::new(page, record(&platform, &clock, whole)))?)
+}
+
+fn with_actions(page: Page, whole: &Whole) -> Page {
+    let place = format!("{PATH}/{}", whole.institution.domain);
+    let registration = format!("/platform/registrations/{}", whole.registration.id);
+    match whole.institution.status {
+        Status::PendingApproval => page
+            .action(Action::post("Approve institution", format!("{registration}/approval")).icon(Icon::Check))
+            .also(Action::link("Reject institution", format!("{registration}/rejection")).icon(Icon::X).danger()),
+        Status::Rejected => {
+            page.also(Action::post("Reconsider", format!("{registration}/reconsideration")).icon(Icon::Undo))
+        }
+        Status::Active => {
+            page.also(Action::link("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger())
+        }
+        Status::Suspended => page.action(
+            Action::link("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
+        ),
+        Status::ProvisioningFailed => match whole.operations.iter().find(|o| o.may_be_tried_again()) {
+            Some(failed) => page.action(
+                Action::post("Try again", format!("/platform/operations/{}/retry", failed.id)).icon(Icon::Refresh),
+            ),
+            None => page,
+        },
+        Status::Provisioning | Status::Archived | Status::Deleted => page,
+    }
+}
+
+fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
+    let Whole { institution, registration, database, changes, operations } = whole;
+    let place = format!("{PATH}/{}", institution.domain);
+    let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
+    let notice = match institution.status {
+        Status::Suspended => Some(Notice::warning(format!("Suspended. The reason given: {reason}"))),
+        Status::ProvisioningFailed => Some(Notice::error(format!("The set-up failed. {reason}"))),
+        Status::Rejected => Some(Notice::info(format!("Rejected. The reason given: {reason}"))),
+        _ => None,
+    };
+    let mut record = Record::new()
+        .notice(notice)
+        .section(profile(clock, &institution).edit(format!("{place}/edit")))
+        .section(first_admin(clock, &registration));
+    if let Some(database) = &database {
+        record = record.section(databases::facts(platform, database));
+    }
+    if matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active) {
+        let label = if institution.status == Status::Active { "Invite an admin" } else { "Name the first admin" };
+        record = record.action(Action::link(label, format!("{place}/invitation")).icon(Icon::UserPlus));
+    }
+    record = record.action(
+        Action::link("Audit entries", format!("/platform/audit?institution={}", institution.domain))
+            .icon(Icon::Activity),
+    );
+    if !operations.is_empty() {
+        record = record.list("Operations", operation_pages::plain_list(clock, operations));
+    }
+    record.history(history(clock, changes))
+}
+
+fn profile(clock: &Clock, institution: &Institution) -> Section {
+    let section = Section::new("Profile")
+        .fact("Name", institution.name.as_str())
+        .fact("Domain", Cell::mono(institution.domain.as_str()))
+        .fact("Kind", institution.kind.label())
+        .fact("Country", country_name(&institution.country))
+        .fact("Region", Cell::text(institution.region.clone().unwrap_or_default()))
+        .fact("Website", website(institution.website.as_deref()))
+        .fact("Time zone", institution.time_zone.as_str())
+        .fact("Plan", institution.plan.as_str());
+    let section = match institution.trial_ends_at {
+        Some(at) => section.fact("Trial ends", Cell::time(clock, at)),
+        None => section,
+    };
+    section.fact("Registered", Cell::time(clock, institution.created_at))
+}
+
+fn first_admin(clock: &Clock, registration: &Registration) -> Section {
+    let link = format!("/platform/registrations/{}", registration.id);
+    let stand = match registration.stand() {
+        Stand::Waiting => "Waiting for a decision",
+        Stand::Approved => "Approved",
+        Stand::Rejected => "Rejected",
+    };
+    Section::new("Registration")
+        .fact("First admin", Cell::text(registration.admin_name.clone().unwrap_or_default()))
+        .fact("E-mail", registration.admin_email.as_deref().map_or_else(Cell::nothing, Cell::email))
+        .fact("Submitted", Cell::time(clock, registration.submitted_at))
+        .fact("Decision", Cell::link(stand, link))
+}
+
+/// `GET /platform/institutions/{domain}/edit`: super admins.
+pub async fn edit(platform: State, admin: SuperAdmin, domain: Path<String>) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let mut form = profile_form(&institution).filled(values(&institution)).at_version(institution.version);
+    profile_fields(&mut form);
+    Ok(html(&FormPage::new(page_about(&admin, &institution, "Edit profile"), form))?)
+}
+
+/// `POST /platform/institutions/{domain}/edit`: super admins; a second person is shown both versions.
+pub async fn save(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let mut form = profile_form(&institution).at_version(institution.version).submitted(&data);
+    let changes = profile_fields(&mut form);
+    if let (Some(changes), Some(version)) = (changes, form.posted_version()) {
+        let (audit, id) = (admin.audit(&platform), institution.id);
+        let saved = platform.shared.run(move |c| institutions::update_profile(c, &audit, id, version, &changes)).await;
+        match saved {
+            Ok(saved) => {
+                admin.flash(Notice::success(format!("The profile of {} is saved.", saved.name)))?;
+                return Ok(see_other(format!("{PATH}/{}", institution.domain)));
+            }
+            Err(ModelError::Changed(sentence)) => {
+                let now = found(&platform, &domain).await?;
+                form.conflict(sentence, &values(&now), now.version);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let view = FormPage::new(page_about(&admin, &institution, "Edit profile"), form);
+    Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
+}
+
+fn profile_form(institution: &Institution) -> Form {
+    let place = format!("{PATH}/{}", institution.domain);
+    Form::new(format!("{place}/edit")).submit("Save profile").cancel(place)
+}
+
+fn values(institution: &Institution) -> FormData {
+    FormData::default()
+        .with("name", &institution.name)
+        .with("kind", institution.kind)
+        .with("country", &institution.country)
+        .with_some("region", institution.region.as_ref())
+        .with_some("website", institution.website.as_ref())
+        .with("time_zone", &institution.time_zone)
+}
+
+fn profile_fields(form: &mut Form) -> Option<ProfileChanges> {
+    let name = form.text("name", "Institution name").required();
+    let kind = form.choose::<Kind>("kind", "Kind");
+    let country = form.select("country", "Country", Country::all().map(|c| (c.code(), c.name()))).required();
+    let region = form.text("region", "Region").optional();
+    let website = form.url("website", "Website").check(|text| web_address(text).map(|_| ())).optional();
+    let time_zone = form.select("time_zone", "Time zone", TimeZone::names().map(|name| (name, name))).required();
+    form.read(|| {
+        let (Chosen(country), Chosen(time_zone)) = (country?, time_zone?);
+        Some(ProfileChanges { name: name?, kind: kind?, country, region, website, time_zone })
+    })
+}

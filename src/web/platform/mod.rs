@@ -1,0 +1,173 @@
+//! The pages of the platform: what super admins decide, watch and set.
+
+pub mod admins;
+pub mod audit;
+pub mod databases;
+pub mod home;
+pub mod institutions;
+pub mod invitation;
+pub mod operations;
+pub mod registration_decisions;
+pub mod registration_import;
+pub mod registrations;
+pub mod settings;
+pub mod suspension;
+
+use actix_web::HttpResponse;
+
+use super::{
+    State,
+    auth::SuperAdmin,
+    badge::{Badge, Tone},
+    forms::ChoiceOf,
+    list::ListQuery,
+    page::Notice,
+    record::Entry,
+    respond,
+    time::Clock,
+};
+use crate::{
+    db::{Id, shared::SharedConn},
+    error::AppError,
+    models::{
+        ModelError, ModelResult, Paging, Slice,
+        country::Country,
+        platform::{
+            admins::AdminStatus,
+            institutions::{Kind, Status, StatusChange},
+            registrations::{Source, Stand},
+        },
+    },
+};
+
+/// Rows read at a time for a file.
+const CSV_CHUNK: i64 = 1_000;
+
+macro_rules! choices {
+    ($($kind:ty),+) => {
+        $(impl ChoiceOf for $kind {
+            fn all() -> &'static [Self] { Self::ALL }
+            fn value(self) -> &'static str { self.as_str() }
+            fn label(self) -> &'static str { self.label() }
+        })+
+    };
+}
+choices!(Kind, Status, Stand, Source, AdminStatus);
+
+/// Which rows of a list the address asks for.
+fn paging(query: &ListQuery) -> Paging {
+    Paging {
+        sort: query.sort().to_owned(),
+        descending: query.descending(),
+        limit: query.limit(),
+        offset: query.offset(),
+    }
+}
+
+/// The chosen value of a filter, as the enum it is.
+fn chosen<T: std::str::FromStr>(query: &ListQuery, key: &str) -> Option<T> {
+    query.filter(key).and_then(|value| value.parse().ok())
+}
+
+/// The id in an address; anything else is a page that does not exist.
+fn id_of(text: &str) -> Result<Id, AppError> {
+    text.parse().map_err(|_| AppError::NotFound)
+}
+
+/// Every row that matches, as a file.
+async fn csv<T: Send + 'static>(
+    platform: &State,
+    query: &ListQuery,
+    (file_name, heads): (&str, &[&str]),
+    load: impl Fn(&mut SharedConn, &Paging) -> ModelResult<Slice<T>> + Send + 'static,
+    cells: impl Fn(T) -> Vec<String>,
+) -> Result<HttpResponse, AppError> {
+    let mut paging = Paging { limit: CSV_CHUNK, offset: 0, ..paging(query) };
+    let rows = platform
+        .shared
+        .run(move |c| {
+            let mut rows = Vec::new();
+            loop {
+                let slice = load(c, &paging)?;
+                let got = i64::try_from(slice.rows.len()).unwrap_or(CSV_CHUNK);
+                rows.extend(slice.rows);
+                paging.offset += got;
+                if got < CSV_CHUNK {
+                    return ModelResult::Ok(rows);
+                }
+            }
+        })
+        .await?;
+    respond::csv(file_name, heads, rows.into_iter().map(cells)).map_err(AppError::internal)
+}
+
+/// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.
+fn settled<T>(
+    admin: &SuperAdmin,
+    outcome: ModelResult<T>,
+    done: impl FnOnce(T) -> Notice,
+    back: &str,
+) -> Result<HttpResponse, AppError> {
+    admin.flash(match outcome {
+        Ok(value) => done(value),
+        Err(ModelError::Changed(sentence) | ModelError::Refused(sentence)) => {
+            Notice::warning(format!("{sentence} Nothing was changed."))
+        }
+        Err(error) => return Err(error.into()),
+    })?;
+    Ok(respond::see_other(back))
+}
+
+/// How an institution stands, as word, colour and icon.
+pub(super) fn status_badge(status: Status) -> Badge {
+    let tone = match status {
+        Status::PendingApproval => Tone::Waiting,
+        Status::Provisioning => Tone::Working,
+        Status::Active => Tone::Good,
+        Status::Suspended => Tone::Held,
+        Status::ProvisioningFailed | Status::Rejected => Tone::Bad,
+        Status::Archived | Status::Deleted => Tone::Past,
+    };
+    Badge::new(tone, status.label())
+}
+
+fn stand_badge(stand: Stand) -> Badge {
+    let tone = match stand {
+        Stand::Waiting => Tone::Waiting,
+        Stand::Approved => Tone::Good,
+        Stand::Rejected => Tone::Bad,
+    };
+    Badge::new(tone, stand.label())
+}
+
+/// The name of a stored country code.
+pub(super) fn country_name(code: &str) -> String {
+    Country::from_code(code).map_or_else(|| code.to_owned(), |country| country.name().to_owned())
+}
+
+/// The countries that institutions are in, for a filter.
+fn country_choices(mut codes: Vec<String>) -> Vec<(String, String)> {
+    codes.sort_by_cached_key(|code| country_name(code));
+    codes.into_iter().map(|code| (code.clone(), country_name(&code))).collect()
+}
+
+/// The history of an institution's status as a timeline.
+fn history(clock: &Clock, changes: Vec<StatusChange>) -> Vec<Entry> {
+    let entry = |change: StatusChange| {
+        let what = match (change.to_status, change.from_status) {
+            (Status::PendingApproval, Some(Status::Rejected)) => "reopened the registration",
+            (Status::PendingApproval, _) => "registered the institution",
+            (Status::Provisioning, Some(Status::ProvisioningFailed)) => "started the set-up again",
+            (Status::Provisioning, _) => "approved the registration",
+            (Status::ProvisioningFailed, _) => "could not finish the set-up",
+            (Status::Active, Some(Status::Suspended)) => "reactivated the institution",
+            (Status::Active, _) => "finished the set-up",
+            (Status::Suspended, _) => "suspended the institution",
+            (Status::Rejected, _) => "rejected the registration",
+            (Status::Archived, _) => "archived the institution",
+            (Status::Deleted, _) => "deleted the institution",
+        };
+        Entry::new(clock.when(change.at), change.actor_name, what).detail(change.reason.unwrap_or_default())
+    };
+    changes.into_iter().map(entry).collect()
+}

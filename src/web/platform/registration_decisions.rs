@@ -1,0 +1,209 @@
+//! Approve, reject, reconsider: one registration, those ticked, or all that match.
+
+use actix_web::{HttpResponse, http::StatusCode, web::Path};
+
+use super::{id_of, registrations as list, settled};
+use crate::{
+    db::Id,
+    error::AppError,
+    models::{
+        ModelError, ModelResult,
+        platform::registrations::{self, Decision, RegistrationFilter, Stand},
+    },
+    services::{
+        bulk_decisions::{self, BulkDecision},
+        decisions,
+    },
+    web::{
+        State,
+        auth::SuperAdmin,
+        confirm::{Confirm, ConfirmPage, Confirmed},
+        forms::FormData,
+        list::BulkSelection,
+        page::Notice,
+        respond::{html, html_with_status, see_other},
+        words::{Noun, grouped},
+    },
+};
+
+const NOUN: Noun = Noun::new("registration", "registrations");
+
+/// `POST /platform/registrations/{id}/approval`: super admins.
+pub async fn approve(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
+    let outcome = platform.shared.run(move |c| decisions::approve(c, &state, &audit, id)).await;
+    let back = match &outcome {
+        Ok(approved) => format!("/platform/institutions/{}", approved.institution.domain),
+        Err(_) => format!("{}/{id}", list::PATH),
+    };
+    let done = |approved: registrations::Registered| {
+        Notice::success(format!("{} is approved and being set up.", approved.institution.name))
+    };
+    settled(&admin, outcome, done, &back)
+}
+
+/// `GET /platform/registrations/{id}/rejection`: super admins.
+pub async fn ask_reject(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let id = id_of(&id)?;
+    let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
+    let page = admin.page(format!("Reject {}?", found.institution.name)).crumb("Registrations", list::PATH);
+    Ok(html(&ConfirmPage::new(page, rejection(id, &found.institution.name)))?)
+}
+
+/// `POST /platform/registrations/{id}/rejection`: super admins.
+pub async fn reject(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let id = id_of(&id)?;
+    let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
+    let name = found.institution.name;
+    let mut confirm = rejection(id, &name);
+    let Some(Confirmed { reason }) = confirm.read(&data) else {
+        let page = admin.page(format!("Reject {name}?")).crumb("Registrations", list::PATH);
+        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    };
+    let (audit, state, reason) = (admin.audit(&platform), platform.clone(), reason.unwrap_or_default());
+    let outcome = platform.shared.run(move |c| decisions::reject(c, &state, &audit, id, &reason)).await;
+    let done = |_| Notice::success(format!("{name} is rejected. Its admin gets the reason by e-mail."));
+    settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))
+}
+
+fn rejection(id: Id, name: &str) -> Confirm {
+    let path = format!("{}/{id}", list::PATH);
+    Confirm::new(format!("{path}/rejection"), "Reject institution")
+        .says(format!("{name} gets no database. Its admin is told, with your reason."))
+        .undo("You can reconsider at any time, and the institution can register again.")
+        .reason("Reason", "The person who registered reads it, word for word.", true)
+        .danger()
+        .cancel(path)
+}
+
+/// `POST /platform/registrations/{id}/reconsideration`: super admins.
+pub async fn reconsider(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+    let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
+    let outcome = platform.shared.run(move |c| decisions::reconsider(c, &state, &audit, id)).await;
+    let done = |again: registrations::Registered| {
+        Notice::success(format!("{} waits for a decision again.", again.institution.name))
+    };
+    settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))
+}
+
+/// `POST /platform/registrations/approvals`: super admins; asks first, then starts an operation.
+pub async fn approve_many(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+    decide_many(platform, admin, data, Decision::Approved).await
+}
+
+/// `POST /platform/registrations/rejections`: super admins; asks first, then starts an operation.
+pub async fn reject_many(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+    decide_many(platform, admin, data, Decision::Rejected).await
+}
+
+async fn decide_many(
+    platform: State,
+    admin: SuperAdmin,
+    data: FormData,
+    decision: Decision,
+) -> Result<HttpResponse, AppError> {
+    let spec = list::spec(&platform).await?;
+    let Some(selection) = BulkSelection::parse(&spec, &data) else {
+        admin.flash(Notice::warning("Tick at least one registration first."))?;
+        return Ok(see_other(list::PATH));
+    };
+    let chosen = chosen(&platform, &selection).await?;
+    let back = match &selection {
+        BulkSelection::Matching { query, .. } => query.href(list::PATH),
+        BulkSelection::Ids(_) => list::PATH.to_owned(),
+    };
+    if selection.outdated(chosen.matching) {
+        admin.flash(Notice::warning(format!(
+            "{} match now, {} when you looked. Look again, then decide.",
+            NOUN.count(chosen.matching),
+            grouped(selection.count())
+        )))?;
+        return Ok(see_other(back));
+    }
+    if chosen.waiting.is_empty() {
+        admin.flash(Notice::info("None of them waits for a decision any more."))?;
+        return Ok(see_other(back));
+    }
+    let mut confirm = question(decision, &chosen, &selection).cancel(back);
+    let answer = if data.get("confirmed").is_some() { confirm.read(&data) } else { None };
+    let Some(Confirmed { reason }) = answer else {
+        let status =
+            if data.get("confirmed").is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        let page = admin.page(title(decision, chosen.waiting.len())).crumb("Registrations", list::PATH);
+        return Ok(html_with_status(status, &ConfirmPage::new(page, confirm))?);
+    };
+    let bulk = BulkDecision { decision, reason: reason.unwrap_or_default(), ids: chosen.waiting };
+    let audit = admin.audit(&platform);
+    let operation = platform.shared.run(move |c| bulk_decisions::start(c, &audit, &bulk)).await?;
+    platform.operations.wake();
+    Ok(see_other(format!("/platform/operations/{operation}")))
+}
+
+/// Who was chosen: how many match in all, and those of them that can still be decided.
+struct Selected {
+    matching: i64,
+    waiting: Vec<Id>,
+}
+
+async fn chosen(platform: &State, selection: &BulkSelection) -> Result<Selected, AppError> {
+    let selected = match selection {
+        BulkSelection::Matching { query, .. } => {
+            let filter = list::filter(query);
+            platform.shared.run(move |c| matching(c, &filter)).await?
+        }
+        BulkSelection::Ids(ids) => {
+            let ids: Vec<Id> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+            let matching = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            let waiting = platform.shared.run(move |c| registrations::still_waiting(c, &ids)).await?;
+            Selected { matching, waiting }
+        }
+    };
+    Ok(selected)
+}
+
+fn matching(c: &mut crate::db::shared::SharedConn, filter: &RegistrationFilter) -> ModelResult<Selected> {
+    let matching = registrations::count(c, filter)?;
+    let waiting = match filter.status {
+        None | Some(Stand::Waiting) => {
+            let filter = RegistrationFilter { status: Some(Stand::Waiting), ..filter.clone() };
+            registrations::ids_matching(c, &filter, bulk_decisions::MOST)?
+        }
+        Some(_) => Vec::new(),
+    };
+    Ok::<_, ModelError>(Selected { matching, waiting })
+}
+
+fn title(decision: Decision, count: usize) -> String {
+    let verb = match decision {
+        Decision::Approved => "Approve",
+        Decision::Rejected => "Reject",
+    };
+    format!("{verb} {}?", NOUN.count(i64::try_from(count).unwrap_or(i64::MAX)))
+}
+
+fn question(decision: Decision, chosen: &Selected, selection: &BulkSelection) -> Confirm {
+    let waiting = i64::try_from(chosen.waiting.len()).unwrap_or(i64::MAX);
+    let confirm = match decision {
+        Decision::Approved => Confirm::new(format!("{}/approvals", list::PATH), "Approve institutions")
+            .says("Each institution gets a database of its own, and its first admin is told by e-mail.")
+            .undo("An institution that should not be there can be suspended afterwards."),
+        Decision::Rejected => Confirm::new(format!("{}/rejections", list::PATH), "Reject institutions")
+            .says("None of them gets a database. Their admins are told, with your reason.")
+            .undo("Each of them can be reconsidered at any time.")
+            .reason("Reason", "The people who registered read it, word for word.", true)
+            .danger(),
+    };
+    let confirm = confirm.count("will be decided", waiting);
+    let decided_before = selection.count() - waiting;
+    let confirm = if decided_before > 0 {
+        confirm.count("were decided before and stay as they are", decided_before)
+    } else {
+        confirm
+    };
+    confirm.hidden("confirmed", "yes").hidden_all(selection.hidden())
+}

@@ -1,0 +1,61 @@
+//! `/platform/settings`: what super admins choose while the platform runs.
+
+use actix_web::{HttpResponse, http::StatusCode};
+
+use crate::{
+    error::AppError,
+    models::platform::platform_settings::{self, SignupPolicy},
+    web::{
+        State,
+        auth::SuperAdmin,
+        forms::{Choice, Chosen, Form, FormData, FormPage},
+        page::{Notice, Page},
+        respond::{html, html_with_status, see_other},
+    },
+};
+
+const PATH: &str = "/platform/settings";
+/// Leave it to the configuration.
+const CONFIGURED: &str = "configured";
+
+/// `GET /platform/settings`: super admins.
+pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+    let chosen = platform.shared.run(platform_settings::signup_override).await?;
+    let stored = chosen.map_or(CONFIGURED, SignupPolicy::as_str);
+    let mut form = Form::new(PATH).submit("Save settings").filled(FormData::default().with("signup", stored));
+    fields(&mut form, platform.settings.signup);
+    Ok(html(&FormPage::new(page(&admin), form))?)
+}
+
+/// `POST /platform/settings`: super admins.
+pub async fn save(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+    let mut form = Form::new(PATH).submit("Save settings").submitted(&data);
+    let Some(policy) = fields(&mut form, platform.settings.signup) else {
+        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&admin), form))?);
+    };
+    let audit = admin.audit(&platform);
+    platform.shared.run(move |c| platform_settings::set_signup_override(c, &audit, policy)).await?;
+    admin.flash(Notice::success("The settings are saved."))?;
+    Ok(see_other(PATH))
+}
+
+fn fields(form: &mut Form, configured: SignupPolicy) -> Option<Option<SignupPolicy>> {
+    let mut choices = vec![
+        Choice::new(CONFIGURED, "As configured")
+            .hint(format!("The configuration of the server says: {}.", sentence(configured))),
+    ];
+    choices.extend(SignupPolicy::ALL.iter().map(|policy| Choice::new(policy.as_str(), policy.label())));
+    let signup = form.select("signup", "When an institution registers", choices).radios().required();
+    form.read(|| signup.map(|Chosen(value)| value.parse().ok()))
+}
+
+fn sentence(policy: SignupPolicy) -> &'static str {
+    match policy {
+        SignupPolicy::Approval => "a super admin decides",
+        SignupPolicy::Automatic => "it is set up at once",
+    }
+}
+
+fn page(admin: &SuperAdmin) -> Page {
+    admin.page("Settings").intro("They hold from the next registration on.")
+}
