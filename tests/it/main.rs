@@ -5,4 +5,5 @@ mod platform_models;
 mod pools;
 mod provisioning;
 mod schema;
+mod sign_in;
 mod support;
