@@ -7,4 +7,5 @@ mod platform_models;
 mod pools;
 mod provisioning;
 mod schema;
+mod sign_in;
 mod support;
