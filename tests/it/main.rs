@@ -4,6 +4,7 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod platform_models;
+mod platform_services;
 mod pools;
 mod provisioning;
 mod schema;
