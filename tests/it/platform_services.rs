@@ -105,10 +105,12 @@ fn suspending_puts_every_open_handle_out_of_date() {
     let ada = audit(&platform, "Ada");
     let connection = &mut *platform.shared.get().expect("connection");
     platform_settings::set_signup_override(connection, &ada, Some(SignupPolicy::Automatic)).expect("set");
-    let registered = decisions::register(connection, &platform, &ada, asking("now.example.se")).expect("registered");
+    let registered =
+        decisions::register(connection, &platform, &ada, asking("now.example.se")).expect("registered");
     assert!(registered.institution.trial_ends_at.is_some(), "a trial is recorded");
     let id = registered.institution.id;
-    let set_up = operations::latest(connection, id, operations::Kind::Provision).expect("read").expect("started");
+    let set_up =
+        operations::latest(connection, id, operations::Kind::Provision).expect("read").expect("started");
     over(&platform, set_up.id);
     let db = platform.tenants.open(connection, id).expect("open");
     drop(db.get().expect("connected"));
