@@ -5,5 +5,6 @@ mod platform_models;
 mod pools;
 mod provisioning;
 mod schema;
+mod sessions;
 mod sign_in;
 mod support;
