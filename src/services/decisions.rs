@@ -2,13 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::{
-    mail::Message,
-    mail_texts::Recipient,
-    operations::provision,
-    outbox,
-    platform::Platform,
-};
+use super::{mail::Message, mail_texts::Recipient, operations::provision, outbox, platform::Platform};
 use crate::{
     db::{Id, now, shared::SharedConn},
     models::{
@@ -68,7 +62,12 @@ pub fn register(
 ///
 /// # Errors
 /// [`ModelError::Changed`] with who decided instead, `NotFound`, or any database error.
-pub fn approve(connection: &mut SharedConn, platform: &Platform, audit: &Audit, id: Id) -> ModelResult<Registered> {
+pub fn approve(
+    connection: &mut SharedConn,
+    platform: &Platform,
+    audit: &Audit,
+    id: Id,
+) -> ModelResult<Registered> {
     let approved = connection.write_tx(|connection| approve_in_tx(connection, platform, audit, id))?;
     platform.operations.wake();
     Ok(approved)
@@ -141,7 +140,9 @@ pub fn suspend(
     let suspended = connection.write_tx(|connection| {
         let institution = institutions::suspend(connection, audit, id, reason)?;
         let told = Registered { registration: registrations::latest_of(connection, id)?, institution };
-        tell(connection, platform, &told, |to, name, _| platform.mail_texts.institution_suspended(to, name, reason))?;
+        tell(connection, platform, &told, |to, name, _| {
+            platform.mail_texts.institution_suspended(to, name, reason)
+        })?;
         ModelResult::Ok(told.institution)
     })?;
     platform.tenants.retire(id);
@@ -182,7 +183,8 @@ fn tell(
     about: &Registered,
     words: impl FnOnce(Recipient<'_>, &str, &str) -> Message,
 ) -> ModelResult<()> {
-    let Some(email) = about.registration.admin_email.as_deref().and_then(|email| Email::parse(email).ok()) else {
+    let Some(email) = about.registration.admin_email.as_deref().and_then(|email| Email::parse(email).ok())
+    else {
         return Ok(());
     };
     let to = Recipient { email: &email, name: about.registration.admin_name.as_deref().unwrap_or_default() };

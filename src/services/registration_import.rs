@@ -125,7 +125,11 @@ impl Columns {
             }
         }
         let missing: Vec<_> = REQUIRED.into_iter().filter(|name| !known.contains_key(*name)).collect();
-        if missing.is_empty() { Ok((Self(known), ignored)) } else { Err(FileProblem::MissingColumns(missing.join(", "))) }
+        if missing.is_empty() {
+            Ok((Self(known), ignored))
+        } else {
+            Err(FileProblem::MissingColumns(missing.join(", ")))
+        }
     }
 
     fn get<'r>(&self, row: &'r Row, name: &str) -> &'r str {
@@ -152,11 +156,14 @@ pub fn read(bytes: &[u8]) -> Result<Reading, FileProblem> {
     }
     let (mut seen, mut countries) = (HashMap::<String, usize>::new(), HashMap::new());
     for row in &table.rows {
-        let mut cells = Cells { columns: &columns, countries: &mut countries, row, refusals: Vec::new(), mended: false };
+        let mut cells =
+            Cells { columns: &columns, countries: &mut countries, row, refusals: Vec::new(), mended: false };
         let new = cells.registration();
         if let Some(domain) = new.as_ref().map(|new| new.institution.domain.clone()) {
             match seen.get(&domain) {
-                Some(first) => cells.refuse("domain", &domain, format!("Line {first} has the same domain. Remove one.")),
+                Some(first) => {
+                    cells.refuse("domain", &domain, format!("Line {first} has the same domain. Remove one."))
+                }
                 None => {
                     seen.insert(domain, row.line);
                 }
@@ -236,9 +243,14 @@ impl Cells<'_> {
 
     fn admin(&mut self) -> Option<FirstAdmin> {
         let name = self.words("admin_name", 200).unwrap_or_default();
-        let email = self.optional("admin_email", |text| Email::parse(text).map_err(|error| format!("{error}.")));
+        let email =
+            self.optional("admin_email", |text| Email::parse(text).map_err(|error| format!("{error}.")));
         if email.is_none() && !name.is_empty() && !self.refused("admin_email") {
-            self.refuse("admin_email", "", "Enter the e-mail of the first admin, or leave the name out too.".into());
+            self.refuse(
+                "admin_email",
+                "",
+                "Enter the e-mail of the first admin, or leave the name out too.".into(),
+            );
         }
         let email = email?;
         Some(FirstAdmin { name, email: email.as_str().to_owned(), password_hash: None })
@@ -284,12 +296,18 @@ impl Cells<'_> {
 pub fn web_address(text: &str) -> Result<String, String> {
     let wrong = || "Enter a web address in full, for example https://example.org.".to_owned();
     let url = url::Url::parse(text).map_err(|_| wrong())?;
-    let fine = matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.username().is_empty();
+    let fine =
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && url.username().is_empty();
     if fine && text.len() <= 300 { Ok(url.to_string()) } else { Err(wrong()) }
 }
 
 fn kind(text: &str) -> Option<Kind> {
-    text.trim().to_lowercase().replace([' ', '-'], "_").replace("training_center", "training_centre").parse().ok()
+    text.trim()
+        .to_lowercase()
+        .replace([' ', '-'], "_")
+        .replace("training_center", "training_centre")
+        .parse()
+        .ok()
 }
 
 /// What applying the file would do now. Changes nothing.
@@ -413,6 +431,8 @@ mod tests {
 
     #[test]
     fn a_file_without_its_columns_is_refused_whole() {
-        assert!(matches!(read(b"title,host\na,b\n"), Err(FileProblem::MissingColumns(names)) if names == "name, domain, country"));
+        assert!(
+            matches!(read(b"title,host\na,b\n"), Err(FileProblem::MissingColumns(names)) if names == "name, domain, country")
+        );
     }
 }

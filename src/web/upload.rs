@@ -65,7 +65,10 @@ async fn bytes(part: &mut Field, most: usize) -> Result<Vec<u8>, AppError> {
     while let Some(chunk) = part.next().await {
         let chunk = chunk.map_err(|_| AppError::BadRequest("The file did not arrive whole.".into()))?;
         if content.len() + chunk.len() > most {
-            return Err(AppError::TooLarge(format!("A file may have up to {} MB.", MOST_BYTES / 1024 / 1024)));
+            return Err(AppError::TooLarge(format!(
+                "A file may have up to {} MB.",
+                MOST_BYTES / 1024 / 1024
+            )));
         }
         content.extend_from_slice(&chunk);
     }

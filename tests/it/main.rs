@@ -1,5 +1,7 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+#[cfg(feature = "crash-points")]
+mod kill_sweep;
 mod institution_models;
 mod platform_models;
 mod pools;

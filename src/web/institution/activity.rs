@@ -34,8 +34,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn spec(path: String, actors: &[(Id, String)]) -> ListSpec {
-    let actions =
-        activity_words::ACTIONS.iter().map(|(key, words)| Choice::new(*key, activity_words::deed_choice(words)));
+    let actions = activity_words::ACTIONS.iter().map(|(key, _, words)| Choice::new(*key, *words));
     let kinds = activity_words::KINDS.iter().map(|(key, label)| Choice::new(*key, *label));
     let actors = actors.iter().map(|(id, name)| Choice::new(id.to_string(), name.as_str()));
     ListSpec::new(path, Noun::new("entry", "entries"), COLUMNS)
@@ -47,11 +46,19 @@ fn spec(path: String, actors: &[(Id, String)]) -> ListSpec {
         .filter(Filter::date("from", "From"))
         .filter(Filter::date("to", "To"))
         .csv()
-        .empty("Nothing has happened yet", "Every change to a record, a user or the settings is kept here.", None)
+        .empty(
+            "Nothing has happened yet",
+            "Every change to a record, a user or the settings is kept here.",
+            None,
+        )
 }
 
 /// Reads the address against the log; days are days where the institution is.
-fn asked(connection: &mut TenantConn, path: String, raw: &str) -> ModelResult<(ListSpec, ListQuery, ActivityFilter)> {
+fn asked(
+    connection: &mut TenantConn,
+    path: String,
+    raw: &str,
+) -> ModelResult<(ListSpec, ListQuery, ActivityFilter)> {
     let spec = spec(path, &activity::actors(connection)?);
     let query = ListQuery::parse(&spec, raw);
     let zone = profile::find(connection)?.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
@@ -70,7 +77,8 @@ fn asked(connection: &mut TenantConn, path: String, raw: &str) -> ModelResult<(L
 fn start_of(day: NaiveDate, zone: chrono_tz::Tz) -> NaiveDateTime {
     let midnight = day.and_time(chrono::NaiveTime::MIN);
     let local = zone.from_local_datetime(&midnight).earliest();
-    local.or_else(|| zone.from_local_datetime(&(midnight + TimeDelta::hours(1))).earliest())
+    local
+        .or_else(|| zone.from_local_datetime(&(midnight + TimeDelta::hours(1))).earliest())
         .map_or(midnight, |moment| moment.naive_utc())
 }
 
@@ -86,14 +94,12 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
         })
         .await?;
     let row = |entry: &Entry| {
-        let changes = entry.changes();
-        let fields: Vec<_> = changes.iter().map(|change| activity_words::field(&change.field)).collect();
         Row::new(entry.id, user.path(&format!("/activity/{}", entry.id)))
             .cell(Cell::time(&clock, entry.at))
             .cell(entry.actor_name.as_str())
-            .cell(activity_words::deed(&entry.action))
+            .cell(activity_words::deed_alone(&entry.action))
             .cell(entry.record_label.as_str())
-            .cell(fields.join(", "))
+            .cell(activity_words::summary(entry))
     };
     let rows = slice.rows.iter().map(row).collect();
     let page = user.page("Activity");
@@ -102,8 +108,17 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
 
 /// `GET /i/{domain}/activity.csv`: every user; all that match, the newest first.
 pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
-    const HEADS: &[&str] =
-        &["When (UTC)", "Who", "Action", "Kind of record", "Record", "Record id", "Changes", "Address", "Browser"];
+    const HEADS: &[&str] = &[
+        "When (UTC)",
+        "Who",
+        "Action",
+        "Kind of record",
+        "Record",
+        "Record id",
+        "Changes",
+        "Address",
+        "Browser",
+    ];
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
     let filter = user.db.run(move |c| ModelResult::Ok(asked(c, path, &raw)?.2)).await?;
     let db = user.db.clone();
@@ -143,17 +158,18 @@ fn csv_cells(entry: Entry) -> Vec<String> {
 
 /// `GET /i/{domain}/activity/{id}`: every user.
 pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
-    let (clock, entry) =
-        user.db.run(move |c| ModelResult::Ok((clock(c)?, activity::find(c, id)?))).await?;
+    let (clock, entry) = user.db.run(move |c| ModelResult::Ok((clock(c)?, activity::find(c, id)?))).await?;
     let what = activity_words::deed(&entry.action);
     let record_cell = match (entry.record_kind.as_str(), entry.record_id) {
         ("student", Some(id)) => Cell::link(&entry.record_label, user.path(&format!("/students/{id}"))),
-        ("user", Some(id)) if user.is_owner() => Cell::link(&entry.record_label, user.path(&format!("/users/{id}"))),
+        ("user", Some(id)) if user.is_owner() => {
+            Cell::link(&entry.record_label, user.path(&format!("/users/{id}")))
+        }
         _ => Cell::text(&entry.record_label),
     };
     let about = Section::new("What happened")
         .fact("Who", entry.actor_name.as_str())
-        .fact("What", activity_words::deed_choice(what))
+        .fact("What", activity_words::deed_alone(&entry.action))
         .fact("Record", record_cell)
         .fact("When", Cell::text(clock.exact(entry.at)))
         .fact("Address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))
@@ -166,7 +182,10 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .map(activity_words::change)
         .map(|change| {
             let cell = |text: String| if text.contains('\n') { Cell::lines(text) } else { Cell::text(text) };
-            Row::plain(&change.field).cell(change.field.as_str()).cell(cell(change.before)).cell(cell(change.after))
+            Row::plain(&change.field)
+                .cell(change.field.as_str())
+                .cell(cell(change.before))
+                .cell(cell(change.after))
         })
         .collect();
     let mut record = Record::new().section(about);

@@ -1,21 +1,15 @@
 //! The pages of one institution: home, students, activity, users, settings.
 
-mod activity_words;
-mod student_form;
-
 pub mod activity;
+mod activity_words;
 pub mod home;
 pub mod settings;
+mod student_form;
 pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    dev::Payload,
-    http::header,
-    web::Bytes,
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web::Bytes};
 use futures_util::{
     StreamExt,
     future::{Ready, ready},

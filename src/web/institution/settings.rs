@@ -80,7 +80,10 @@ fn blank(user: &InstitutionUser) -> Form {
 }
 
 fn fields(form: &mut Form, profile: &Profile) -> Option<ProfileChanges> {
-    form.group_with("Profile", format!("The domain {} is the institution's identity and stays.", profile.domain));
+    form.group_with(
+        "Profile",
+        format!("The domain {} is the institution's identity and stays.", profile.domain),
+    );
     let name = form.text("name", "Name").limit(200).autocomplete("organization").required();
     let kinds = Kind::ALL.iter().map(|kind| Choice::new(kind.as_str(), kind.label()));
     let kind = form.select("kind", "Kind", kinds).required();

@@ -9,7 +9,8 @@ use crate::{
     models::{
         ModelResult,
         institution::{
-            activity, student_bulk::{self, Chosen},
+            activity,
+            student_bulk::{self, Chosen},
             students::{self, Student, StudentFilter, StudentStatus},
         },
     },
@@ -20,7 +21,9 @@ use crate::{
         confirm::{Confirm, ConfirmPage},
         forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
-        list::{BulkAction, BulkSelection, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        list::{
+            BulkAction, BulkSelection, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row,
+        },
         page::{Action, Notice},
         record::{Record, RecordPage, Section, Timeline},
         respond::{html, html_with_status, see_other},
@@ -131,8 +134,17 @@ fn status_badge(student: &Student) -> Badge {
 /// `GET /i/{domain}/students.csv`: every user; all that match, under the headings that an import knows.
 pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
     const HEADS: &[&str] = &[
-        "Student number", "Name", "Preferred name", "Date of birth", "E-mail", "Phone", "Address", "Status",
-        "Admission year", "Programme", "Notes",
+        "Student number",
+        "Name",
+        "Preferred name",
+        "Date of birth",
+        "E-mail",
+        "Phone",
+        "Address",
+        "Status",
+        "Admission year",
+        "Programme",
+        "Notes",
     ];
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
     let filter = user
@@ -185,7 +197,8 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         });
     }
     if let Some(at) = student.archived_at {
-        let text = format!("Archived {}. Nothing is deleted; the student is only off the lists.", clock.exact(at));
+        let text =
+            format!("Archived {}. Nothing is deleted; the student is only off the lists.", clock.exact(at));
         record = record.notice(Notice::info(text));
     }
     let entries = log.iter().map(|entry| activity_words::shown(&clock, entry, None)).collect();
@@ -236,8 +249,13 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
         match told(user.db.run(move |c| students::create(c, &activity, &fields)).await)? {
             Ok(id) => {
                 let own = user.path(&format!("/students/{id}"));
-                user.flash(Notice::success(format!("Added {name}.")).link("Open the student", own.as_str()))?;
-                let next = if form.pressed_also() { user.path("/students/new") } else { own };
+                let notice = Notice::success(format!("Added {name}."));
+                let (notice, next) = if form.pressed_also() {
+                    (notice.link("Open the student", own), user.path("/students/new"))
+                } else {
+                    (notice, own)
+                };
+                user.flash(notice)?;
                 return Ok(see_other(next));
             }
             Err(text) => form.error("student_number", text),
@@ -267,7 +285,11 @@ pub async fn edit(user: Registrar, RecordId(id): RecordId) -> Result<HttpRespons
 }
 
 /// `POST /i/{domain}/students/{id}`: registrars and owners.
-pub async fn update(user: Registrar, RecordId(id): RecordId, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn update(
+    user: Registrar,
+    RecordId(id): RecordId,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     let mut form = edit_form(&user, id).submitted(&data);
     let version = form.posted_version().unwrap_or_default();
     let student = user.db.run(move |c| students::find(c, id)).await?;
@@ -307,7 +329,9 @@ pub async fn archive(user: Registrar, RecordId(id): RecordId) -> Result<HttpResp
     let activity = user.activity();
     let student = user.db.run(move |c| students::find(c, id)).await?;
     let notice = match told(user.db.run(move |c| students::archive(c, &activity, id)).await)? {
-        Ok(batch) => Notice::success(format!("Archived {}.", student.person.name)).undo(undo_path(&user, batch)),
+        Ok(batch) => {
+            Notice::success(format!("Archived {}.", student.person.name)).undo(undo_path(&user, batch))
+        }
         Err(text) => Notice::error(text),
     };
     user.flash(notice)?;
@@ -365,7 +389,9 @@ struct Asked {
 fn asked(connection: &mut TenantConn, path: String, data: &FormData) -> ModelResult<Asked> {
     let spec = spec(path, &students::admission_years(connection)?);
     let back = ListQuery::parse(&spec, data.get("matching").unwrap_or_default()).href(&spec.path);
-    let Some(selection) = BulkSelection::parse(&spec, data) else { return Ok(Asked { selection: None, back }) };
+    let Some(selection) = BulkSelection::parse(&spec, data) else {
+        return Ok(Asked { selection: None, back });
+    };
     let (chosen, now) = match &selection {
         BulkSelection::Ids(ids) => {
             let ids: Vec<Id> = ids.iter().filter_map(|id| id.parse().ok()).collect();

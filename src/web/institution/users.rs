@@ -71,9 +71,8 @@ pub async fn list(user: Owner, request: HttpRequest) -> Result<HttpResponse, App
             .cell(Cell::time(&clock, known.last_sign_in_at))
     };
     let rows = slice.rows.iter().map(row).collect();
-    let page = user
-        .page("Users")
-        .action(Action::link("Invite user", user.path("/users/new")).icon(Icon::UserPlus));
+    let page =
+        user.page("Users").action(Action::link("Invite user", user.path("/users/new")).icon(Icon::UserPlus));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
@@ -107,7 +106,9 @@ pub async fn create(user: Owner, platform: State, data: FormData) -> Result<Http
             institution_users::invite(&platform, &user.db, &user.institution, user.activity(), new).await;
         match told(sent)? {
             Ok(_) => {
-                user.flash(Notice::success(format!("Invited {name}. A mail with a link is on its way to {address}.")))?;
+                user.flash(Notice::success(format!(
+                    "Invited {name}. A mail with a link is on its way to {address}."
+                )))?;
                 return Ok(see_other(user.path("/users")));
             }
             Err(text) => form.error("email", text),
@@ -139,9 +140,15 @@ fn invitation(form: &mut Form) -> Option<NewUser> {
 }
 
 fn roles_field(form: &mut Form) -> Vec<Role> {
-    let choices = Role::ALL.iter().map(|role| Choice::new(role.as_str(), role.label()).hint(role.explanation()));
+    let choices =
+        Role::ALL.iter().map(|role| Choice::new(role.as_str(), role.label()).hint(role.explanation()));
     let roles: Vec<Role> =
         form.checkboxes("roles", "Roles", choices).iter().filter_map(|word| word.parse().ok()).collect();
+    for field in
+        form.groups.iter_mut().flat_map(|group| &mut group.fields).filter(|field| field.name == "roles")
+    {
+        field.optional = false;
+    }
     if form.is_submitted() && roles.is_empty() {
         form.error("roles", "Choose at least one role.");
     }
@@ -183,7 +190,9 @@ fn actions(own: &str, known: &User) -> Vec<Action> {
     match known.status {
         UserStatus::Invited => vec![
             Action::post("Send the invitation again", format!("{own}/invitation")).icon(Icon::Mail),
-            Action::post("Withdraw the invitation", format!("{own}/invitation/remove")).icon(Icon::X).danger(),
+            Action::post("Withdraw the invitation", format!("{own}/invitation/remove"))
+                .icon(Icon::X)
+                .danger(),
         ],
         UserStatus::Active => vec![
             Action::post("Disable user", format!("{own}/disable")).icon(Icon::Ban),
@@ -236,7 +245,10 @@ fn name_and_roles(form: &mut Form) -> Option<(String, Vec<Role>)> {
 }
 
 fn values(known: &User) -> FormData {
-    known.roles.iter().fold(FormData::default().with("name", &known.name), |data, role| data.with("roles", role))
+    known
+        .roles
+        .iter()
+        .fold(FormData::default().with("name", &known.name), |data, role| data.with("roles", role))
 }
 
 fn edit_form(user: &InstitutionUser, id: Id) -> Form {
@@ -269,17 +281,31 @@ pub async fn enable(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse,
 }
 
 /// `POST /i/{domain}/users/{id}/invitation`: owners.
-pub async fn invite_again(user: Owner, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
-    let sent = institution_users::send_invitation(&platform, &user.db, &user.institution, &user.name, id).await;
+pub async fn invite_again(
+    user: Owner,
+    platform: State,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let sent =
+        institution_users::send_invitation(&platform, &user.db, &user.institution, &user.name, id).await;
     let own = user.path(&format!("/users/{id}"));
-    back(&user, own, told(sent)?, |()| Notice::success("A new invitation is on its way. Earlier links no longer work."))
+    back(&user, own, told(sent)?, |()| {
+        Notice::success("A new invitation is on its way. Earlier links no longer work.")
+    })
 }
 
 /// `POST /i/{domain}/users/{id}/invitation/remove`: owners.
-pub async fn withdraw(user: Owner, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
+pub async fn withdraw(
+    user: Owner,
+    platform: State,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let known = user.db.run(move |c| users::find(c, id)).await?;
     if known.status != UserStatus::Invited {
-        user.flash(Notice::error(format!("{} has accepted already. You can disable or remove the user.", known.name)))?;
+        user.flash(Notice::error(format!(
+            "{} has accepted already. You can disable or remove the user.",
+            known.name
+        )))?;
         return Ok(see_other(user.path(&format!("/users/{id}"))));
     }
     let gone = institution_users::remove(&platform, &user.db, user.institution.id, user.activity(), id).await;

@@ -58,10 +58,15 @@ fn badge(status: AdminStatus) -> Badge {
 }
 
 /// `GET /platform/admins`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter = AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: chosen(&query, "status") };
+    let filter =
+        AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: chosen(&query, "status") };
     let paging = paging(&query);
     let slice = platform.shared.run(move |c| admins::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
@@ -83,7 +88,9 @@ fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {
         .cell(Cell::time(clock, found.created_at));
     let disable = || Action::link("Disable", format!("{path}/disabling")).danger();
     match found.status {
-        AdminStatus::Invited => row.action(Action::post("Send again", format!("{path}/invitation"))).action(disable()),
+        AdminStatus::Invited => {
+            row.action(Action::post("Send again", format!("{path}/invitation"))).action(disable())
+        }
         AdminStatus::Active if found.id != me.id => row.action(disable()),
         AdminStatus::Active => row,
         AdminStatus::Disabled => row.action(Action::post("Enable", format!("{path}/disabling/remove"))),
@@ -151,7 +158,12 @@ fn fields(form: &mut Form) -> Option<(String, Email)> {
 }
 
 /// Puts a fresh link into the outbox; earlier links of this person no longer work.
-fn send_invitation(c: &mut SharedConn, platform: &State, invited: &PlatformAdmin, inviter: &str) -> ModelResult<()> {
+fn send_invitation(
+    c: &mut SharedConn,
+    platform: &State,
+    invited: &PlatformAdmin,
+    inviter: &str,
+) -> ModelResult<()> {
     let token = Token::generate().map_err(|error| ModelError::Refused(format!("{error}.")))?;
     let holder = Holder { institution_id: None, user_id: Some(invited.id) };
     account_tokens::create(c, Purpose::Invitation, holder, &token.hash(), Purpose::Invitation.lifetime())?;
@@ -163,7 +175,12 @@ fn send_invitation(c: &mut SharedConn, platform: &State, invited: &PlatformAdmin
 }
 
 /// Nobody becomes a super admin unseen.
-fn tell_the_others(c: &mut SharedConn, platform: &State, new: &PlatformAdmin, inviter: &str) -> ModelResult<()> {
+fn tell_the_others(
+    c: &mut SharedConn,
+    platform: &State,
+    new: &PlatformAdmin,
+    inviter: &str,
+) -> ModelResult<()> {
     for other in admins::all_active(c)? {
         let Ok(email) = Email::parse(&other.email) else { continue };
         let to = Recipient { email: &email, name: &other.name };
@@ -174,7 +191,11 @@ fn tell_the_others(c: &mut SharedConn, platform: &State, new: &PlatformAdmin, in
 }
 
 /// `POST /platform/admins/{id}/invitation`: super admins; the earlier link no longer works.
-pub async fn invite_again(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn invite_again(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let (id, state, inviter) = (id_of(&id)?, platform.clone(), admin.name.clone());
     let outcome = platform
         .shared
@@ -195,7 +216,11 @@ pub async fn invite_again(platform: State, admin: SuperAdmin, id: Path<String>) 
 }
 
 /// `GET /platform/admins/{id}/disabling`: super admins.
-pub async fn ask_disable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn ask_disable(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let id = id_of(&id)?;
     let found = platform.shared.run(move |c| admins::find(c, id)).await?;
     let page = admin.page(format!("Disable {}?", found.name)).crumb("Admins", PATH);

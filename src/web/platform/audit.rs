@@ -73,7 +73,10 @@ fn spec(institution: Option<&str>) -> ListSpec {
 }
 
 /// The list that an address asks for, and what that means to the model.
-async fn asked(request: &HttpRequest, platform: &State) -> Result<(ListSpec, ListQuery, AuditFilter), AppError> {
+async fn asked(
+    request: &HttpRequest,
+    platform: &State,
+) -> Result<(ListSpec, ListQuery, AuditFilter), AppError> {
     let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
     let domain = pairs.into_iter().find(|(key, value)| key == "institution" && !value.is_empty());
     let institution = match domain {
@@ -91,7 +94,11 @@ async fn asked(request: &HttpRequest, platform: &State) -> Result<(ListSpec, Lis
 }
 
 /// `GET /platform/audit`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let (spec, query, filter) = asked(&request, &platform).await?;
     let paging = paging(&query);
     let slice = platform.shared.run(move |c| audit::page(c, &filter, &paging)).await?;
@@ -112,7 +119,11 @@ pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> R
 }
 
 /// `GET /platform/audit.csv`: super admins; the list as filtered.
-pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    _admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
     let heads = ["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"];
     let load = move |c: &mut _, paging: &_| audit::page(c, &filter, paging);
@@ -133,7 +144,11 @@ pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -
 }
 
 /// `GET /platform/audit/{sequence}`: super admins.
-pub async fn detail(platform: State, admin: SuperAdmin, sequence: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn detail(
+    platform: State,
+    admin: SuperAdmin,
+    sequence: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let sequence: i64 = sequence.parse().map_err(|_| AppError::NotFound)?;
     let entry = platform.shared.run(move |c| audit::find(c, sequence)).await?;
     let clock = Clock::utc();
@@ -168,7 +183,11 @@ fn lines(prefix: &str, value: &Value) -> Vec<(String, String)> {
         Value::Object(fields) => fields
             .iter()
             .flat_map(|(key, value)| {
-                let path = if prefix.is_empty() { key.replace('_', " ") } else { format!("{prefix}, {}", key.replace('_', " ")) };
+                let path = if prefix.is_empty() {
+                    key.replace('_', " ")
+                } else {
+                    format!("{prefix}, {}", key.replace('_', " "))
+                };
                 lines(&path, value)
             })
             .collect(),

@@ -35,8 +35,16 @@ const COLUMNS: &[Column] = &[
 fn spec() -> ListSpec {
     ListSpec::new(PATH, Noun::new("database", "databases"), COLUMNS)
         .search("Database or institution")
-        .filter(Filter::one_of("status", "Status", DatabaseStatus::ALL.iter().map(|s| (s.as_str(), label(*s)))))
-        .empty("No databases yet", "An institution's database is made when its registration is approved.", None)
+        .filter(Filter::one_of(
+            "status",
+            "Status",
+            DatabaseStatus::ALL.iter().map(|s| (s.as_str(), label(*s))),
+        ))
+        .empty(
+            "No databases yet",
+            "An institution's database is made when its registration is approved.",
+            None,
+        )
 }
 
 const fn label(status: DatabaseStatus) -> &'static str {
@@ -64,7 +72,11 @@ const fn engine_label(engine: Engine) -> &'static str {
 }
 
 /// `GET /platform/databases`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let filter =
@@ -104,7 +116,8 @@ pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> R
 }
 
 fn size_cell(size: Option<u64>) -> Cell {
-    size.and_then(|size| i64::try_from(size).ok()).map_or_else(Cell::nothing, |size| Cell::figure(bytes(size)))
+    size.and_then(|size| i64::try_from(size).ok())
+        .map_or_else(Cell::nothing, |size| Cell::figure(bytes(size)))
 }
 
 /// The database on the page of its institution.

@@ -12,7 +12,10 @@ use crate::{
         ModelError, ModelResult, Paging,
         country::Country,
         platform::{
-            institutions::{self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status, StatusChange},
+            institutions::{
+                self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status,
+                StatusChange,
+            },
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
             tenant_databases::{self, TenantDatabase},
@@ -71,7 +74,11 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
 }
 
 /// `GET /platform/institutions`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), paging(&query));
@@ -91,7 +98,11 @@ pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> R
 }
 
 /// `GET /platform/institutions.csv`: super admins; the list as filtered.
-pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    _admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
     let filter = filter(&query);
@@ -150,7 +161,11 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
 }
 
 /// `GET /platform/institutions/{domain}`: super admins.
-pub async fn detail(platform: State, admin: SuperAdmin, domain: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn detail(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let domain = domain.into_inner();
     let whole = platform.shared.run(move |c| whole(c, &domain)).await?;
     let clock = Clock::utc();
@@ -168,19 +183,24 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
     match whole.institution.status {
         Status::PendingApproval => page
             .action(Action::post("Approve institution", format!("{registration}/approval")).icon(Icon::Check))
-            .also(Action::link("Reject institution", format!("{registration}/rejection")).icon(Icon::X).danger()),
+            .also(
+                Action::link("Reject institution", format!("{registration}/rejection"))
+                    .icon(Icon::X)
+                    .danger(),
+            ),
         Status::Rejected => {
             page.also(Action::post("Reconsider", format!("{registration}/reconsideration")).icon(Icon::Undo))
         }
-        Status::Active => {
-            page.also(Action::link("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger())
-        }
+        Status::Active => page.also(
+            Action::link("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger(),
+        ),
         Status::Suspended => page.action(
             Action::link("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
         ),
         Status::ProvisioningFailed => match whole.operations.iter().find(|o| o.may_be_tried_again()) {
             Some(failed) => page.action(
-                Action::post("Try again", format!("/platform/operations/{}/retry", failed.id)).icon(Icon::Refresh),
+                Action::post("Try again", format!("/platform/operations/{}/retry", failed.id))
+                    .icon(Icon::Refresh),
             ),
             None => page,
         },
@@ -206,7 +226,8 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
         record = record.section(databases::facts(platform, database));
     }
     if matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active) {
-        let label = if institution.status == Status::Active { "Invite an admin" } else { "Name the first admin" };
+        let label =
+            if institution.status == Status::Active { "Invite an admin" } else { "Name the first admin" };
         record = record.action(Action::link(label, format!("{place}/invitation")).icon(Icon::UserPlus));
     }
     record = record.action(
@@ -251,7 +272,11 @@ fn first_admin(clock: &Clock, registration: &Registration) -> Section {
 }
 
 /// `GET /platform/institutions/{domain}/edit`: super admins.
-pub async fn edit(platform: State, admin: SuperAdmin, domain: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn edit(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
     let mut form = profile_form(&institution).filled(values(&institution)).at_version(institution.version);
     profile_fields(&mut form);
@@ -270,7 +295,10 @@ pub async fn save(
     let changes = profile_fields(&mut form);
     if let (Some(changes), Some(version)) = (changes, form.posted_version()) {
         let (audit, id) = (admin.audit(&platform), institution.id);
-        let saved = platform.shared.run(move |c| institutions::update_profile(c, &audit, id, version, &changes)).await;
+        let saved = platform
+            .shared
+            .run(move |c| institutions::update_profile(c, &audit, id, version, &changes))
+            .await;
         match saved {
             Ok(saved) => {
                 admin.flash(Notice::success(format!("The profile of {} is saved.", saved.name)))?;
@@ -308,7 +336,8 @@ fn profile_fields(form: &mut Form) -> Option<ProfileChanges> {
     let country = form.select("country", "Country", Country::all().map(|c| (c.code(), c.name()))).required();
     let region = form.text("region", "Region").optional();
     let website = form.url("website", "Website").check(|text| web_address(text).map(|_| ())).optional();
-    let time_zone = form.select("time_zone", "Time zone", TimeZone::names().map(|name| (name, name))).required();
+    let time_zone =
+        form.select("time_zone", "Time zone", TimeZone::names().map(|name| (name, name))).required();
     form.read(|| {
         let (Chosen(country), Chosen(time_zone)) = (country?, time_zone?);
         Some(ProfileChanges { name: name?, kind: kind?, country, region, website, time_zone })

@@ -33,7 +33,11 @@ struct Invited {
 }
 
 /// `GET /platform/institutions/{domain}/invitation`: super admins.
-pub async fn show(platform: State, admin: SuperAdmin, domain: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn show(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
     let mut form = blank(&institution);
     fields(&mut form);
@@ -65,7 +69,9 @@ pub async fn invite(
                 admin.flash(Notice::success(sentence))?;
                 return Ok(see_other(format!("{PATH}/{}", institution.domain)));
             }
-            Err(ModelError::Changed(sentence) | ModelError::Refused(sentence)) => form.error("email", sentence),
+            Err(ModelError::Changed(sentence) | ModelError::Refused(sentence)) => {
+                form.error("email", sentence)
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -98,7 +104,9 @@ async fn invite_owner(
     invited: Invited,
 ) -> ModelResult<()> {
     let db = platform.tenant(institution.id).await.map_err(|error| {
-        ModelError::Refused(format!("The institution's database cannot be opened: {error}. Try again in a moment."))
+        ModelError::Refused(format!(
+            "The institution's database cannot be opened: {error}. Try again in a moment."
+        ))
     })?;
     let (audit, subject) = (admin.audit(platform), institution.clone());
     let detail = serde_json::json!({ "name": invited.name, "email": invited.email.as_str() });
@@ -106,7 +114,9 @@ async fn invite_owner(
     institution_users::invite(platform, &db, institution, Activity::new(admin.actor()), new).await?;
     platform
         .shared
-        .run(move |c| c.write_tx(|c| audit.record(c, "institution.admin_invited", &subject.subject(), &detail)))
+        .run(move |c| {
+            c.write_tx(|c| audit.record(c, "institution.admin_invited", &subject.subject(), &detail))
+        })
         .await
 }
 
@@ -128,7 +138,10 @@ fn fields(form: &mut Form) -> Option<Invited> {
 
 fn page(admin: &SuperAdmin, institution: &Institution) -> Page {
     let (title, intro) = match institution.status {
-        Status::Active => ("Invite an admin", "They become an owner: they can change everything in the institution and invite others."),
+        Status::Active => (
+            "Invite an admin",
+            "They become an owner: they can change everything in the institution and invite others.",
+        ),
         _ => ("Name the first admin", "They are invited by e-mail as soon as the institution is set up."),
     };
     page_about(admin, institution, title).intro(intro)

@@ -10,7 +10,9 @@ use crate::{
         ModelResult,
         platform::{
             institutions,
-            operations::{self, Kind, Operation, OperationFilter, OperationStatus, OperationStep, StepStatus},
+            operations::{
+                self, Kind, Operation, OperationFilter, OperationStatus, OperationStep, StepStatus,
+            },
         },
     },
     services::operations::{self as service, provision},
@@ -44,9 +46,17 @@ fn spec() -> ListSpec {
     ListSpec::new(PATH, Noun::new("operation", "operations"), COLUMNS)
         .sorted_by("created", Dir::Desc)
         .search("Institution or file")
-        .filter(Filter::one_of("status", "Status", OperationStatus::ALL.iter().map(|s| (s.as_str(), status_label(*s)))))
+        .filter(Filter::one_of(
+            "status",
+            "Status",
+            OperationStatus::ALL.iter().map(|s| (s.as_str(), status_label(*s))),
+        ))
         .filter(Filter::one_of("kind", "Work", Kind::ALL.iter().map(|k| (k.as_str(), kind_label(*k)))))
-        .empty("No operations yet", "Setting up an institution and large imports appear here while they run, and stay.", None)
+        .empty(
+            "No operations yet",
+            "Setting up an institution and large imports appear here while they run, and stay.",
+            None,
+        )
 }
 
 const fn kind_label(kind: Kind) -> &'static str {
@@ -99,11 +109,16 @@ fn elapsed(operation: &Operation) -> Option<String> {
 /// Operations within another page.
 pub(super) fn plain_list(clock: &Clock, found: Vec<Operation>) -> ListView {
     let spec = ListSpec::new(PATH, Noun::new("operation", "operations"), COLUMNS);
-    ListView::plain(spec, found.into_iter().map(|operation| row(clock, operation)).collect()).region("operations")
+    ListView::plain(spec, found.into_iter().map(|operation| row(clock, operation)).collect())
+        .region("operations")
 }
 
 /// `GET /platform/operations`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let filter = OperationFilter {
@@ -131,10 +146,8 @@ pub async fn detail(platform: State, admin: SuperAdmin, id: Path<String>) -> Res
             ModelResult::Ok((operation, steps, institution))
         })
         .await?;
-    let page = admin
-        .page(operation.subject.as_str())
-        .crumb("Operations", PATH)
-        .badge(badge(operation.status));
+    let page =
+        admin.page(operation.subject.as_str()).crumb("Operations", PATH).badge(badge(operation.status));
     let clock = Clock::utc();
     let mut operation_view = view(&clock, &operation, &steps);
     if let Some(institution) = institution {
@@ -227,7 +240,9 @@ pub(in crate::web) fn step_label(kind: Kind, step: &str) -> &'static str {
 
 /// The counts that an operation ended with.
 fn results(result: Option<&str>) -> Vec<(String, Cell)> {
-    let Some(Ok(serde_json::Value::Object(fields))) = result.map(serde_json::from_str) else { return Vec::new() };
+    let Some(Ok(serde_json::Value::Object(fields))) = result.map(serde_json::from_str) else {
+        return Vec::new();
+    };
     let cell = |value: serde_json::Value| match value {
         serde_json::Value::Number(n) => n.as_i64().map(Cell::number),
         serde_json::Value::String(text) => Some(Cell::text(text)),
@@ -250,9 +265,18 @@ pub async fn retry(platform: State, admin: SuperAdmin, id: Path<String>) -> Resu
 }
 
 /// `POST /platform/operations/{id}/rollback`: super admins.
-pub async fn roll_back(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn roll_back(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let (id, audit) = (id_of(&id)?, admin.audit(&platform));
     let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id)).await;
     platform.operations.wake();
-    settled(&admin, outcome, |()| Notice::success("What was done is being taken back."), &format!("{PATH}/{id}"))
+    settled(
+        &admin,
+        outcome,
+        |()| Notice::success("What was done is being taken back."),
+        &format!("{PATH}/{id}"),
+    )
 }

@@ -43,7 +43,11 @@ pub async fn approve(platform: State, admin: SuperAdmin, id: Path<String>) -> Re
 }
 
 /// `GET /platform/registrations/{id}/rejection`: super admins.
-pub async fn ask_reject(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn ask_reject(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let id = id_of(&id)?;
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
     let page = admin.page(format!("Reject {}?", found.institution.name)).crumb("Registrations", list::PATH);
@@ -82,7 +86,11 @@ fn rejection(id: Id, name: &str) -> Confirm {
 }
 
 /// `POST /platform/registrations/{id}/reconsideration`: super admins.
-pub async fn reconsider(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn reconsider(
+    platform: State,
+    admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
     let outcome = platform.shared.run(move |c| decisions::reconsider(c, &state, &audit, id)).await;
     let done = |again: registrations::Registered| {
@@ -92,12 +100,20 @@ pub async fn reconsider(platform: State, admin: SuperAdmin, id: Path<String>) ->
 }
 
 /// `POST /platform/registrations/approvals`: super admins; asks first, then starts an operation.
-pub async fn approve_many(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn approve_many(
+    platform: State,
+    admin: SuperAdmin,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     decide_many(platform, admin, data, Decision::Approved).await
 }
 
 /// `POST /platform/registrations/rejections`: super admins; asks first, then starts an operation.
-pub async fn reject_many(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn reject_many(
+    platform: State,
+    admin: SuperAdmin,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     decide_many(platform, admin, data, Decision::Rejected).await
 }
 

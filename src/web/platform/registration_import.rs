@@ -33,8 +33,11 @@ const REFUSED: &[Column] = &[
     Column::new("value", "Value"),
     Column::new("todo", "What to do"),
 ];
-const ALREADY: &[Column] =
-    &[Column::new("domain", "Domain"), Column::new("line", "Line").numeric(), Column::new("status", "Status")];
+const ALREADY: &[Column] = &[
+    Column::new("domain", "Domain"),
+    Column::new("line", "Line").numeric(),
+    Column::new("status", "Status"),
+];
 
 /// `GET /platform/registrations/import`: super admins.
 pub async fn show(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
@@ -170,7 +173,11 @@ fn report(id: Id, run: &DryRun) -> Record {
 }
 
 fn first(title: &str, all: usize) -> String {
-    if all > SHOWN { format!("{title}: the first {SHOWN} of {}", grouped(count(all))) } else { title.to_owned() }
+    if all > SHOWN {
+        format!("{title}: the first {SHOWN} of {}", grouped(count(all)))
+    } else {
+        title.to_owned()
+    }
 }
 
 fn refused_list(refusals: &[Refusal]) -> ListView {
@@ -181,7 +188,8 @@ fn refused_list(refusals: &[Refusal]) -> ListView {
             .cell(Cell::mono(refusal.value.as_str()))
             .cell(refusal.todo.as_str())
     });
-    ListView::plain(ListSpec::new(PATH, Noun::new("problem", "problems"), REFUSED), rows.collect()).region("refused")
+    ListView::plain(ListSpec::new(PATH, Noun::new("problem", "problems"), REFUSED), rows.collect())
+        .region("refused")
 }
 
 fn already_list(run: &DryRun) -> ListView {
@@ -209,7 +217,11 @@ pub async fn apply(platform: State, admin: SuperAdmin, id: Path<String>) -> Resu
 }
 
 /// `GET /platform/registrations/import/{id}/refused.csv`: super admins; every refused cell with what to do.
-pub async fn refused(platform: State, _admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
+pub async fn refused(
+    platform: State,
+    _admin: SuperAdmin,
+    id: Path<String>,
+) -> Result<HttpResponse, AppError> {
     let (_, run) = dry_run(&platform, id_of(&id)?).await?;
     let rows = run.reading.refusals.into_iter().map(|r| [r.line.to_string(), r.column, r.value, r.todo]);
     respond::csv("refused.csv", &["line", "column", "value", "what_to_do"], rows).map_err(AppError::internal)

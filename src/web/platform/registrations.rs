@@ -71,7 +71,11 @@ pub(super) fn filter(query: &ListQuery) -> RegistrationFilter {
 }
 
 /// `GET /platform/registrations`: super admins.
-pub async fn list(request: HttpRequest, platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), paging(&query));
@@ -98,13 +102,27 @@ fn show(clock: &Clock, found: RegistrationRow) -> Row {
 }
 
 /// `GET /platform/registrations.csv`: super admins; the list as filtered.
-pub async fn export(request: HttpRequest, platform: State, _admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    _admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
     let filter = filter(&query);
     let heads = [
-        "name", "domain", "decision", "kind", "country", "admin_name", "admin_email", "source", "submitted_at",
-        "decided_at", "decided_by", "reason",
+        "name",
+        "domain",
+        "decision",
+        "kind",
+        "country",
+        "admin_name",
+        "admin_email",
+        "source",
+        "submitted_at",
+        "decided_at",
+        "decided_by",
+        "reason",
     ];
     let load = move |c: &mut _, paging: &_| registrations::page(c, &filter, paging);
     csv(&platform, &query, ("registrations.csv", &heads), load, |row: RegistrationRow| {
@@ -139,7 +157,8 @@ pub async fn detail(platform: State, admin: SuperAdmin, id: Path<String>) -> Res
         .await?;
     let (clock, path) = (Clock::utc(), format!("{PATH}/{id}"));
     let stand = found.registration.stand();
-    let page = admin.page(found.institution.name.as_str()).crumb("Registrations", PATH).badge(stand_badge(stand));
+    let page =
+        admin.page(found.institution.name.as_str()).crumb("Registrations", PATH).badge(stand_badge(stand));
     let page = match stand {
         Stand::Waiting => page
             .action(Action::post("Approve institution", format!("{path}/approval")).icon(Icon::Check))

@@ -48,9 +48,8 @@ pub async fn suspend(
     let reason = reason.unwrap_or_default();
     let outcome = platform.shared.run(move |c| decisions::suspend(c, &state, &audit, id, &reason)).await;
     let place = format!("{PATH}/{}", institution.domain);
-    let done = |now: Institution| {
-        Notice::success(format!("{} is suspended. Nobody there can sign in.", now.name))
-    };
+    let done =
+        |now: Institution| Notice::success(format!("{} is suspended. Nobody there can sign in.", now.name));
     settled(&admin, outcome, done, &place)
 }
 

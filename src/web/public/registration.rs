@@ -15,7 +15,8 @@ use crate::{
             operations::{self, OperationStep, StepStatus},
             platform_settings::SignupPolicy,
             registrations::{
-                self, Decision, FirstAdmin, NewInstitution, NewRegistration, RegisterError, Registered, Source,
+                self, Decision, FirstAdmin, NewInstitution, NewRegistration, RegisterError, Registered,
+                Source,
             },
             throttles,
         },
@@ -65,7 +66,9 @@ pub async fn submit(
         let client = Client::of(&request);
         slow_down(&platform, format!("register:{}", client.ip)).await?;
         match register(&platform, &client, asked).await? {
-            Ok(registered) => return Ok(see_other(decisions::status_path(&platform, &registered.registration))),
+            Ok(registered) => {
+                return Ok(see_other(decisions::status_path(&platform, &registered.registration)));
+            }
             Err(sentence) => form.error("domain", sentence),
         }
     }
@@ -88,7 +91,11 @@ async fn slow_down(platform: &State, subject: String) -> Result<(), AppError> {
 }
 
 /// The registration, or the sentence that is told when the domain is not free.
-async fn register(platform: &State, client: &Client, asked: Asked) -> Result<Result<Registered, String>, AppError> {
+async fn register(
+    platform: &State,
+    client: &Client,
+    asked: Asked,
+) -> Result<Result<Registered, String>, AppError> {
     let hash = platform.passwords.hash(asked.password).await.map_err(AccountError::from)?;
     let audit = platform.audit(client.visitor(&asked.name));
     let new = NewRegistration {
@@ -125,8 +132,10 @@ fn fields(form: &mut Form) -> Option<Asked> {
         .check(|text: &String| Domain::parse(text).map(|_| ()).map_err(|error| format!("{error}.")))
         .required();
     let country = form.select("country", "Country", Country::all().map(|c| (c.code(), c.name()))).required();
-    let website =
-        form.url("website", "Website").check(|text| registration_import::web_address(text).map(|_| ())).optional();
+    let website = form
+        .url("website", "Website")
+        .check(|text| registration_import::web_address(text).map(|_| ()))
+        .optional();
     let time_zone = form
         .select("time_zone", "Time zone", TimeZone::names().map(|name| (name, name)))
         .hint("Dates and times are shown as the clocks there say.")
@@ -172,7 +181,9 @@ async fn page(request: &HttpRequest, session: &Session, platform: &State) -> Res
     let state = platform.clone();
     let policy = platform.shared.run(move |c| decisions::signup_policy(c, &state)).await?;
     let intro = match policy {
-        SignupPolicy::Approval => "Somebody looks at every registration. You get a message when it is decided.",
+        SignupPolicy::Approval => {
+            "Somebody looks at every registration. You get a message when it is decided."
+        }
         SignupPolicy::Automatic => "Your institution is set up at once, on a trial of 14 days.",
     };
     Ok(super::page(request, session, "Register your institution").intro(intro).width(Width::Prose))
@@ -228,8 +239,9 @@ fn badge(found: &Registered) -> Badge {
 
 /// The steps in plain words; what went wrong inside is for super admins.
 fn steps_view(steps: &[OperationStep]) -> OperationView {
-    let mut view = OperationView::new("Your institution is being set up", true)
-        .notice(Notice::info("This usually takes less than a minute. You get an e-mail when you can sign in."));
+    let mut view = OperationView::new("Your institution is being set up", true).notice(Notice::info(
+        "This usually takes less than a minute. You get an e-mail when you can sign in.",
+    ));
     for step in steps {
         let state = match step.status {
             StepStatus::Pending => StepState::Waiting,
@@ -278,8 +290,10 @@ fn told(institution: &Institution, reason: &str) -> Notice {
             "Setting up your institution did not work at the first go. We know about it and are on it. Your \
              registration is safe, and you need not do anything.",
         ),
-        Status::Active => Notice::success("Your institution is set up and active. Sign in with your e-mail and password.")
-            .link("Sign in", "/sign-in"),
+        Status::Active => {
+            Notice::success("Your institution is set up and active. Sign in with your e-mail and password.")
+                .link("Sign in", "/sign-in")
+        }
         Status::Suspended => Notice::warning(format!(
             "Your institution is suspended: nobody can sign in for now. Its records are kept. The reason given: {reason}"
         )),
