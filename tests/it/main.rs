@@ -6,6 +6,7 @@ mod institution_models;
 mod platform_models;
 mod pools;
 mod provisioning;
+mod routes;
 mod schema;
 mod sessions;
 mod sign_in;

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use actix_web::cookie::{Cookie, CookieJar, Key};
 use diesel::RunQueryDsl as _;
-use provost::{
-    db::Target,
-    db::tenant::TenantConn,
-    services::tokens::Token,
-};
+use provost::services::tokens::Token;
 
 use crate::support::{
     app::{OTHER_PASSWORD, PASSWORD, TestApp, eventually},
@@ -187,7 +183,7 @@ fn a_session_that_is_ended_during_a_request_stays_ended() {
     let a = app.institution("evry.example");
     let owner = app.owner(&a);
     let form = owner.get(&a.path("/settings")).is(200).form("main form").fill("name", "Renamed");
-    let mut blocker = tenant_connection(&app, &a);
+    let mut blocker = app.behind(&a);
     let in_use = || {
         let tenants = app.platform.tenants.statistics().tenants;
         tenants.iter().filter(|tenant| tenant.institution_id == a.id).map(|tenant| tenant.in_use).sum::<usize>()
@@ -207,23 +203,6 @@ fn a_session_that_is_ended_during_a_request_stays_ended() {
     });
     assert_eq!(sessions(&app), 0);
     owner.get(&a.path("")).is(303);
-}
-
-fn tenant_connection(app: &TestApp, institution: &crate::support::app::Institution) -> TenantConn {
-    use provost::models::platform::tenant_databases;
-    let mut shared = app.platform.shared.get().expect("connection");
-    let row = tenant_databases::find(&mut shared, institution.id).expect("read").expect("a database");
-    let target = match &app.settings().database {
-        Target::Sqlite(_) => Target::Sqlite(app.settings().data_dir.join(&row.location)),
-        Target::Postgres(url) => {
-            let superuser = std::env::var("PROVOST_TEST_POSTGRES_SUPERUSER_URL").expect("the superuser's URL");
-            let mut superuser = url::Url::parse(&superuser).expect("a URL");
-            superuser.set_path(&row.database_name);
-            assert!(url.contains(superuser.host_str().expect("a host")));
-            Target::Postgres(superuser.into())
-        }
-    };
-    TenantConn::open(&target).expect("opened")
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Answer {
     /// Fails unless the status is this one.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}: {:?} {}", self.asked, self.headers, self.main());
+        assert_eq!(self.status, status, "{}: {} {}", self.asked, self.location(), self.main());
         self
     }
 
