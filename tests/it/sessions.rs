@@ -151,6 +151,12 @@ fn owners_of_sessions_list_and_end_them() {
     assert_eq!([&there, &third].map(|caller| caller.get("/account").status), [303, 303]);
     here.get("/account").is(200).shows("signed out everywhere else");
     stranger.get("/account").is(200);
+    // One's own session can be ended like any other, from wherever its address is known.
+    let again = app.owner(&a);
+    let own = again.get("/account").is(200).attributes("tbody form", "action").remove(0);
+    here.post(&own, &[]).leads_to("/sign-in");
+    assert_eq!(here.cookie(COOKIE), None);
+    here.get("/account").is(303);
 }
 
 #[test]
@@ -199,7 +205,8 @@ fn a_session_that_is_ended_during_a_request_stays_ended() {
             app.sql("DELETE FROM sessions");
             Ok::<_, diesel::result::Error>(request)
         });
-        request.expect("committed").join().expect("answered");
+        // What was asked is done, and said so; the session is over all the same.
+        request.expect("committed").join().expect("answered").leads_to(&a.path("/settings"));
     });
     assert_eq!(sessions(&app), 0);
     owner.get(&a.path("")).is(303);
