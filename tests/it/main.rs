@@ -4,6 +4,7 @@
 mod kill_sweep;
 mod institution_models;
 mod platform_models;
+mod platform_services;
 mod pools;
 mod provisioning;
 mod routes;
@@ -11,3 +12,4 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod support;
+mod thousands;

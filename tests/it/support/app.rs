@@ -143,7 +143,8 @@ impl TestApp {
     pub fn new_super_admin(&self, email: &str) -> Id {
         let hash = self.platform.passwords.hash_sync(PASSWORD).expect("hashed");
         let email = Email::parse(email).expect("an address");
-        let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: "Ada Lovelace" };
+        let new =
+            NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: "Ada Lovelace" };
         let mut connection = self.platform.shared.get().expect("connection");
         let audit = self.platform.audit(Actor::command_line());
         admins::create(&mut connection, &audit, &new, &hash).expect("made").id
@@ -181,7 +182,8 @@ impl TestApp {
         };
         let mut connection = self.platform.shared.get().expect("connection");
         let audit = self.platform.audit(Actor::command_line());
-        let registered = decisions::register(&mut connection, &self.platform, &audit, new).expect("registered");
+        let registered =
+            decisions::register(&mut connection, &self.platform, &audit, new).expect("registered");
         Institution { id: registered.institution.id, domain: domain.into(), name, owner_email }
     }
 
@@ -190,7 +192,8 @@ impl TestApp {
         let audit = self.platform.audit(Actor::command_line());
         {
             let mut connection = self.platform.shared.get().expect("connection");
-            let registration = registrations::latest_of(&mut connection, institution_id).expect("registered").id;
+            let registration =
+                registrations::latest_of(&mut connection, institution_id).expect("registered").id;
             decisions::approve(&mut connection, &self.platform, &audit, registration).expect("approved");
         }
         eventually("the institution is active", || {
@@ -203,7 +206,8 @@ impl TestApp {
     pub fn suspend(&self, institution: &Institution) {
         let audit = self.platform.audit(Actor::command_line());
         let mut connection = self.platform.shared.get().expect("connection");
-        decisions::suspend(&mut connection, &self.platform, &audit, institution.id, "Unpaid").expect("suspended");
+        decisions::suspend(&mut connection, &self.platform, &audit, institution.id, "Unpaid")
+            .expect("suspended");
     }
 
     pub fn reactivate(&self, institution: &Institution) {
@@ -330,8 +334,7 @@ fn serve(platform: &Arc<Platform>, listener: TcpListener) -> (ServerHandle, Join
     let thread = std::thread::spawn(move || {
         let url = url::Url::parse(&platform.settings.public_url).expect("a URL");
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let settings =
-            WebSettings { trusted_proxies: TrustedProxies(vec![loopback]), workers: Some(2) };
+        let settings = WebSettings { trusted_proxies: TrustedProxies(vec![loopback]), workers: Some(2) };
         actix_web::rt::System::new().block_on(async {
             let server = app::server(platform, settings, url, listener).expect("a server");
             told.send(server.handle()).expect("somebody waits");

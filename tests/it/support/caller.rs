@@ -32,7 +32,8 @@ impl Caller {
             .allow_non_standard_methods(true)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
-        let headers = [("sec-fetch-site", "same-origin"), ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/140.0")];
+        let headers =
+            [("sec-fetch-site", "same-origin"), ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/140.0")];
         Self {
             agent: Agent::new_with_config(config),
             address,
@@ -76,14 +77,22 @@ impl Caller {
 
     /// Posts a plain form.
     pub fn post(&self, path: &str, fields: Fields<'_>) -> Answer {
-        self.send("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form(fields).as_bytes())
+        self.send(
+            "POST",
+            path,
+            &[("content-type", "application/x-www-form-urlencoded")],
+            form(fields).as_bytes(),
+        )
     }
 
     /// Posts a form with a file.
     pub fn upload(&self, path: &str, file_name: &str, content: &[u8], fields: Fields<'_>) -> Answer {
         let mut body = Vec::new();
         for (name, value) in fields {
-            body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes());
+            body.extend(
+                format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                    .bytes(),
+            );
         }
         body.extend(
             format!(
@@ -100,14 +109,16 @@ impl Caller {
     /// Anything else. Headers given here win over the caller's own.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut all = self.headers.borrow().clone();
-        let jar: Vec<String> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let jar: Vec<String> =
+            self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !jar.is_empty() {
             all.insert("cookie".into(), jar.join("; "));
         }
         for (name, value) in headers {
             all.insert((*name).into(), (*value).into());
         }
-        let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request =
+            http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in &all {
             request = request.header(name, value);
         }
@@ -132,7 +143,8 @@ impl Caller {
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').expect("a cookie");
-            let gone = value.is_empty() || attributes.to_lowercase().split(';').any(|a| a.trim() == "max-age=0");
+            let gone =
+                value.is_empty() || attributes.to_lowercase().split(';').any(|a| a.trim() == "max-age=0");
             let mut cookies = self.cookies.borrow_mut();
             if gone {
                 cookies.remove(name);
@@ -163,7 +175,10 @@ impl Answer {
     }
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Where a redirect leads; empty when it is none.
@@ -186,7 +201,9 @@ impl Answer {
     pub fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
         let html = Html::parse_document(&self.text());
         let selector = Selector::parse(selector).expect("a selector");
-        html.select(&selector).filter_map(|element| element.value().attr(name).map(ToOwned::to_owned)).collect()
+        html.select(&selector)
+            .filter_map(|element| element.value().attr(name).map(ToOwned::to_owned))
+            .collect()
     }
 
     pub fn has(&self, selector: &str) -> bool {

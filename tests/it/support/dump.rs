@@ -31,20 +31,26 @@ impl TestApp {
 
 /// The texts in the column `name`.
 pub fn shared_texts(connection: &mut SharedConn, sql: &str) -> Vec<String> {
-    let rows: Vec<Text> = diesel::sql_query(sql).load(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let rows: Vec<Text> =
+        diesel::sql_query(sql).load(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
     rows.into_iter().map(|row| row.name).collect()
 }
 
 /// The texts in the column `name`.
 pub fn tenant_texts(connection: &mut TenantConn, sql: &str) -> Vec<String> {
-    let rows: Vec<Text> = diesel::sql_query(sql).load(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let rows: Vec<Text> =
+        diesel::sql_query(sql).load(connection).unwrap_or_else(|error| panic!("{sql}: {error}"));
     rows.into_iter().map(|row| row.name).collect()
 }
 
 fn dump(engine: Engine, without: &[&str], query: Query<'_>) -> String {
     let tables = match engine {
-        Engine::Sqlite => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1",
-        Engine::Postgres => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+        Engine::Sqlite => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+        }
+        Engine::Postgres => {
+            "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        }
     };
     let mut out = String::new();
     for table in query(tables).into_iter().filter(|table| !without.contains(&table.as_str())) {
