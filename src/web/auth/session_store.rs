@@ -79,7 +79,8 @@ impl SessionStore for DatabaseSessions {
         token.reveal().to_owned().try_into().map_err(|_| SaveError::Other(ModelError::NOT_FOUND.into()))
     }
 
-    /// Fails when the row is gone: a request in flight must not revive a revoked session.
+    /// Where the row is gone nothing is written: a request in flight must not revive a revoked session.
+    /// Its work is done all the same, so its answer stands; the next request finds nobody signed in.
     async fn update(
         &self,
         key: SessionKey,
@@ -90,7 +91,10 @@ impl SessionStore for DatabaseSessions {
         identity::unmark(&mut state);
         let text = serde_json::to_string(&state).map_err(|error| UpdateError::Serialization(error.into()))?;
         self.pool
-            .run(move |c| sessions::update_state(c, &hash, &text))
+            .run(move |c| match sessions::update_state(c, &hash, &text) {
+                Err(gone) if gone.is_not_found() => Ok(()),
+                other => other,
+            })
             .await
             .map_err(|error| UpdateError::Other(error.into()))?;
         Ok(key)

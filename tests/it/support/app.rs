@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use base64::Engine as _;
 use provost::{
     app::{self, WebSettings},
-    db::{Engine, Id},
+    db::{Engine, Id, Target, tenant::TenantConn},
     models::{
         Actor,
         institution::{
@@ -22,7 +22,8 @@ use provost::{
             admins::{self, NewAdmin},
             institutions::Kind,
             login_index::{self, Login},
-            registrations::{FirstAdmin, NewInstitution, NewRegistration, Source},
+            registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
+            tenant_databases,
         },
         text::Email,
     },
@@ -188,7 +189,6 @@ impl TestApp {
 
     #[track_caller]
     fn approve(&self, institution_id: Id) {
-        use provost::models::platform::registrations;
         let audit = self.platform.audit(Actor::command_line());
         {
             let mut connection = self.platform.shared.get().expect("connection");
@@ -288,6 +288,28 @@ impl TestApp {
         use diesel::connection::SimpleConnection as _;
         let mut connection = self.platform.shared.get().expect("connection");
         connection.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    /// An institution's database behind the app's back; on PostgreSQL as the server's superuser.
+    pub fn behind(&self, institution: &Institution) -> TenantConn {
+        TenantConn::open(&self.tenant_target(institution)).expect("opened")
+    }
+
+    /// Where an institution's database is.
+    pub fn tenant_target(&self, institution: &Institution) -> Target {
+        let mut shared = self.platform.shared.get().expect("connection");
+        let row = tenant_databases::find(&mut shared, institution.id).expect("read").expect("a database");
+        match self.engine() {
+            Engine::Sqlite => {
+                Target::Sqlite(self.settings().data_dir.join(&row.location).join("institution.db"))
+            }
+            Engine::Postgres => {
+                let url = std::env::var("PROVOST_TEST_POSTGRES_SUPERUSER_URL").expect("the superuser's URL");
+                let mut url = url::Url::parse(&url).expect("a URL");
+                url.set_path(&row.database_name);
+                Target::Postgres(url.into())
+            }
+        }
     }
 
     /// Forgets all counted failures.

@@ -213,7 +213,7 @@ impl Answer {
     /// Fails unless the status is this one.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}: {:?} {}", self.asked, self.headers, self.main());
+        assert_eq!(self.status, status, "{}: {} {}", self.asked, self.location(), self.main());
         self
     }
 
@@ -252,4 +252,59 @@ pub fn raw(address: SocketAddr, request: &[u8]) -> String {
     // The server may cut the connection after its answer.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A form as it stands on a page.
+#[derive(Debug, Clone)]
+pub struct PageForm {
+    pub action: String,
+    pub fields: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// The form that fits, filled as the page fills it.
+    #[track_caller]
+    pub fn form(&self, selector: &str) -> PageForm {
+        let html = Html::parse_document(&self.text());
+        let form = Selector::parse(selector).expect("a selector");
+        let form = html.select(&form).next().unwrap_or_else(|| panic!("{}: no form {selector}", self.asked));
+        let controls = Selector::parse("input[name], select[name], textarea[name]").expect("a selector");
+        let mut fields = Vec::new();
+        for control in form.select(&controls) {
+            let element = control.value();
+            let name = element.attr("name").unwrap_or_default().to_owned();
+            let value = match element.name() {
+                "textarea" => Some(control.text().collect::<String>()),
+                "select" => {
+                    let options = Selector::parse("option").expect("a selector");
+                    let mut options = control.select(&options).map(|option| option.value());
+                    let first = options.clone().next();
+                    options.find(|option| option.attr("selected").is_some()).or(first).map(|option| {
+                        option.attr("value").unwrap_or_default().to_owned()
+                    })
+                }
+                _ if matches!(element.attr("type"), Some("checkbox" | "radio")) => {
+                    element.attr("checked").and(element.attr("value")).map(ToOwned::to_owned)
+                }
+                _ => Some(element.attr("value").unwrap_or_default().to_owned()),
+            };
+            fields.extend(value.map(|value| (name, value)));
+        }
+        PageForm { action: form.value().attr("action").unwrap_or_default().to_owned(), fields }
+    }
+}
+
+impl PageForm {
+    /// Types into a field.
+    pub fn fill(mut self, name: &str, value: &str) -> Self {
+        self.fields.retain(|(known, _)| known != name);
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// Presses its button.
+    pub fn submit(&self, caller: &Caller) -> Answer {
+        let fields: Vec<(&str, &str)> = self.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        caller.post(&self.action, &fields)
+    }
 }
