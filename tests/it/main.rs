@@ -1,8 +1,8 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
-mod institution_models;
 mod platform_models;
 mod platform_services;
 mod pools;
