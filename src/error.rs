@@ -130,6 +130,9 @@ impl ResponseError for AppError {
         let (title, what, todo) = self.words();
         let status = self.status_code();
         let mut page = ErrorPage::new(Page::public(title), status.as_u16(), what, todo);
+        if matches!(self, Self::NotFound | Self::Forbidden(_) | Self::Suspended(_)) {
+            page = page.link("Go to the front page", "/");
+        }
         if let Self::Internal(cause) = self {
             let id = Id::new();
             log::error!("request failed id={id} cause={:?}", cause.to_string());

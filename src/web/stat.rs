@@ -45,36 +45,6 @@ impl Stat {
     }
 }
 
-/// How much of a limit is used.
-#[derive(Debug, Clone, Template)]
-#[template(path = "kit/meter.html")]
-pub struct Meter {
-    pub label: String,
-    pub used: i64,
-    pub limit: i64,
-    /// "412 of 500".
-    pub words: String,
-}
-
-impl HtmlSafe for Meter {}
-
-impl Meter {
-    pub fn new(label: impl Into<String>, used: i64, limit: i64) -> Self {
-        let words = format!("{} of {}", grouped(used), grouped(limit));
-        Self { label: label.into(), used, limit, words }
-    }
-
-    /// Other words than "412 of 500", as for bytes.
-    pub fn words(mut self, words: impl Into<String>) -> Self {
-        self.words = words.into();
-        self
-    }
-
-    fn high(&self) -> i64 {
-        self.limit.saturating_mul(9) / 10
-    }
-}
-
 /// Why a place is empty, and the next step.
 #[derive(Debug, Clone, Template)]
 #[template(path = "kit/empty.html")]

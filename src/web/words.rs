@@ -17,6 +17,11 @@ impl Noun {
         format!("{} {}", grouped(n), self.of(n))
     }
 
+    /// "1 student is", "5,000 students are".
+    pub fn are(self, n: i64) -> String {
+        format!("{} {}", self.count(n), if n == 1 { "is" } else { "are" })
+    }
+
     /// The word alone, in the number that `n` asks for.
     pub fn of(self, n: i64) -> &'static str {
         if n == 1 { self.one } else { self.many }

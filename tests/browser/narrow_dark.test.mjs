@@ -13,7 +13,7 @@ journey("narrow and dark", { superAdmin }, async ({ person }) => {
   const ada = await person(telephone);
   const mare = await person(telephone);
   await openInstitution(ada, mare, superAdmin);
-  const ground = await mare.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const ground = await mare.locator("html").evaluate((html) => getComputedStyle(html).backgroundColor);
   assert.ok(isDark(ground), `the page is dark (${ground})`);
 
   await addStudent(mare, student);

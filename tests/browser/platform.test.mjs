@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { checkPage } from "./support/check.mjs";
 import { eventually } from "./support/eventually.mjs";
 import { journey } from "./support/journey.mjs";
-import { assertPath, assertSays, fillIn, heading, press } from "./support/page.mjs";
+import { assertPath, assertSays, fillIn, heading, openFirst, press } from "./support/page.mjs";
 import { registrationsCsv, superAdmin } from "./support/people.mjs";
 import { signIn } from "./support/steps.mjs";
 import { buttons, fields } from "./support/words.mjs";
@@ -76,7 +76,7 @@ journey("a super admin's day", { superAdmin }, async ({ person }) => {
   await press(ada, buttons.saveSettings);
   await assertSays(ada, /saved/i);
   await ada.goto("/platform/audit");
-  await ada.getByRole("main").getByRole("table").getByRole("link").first().click();
+  await openFirst(ada);
   assertPath(ada, /\/platform\/audit\/\d+/);
   await checkPage(ada, "audit-entry");
 });

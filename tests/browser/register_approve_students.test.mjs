@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { checkPage } from "./support/check.mjs";
 import { journey } from "./support/journey.mjs";
-import { assertPath, assertSays, fillIn, press } from "./support/page.mjs";
+import { assertPath, assertSays, fillIn, openFirst, press } from "./support/page.mjs";
 import { institution, owner, student, studentsCsv, superAdmin } from "./support/people.mjs";
 import { addStudent, applyImport, approve, checkImport, exportStudents, home, platformPage, register, signIn } from "./support/steps.mjs";
 import { buttons, fields, says } from "./support/words.mjs";
@@ -46,7 +46,7 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   await checkPage(ada, "institutions");
   await ada.goto("/platform/operations");
   await checkPage(ada, "operations");
-  await ada.getByRole("main").getByRole("table").getByRole("link").first().click();
+  await openFirst(ada);
   await checkPage(ada, "operation");
 
   // Mare reads of it and signs in to a database of her own.
@@ -99,10 +99,12 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
     await checkPage(mare, `institution${part.replace("/", "-") || "-at-work"}`);
   }
   await mare.goto(`${home}/activity`);
-  await mare.getByRole("main").getByRole("table").getByRole("link").first().click();
+  await openFirst(mare);
   await checkPage(mare, "institution-activity-entry");
   await mare.goto(`${home}/no-such-page`);
   await checkPage(mare, "institution-not-found");
+  await mare.goto(home);
+  await mare.getByRole("banner").locator("summary").click();
   await press(mare, buttons.signOut);
   await mare.goto("/no-such-page");
   await checkPage(mare, "not-found");

@@ -48,6 +48,16 @@ pub fn deed(action: &str) -> &str {
     ACTIONS.iter().find(|(known, ..)| *known == action).map_or(action, |(_, words, _)| words)
 }
 
+/// What was done, to be read after a name on the record's own page.
+fn deed_here(action: &str) -> &str {
+    match action {
+        "user.invited" => "invited this user",
+        "user.accepted" => "accepted the invitation",
+        "user.password_changed" => "changed the password",
+        other => deed(other),
+    }
+}
+
 /// What was done, to be read alone.
 pub fn deed_alone(action: &str) -> &str {
     ACTIONS.iter().find(|(known, ..)| *known == action).map_or(action, |(.., words)| words)
@@ -129,10 +139,10 @@ pub fn change(change: &Change) -> ShownChange {
 
 /// An entry of a history; `about` names the record when the page is not about it alone.
 pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
-    let mut what = deed(&entry.action).to_owned();
-    if let Some(label) = about {
-        what = format!("{what} {label}");
-    }
+    let what = match about {
+        Some(label) => format!("{} {label}", deed(&entry.action)),
+        None => deed_here(&entry.action).to_owned(),
+    };
     let mut shown = ShownEntry::new(clock.when(entry.at), entry.actor_name.clone(), what);
     // What was typed when the record was made stands on its page already.
     if entry.changes().iter().any(|change| change.before.is_some()) {

@@ -71,22 +71,34 @@ fn filter(query: &ListQuery) -> StudentFilter {
 /// `GET /i/{domain}/students`: every user.
 pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
-    let (clock, spec, query, slice) = user
+    let (clock, spec, query, slice, archived) = user
         .db
         .run(move |c| {
             let spec = spec(path, &students::admission_years(c)?);
             let query = ListQuery::parse(&spec, &raw);
             let slice = students::page(c, &filter(&query), &paging(&query))?;
-            ModelResult::Ok((clock(c)?, spec, query, slice))
+            // Counted only where it is told: under an empty list.
+            let archived = if slice.total == 0 {
+                students::count(c, &StudentFilter { archived: true, ..StudentFilter::default() })?
+            } else {
+                0
+            };
+            ModelResult::Ok((clock(c)?, spec, query, slice, archived))
         })
         .await?;
     let rows = slice.rows.iter().map(|student| row(&user, &clock, student)).collect();
     let mut page = user.page("Students");
-    let mut spec = spec.empty(
-        "No students yet",
-        "Students appear here once they are added one by one or imported from a file.",
-        user.may_write().then(|| Action::link("Import students", user.path("/students/import"))),
-    );
+    let mut spec = if archived > 0 {
+        let text = format!("{} archived, and off this list.", NOUN.are(archived));
+        let show = Action::link("Show archived students", user.path("/students?archived=yes"));
+        spec.empty("No students on the list", text, Some(show))
+    } else {
+        spec.empty(
+            "No students yet",
+            "Students appear here once they are added one by one or imported from a file.",
+            user.may_write().then(|| Action::link("Import students", user.path("/students/import"))),
+        )
+    };
     if user.may_write() {
         page = page
             .action(Action::link("Add student", user.path("/students/new")).icon(Icon::Plus))

@@ -226,8 +226,11 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
         record = record.section(databases::facts(platform, database));
     }
     if matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active) {
-        let label =
-            if institution.status == Status::Active { "Invite an admin" } else { "Name the first admin" };
+        let label = match institution.status {
+            Status::Active => "Invite an admin",
+            _ if registration.admin_email.is_some() => "Change the first admin",
+            _ => "Name the first admin",
+        };
         record = record.action(Action::link(label, format!("{place}/invitation")).icon(Icon::UserPlus));
     }
     record = record.action(

@@ -8,7 +8,7 @@ use crate::{
     error::AppError,
     models::{
         ModelError, ModelResult,
-        platform::registrations::{self, Decision, RegistrationFilter, Stand},
+        platform::registrations::{self, Decision, Registered, RegistrationFilter, Stand},
     },
     services::{
         bulk_decisions::{self, BulkDecision},
@@ -36,7 +36,7 @@ pub async fn approve(platform: State, admin: SuperAdmin, id: Path<String>) -> Re
         Ok(approved) => format!("/platform/institutions/{}", approved.institution.domain),
         Err(_) => format!("{}/{id}", list::PATH),
     };
-    let done = |approved: registrations::Registered| {
+    let done = |approved: Registered| {
         Notice::success(format!("{} is approved and being set up.", approved.institution.name))
     };
     settled(&admin, outcome, done, &back)
@@ -51,7 +51,7 @@ pub async fn ask_reject(
     let id = id_of(&id)?;
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
     let page = admin.page(format!("Reject {}?", found.institution.name)).crumb("Registrations", list::PATH);
-    Ok(html(&ConfirmPage::new(page, rejection(id, &found.institution.name)))?)
+    Ok(html(&ConfirmPage::new(page, rejection(id, &found)))?)
 }
 
 /// `POST /platform/registrations/{id}/rejection`: super admins.
@@ -63,24 +63,31 @@ pub async fn reject(
 ) -> Result<HttpResponse, AppError> {
     let id = id_of(&id)?;
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
+    let mut confirm = rejection(id, &found);
+    let told = found.registration.admin_email.is_some();
     let name = found.institution.name;
-    let mut confirm = rejection(id, &name);
     let Some(Confirmed { reason }) = confirm.read(&data) else {
         let page = admin.page(format!("Reject {name}?")).crumb("Registrations", list::PATH);
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
     };
     let (audit, state, reason) = (admin.audit(&platform), platform.clone(), reason.unwrap_or_default());
     let outcome = platform.shared.run(move |c| decisions::reject(c, &state, &audit, id, &reason)).await;
-    let done = |_| Notice::success(format!("{name} is rejected. Its admin gets the reason by e-mail."));
+    let then = if told { " Its admin gets the reason by e-mail." } else { "" };
+    let done = |_| Notice::success(format!("{name} is rejected.{then}"));
     settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))
 }
 
-fn rejection(id: Id, name: &str) -> Confirm {
+fn rejection(id: Id, found: &Registered) -> Confirm {
+    let name = &found.institution.name;
+    let (then, reader) = match found.registration.admin_email {
+        Some(_) => ("Its admin is told, with your reason.", "The person who registered reads it, word for word."),
+        None => ("It names no admin, so nobody is told.", "It stays in the history."),
+    };
     let path = format!("{}/{id}", list::PATH);
     Confirm::new(format!("{path}/rejection"), "Reject institution")
-        .says(format!("{name} gets no database. Its admin is told, with your reason."))
+        .says(format!("{name} gets no database. {then}"))
         .undo("You can reconsider at any time, and the institution can register again.")
-        .reason("Reason", "The person who registered reads it, word for word.", true)
+        .reason("Reason", reader, true)
         .danger()
         .cancel(path)
 }
@@ -93,7 +100,7 @@ pub async fn reconsider(
 ) -> Result<HttpResponse, AppError> {
     let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
     let outcome = platform.shared.run(move |c| decisions::reconsider(c, &state, &audit, id)).await;
-    let done = |again: registrations::Registered| {
+    let done = |again: Registered| {
         Notice::success(format!("{} waits for a decision again.", again.institution.name))
     };
     settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))

@@ -28,7 +28,7 @@ const PATH: &str = "/platform/registrations/import";
 const SHOWN: usize = 100;
 
 const REFUSED: &[Column] = &[
-    Column::new("line", "Line").numeric(),
+    Column::new("line", "Line"),
     Column::new("column", "Column"),
     Column::new("value", "Value"),
     Column::new("todo", "What to do"),

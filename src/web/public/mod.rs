@@ -7,25 +7,32 @@ use actix_session::Session;
 use actix_web::HttpRequest;
 
 use super::{
-    auth::identity,
+    auth::identity::{self, Identity},
     icons::Icon,
     page::{NavGroup, NavItem, Page},
     theme::Theme,
 };
 
-/// A page outside the signed-in areas, with the ways in and the message kept for it.
+/// A page outside the signed-in areas, with the ways in, or back in, and the message kept for it.
 #[must_use]
 pub fn page(request: &HttpRequest, session: &Session, title: impl Into<String>) -> Page {
     let path = request.path();
     Page::public(title)
         .path(path)
         .theme(Theme::of(request))
-        .nav(vec![NavGroup::new(
-            "",
-            vec![
-                NavItem::new("Register", "/register", Icon::Institution, path),
-                NavItem::new("Sign in", "/sign-in", Icon::Key, path),
-            ],
-        )])
+        .nav(vec![NavGroup::new("", ways(session, path))])
         .flash(identity::take_flash(session))
+}
+
+fn ways(session: &Session, path: &str) -> Vec<NavItem> {
+    match Identity::of(session) {
+        Some(Identity { institution_id: None, .. }) => {
+            vec![NavItem::new("Go to the platform", "/platform", Icon::Institution, path)]
+        }
+        Some(_) => vec![NavItem::new("Go to your account", "/account", Icon::User, path)],
+        None => vec![
+            NavItem::new("Register", "/register", Icon::Institution, path),
+            NavItem::new("Sign in", "/sign-in", Icon::Key, path),
+        ],
+    }
 }

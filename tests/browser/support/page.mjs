@@ -47,6 +47,11 @@ export async function control(page, name) {
   throw new Error(`no button or link "${name}" on ${page.url()}`);
 }
 
+/** Opens the first record of the list on the page. */
+export async function openFirst(page) {
+  await page.getByRole("main").getByRole("rowheader").getByRole("link").first().click();
+}
+
 export async function assertSays(page, words) {
   const text = await page.locator("body").innerText();
   assert.match(text, words instanceof RegExp ? words : new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), page.url());
