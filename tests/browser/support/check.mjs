@@ -17,6 +17,7 @@ const looks = [
   { width: 1440, colorScheme: "dark", rules: "contrast" },
   { width: 1024, colorScheme: "light", rules: "none" },
   { width: 360, colorScheme: "light", rules: "all" },
+  { width: 360, colorScheme: "dark", rules: "none" },
 ];
 const standards = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
