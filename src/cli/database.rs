@@ -116,7 +116,8 @@ fn create(platform: &Arc<Platform>, domain: &str) -> Outcome {
             .map_err(sentence)?
             .ok_or_else(|| format!("The set-up of {name} was never begun. Run provost doctor."))?;
         if operation.may_be_tried_again() {
-            try_again(&mut connection, &platform.audit(Actor::command_line()), operation.id).map_err(sentence)?;
+            try_again(&mut connection, &platform.audit(Actor::command_line()), operation.id)
+                .map_err(sentence)?;
         }
         (institution, operation)
     };

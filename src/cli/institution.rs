@@ -21,8 +21,7 @@ use crate::{
         platform::{
             institutions::{self, Institution, InstitutionFilter, Status},
             operations::{self, Kind},
-            registrations,
-            tenant_databases,
+            registrations, tenant_databases,
         },
     },
     services::{decisions, platform::Platform},
@@ -69,7 +68,9 @@ Example:
         wait: bool,
     },
     /// Reject a registration; its admin is told the reason
-    #[command(after_help = "Example:\n  provost institution reject ada.edu --reason 'The domain is not yours.'")]
+    #[command(
+        after_help = "Example:\n  provost institution reject ada.edu --reason 'The domain is not yours.'"
+    )]
     Reject {
         /// Its domain, such as ada.edu
         domain: String,
@@ -281,7 +282,8 @@ fn approve(platform: &Arc<Platform>, domain: &str, wait: bool) -> Outcome {
         let registration = waiting_registration(&mut connection, &institution)?;
         let audit = platform.audit(Actor::command_line());
         decisions::approve(&mut connection, platform, &audit, registration).map_err(sentence)?;
-        let operation = operations::latest(&mut connection, institution.id, Kind::Provision).map_err(sentence)?;
+        let operation =
+            operations::latest(&mut connection, institution.id, Kind::Provision).map_err(sentence)?;
         (institution, operation)
     };
     print_line(&format!("{} is approved.", institution.name));

@@ -37,7 +37,9 @@ fn rotate(config: &Config) -> Outcome {
     let audit = platform.audit(Actor::command_line());
     let subject = Subject { kind: "master key", id: None, label: "master key", institution_id: None };
     connection
-        .write_tx(|connection| audit.record(connection, "keys.rotated", &subject, &json!({ "sealed_again": count })))
+        .write_tx(|connection| {
+            audit.record(connection, "keys.rotated", &subject, &json!({ "sealed_again": count }))
+        })
         .map_err(sentence)?;
     print_line(&format!(
         "The master key is new; {} sealed again. Copy {} to a safe place, apart from the database and its backups.",

@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod database;
+mod demo;
 mod doctor;
 mod follow;
 mod institution;
@@ -24,6 +25,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
+  provost demo                           try it out: a sample platform, sign-ins printed
   provost                                start the web server with everything in ./provost-data
   provost institution list --json       every institution, for a script
   provost institution approve ada.edu --wait
@@ -49,6 +51,13 @@ struct Arguments {
 enum Command {
     /// Run the web server (what `provost` alone does)
     Serve,
+    /// Run the server on a sample platform with invented institutions, and print its sign-ins
+    #[command(after_help = demo::HELP)]
+    Demo {
+        /// Throw an earlier demo away and begin again
+        #[arg(long)]
+        fresh: bool,
+    },
     /// Super admins of the platform
     #[command(subcommand)]
     Admin(admin::Command),
@@ -90,7 +99,7 @@ type Outcome = Result<(), String>;
 pub fn run() -> ExitCode {
     config::load_env_file();
     let arguments = Arguments::parse();
-    let quiet = !matches!(arguments.command, None | Some(Command::Serve));
+    let quiet = !matches!(arguments.command, None | Some(Command::Serve | Command::Demo { .. }));
     start_log(if quiet { "warn" } else { "info" });
     match carry_out(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,9 +112,13 @@ pub fn run() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Outcome {
     config::refuse_unknown_variables(&Arguments::command())?;
-    let config = arguments.options.read()?;
+    let config = match &arguments.command {
+        Some(Command::Demo { .. }) => arguments.options.in_own_folder(demo::FOLDER)?.read()?,
+        _ => arguments.options.read()?,
+    };
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(config),
+        Command::Demo { fresh } => demo::run(config, fresh),
         Command::Admin(command) => admin::run(&config, command),
         Command::Institution(command) => institution::run(&config, command),
         Command::Database(command) => database::run(&config, command),

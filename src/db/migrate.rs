@@ -109,7 +109,10 @@ where
     Ok(versions.iter().map(ToString::to_string).collect())
 }
 
-fn pending<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, MigrateError>
+fn pending<DB: Backend, C>(
+    connection: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<Vec<String>, MigrateError>
 where
     C: MigrationHarness<DB>,
     EmbeddedMigrations: MigrationSource<DB>,

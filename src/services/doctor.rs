@@ -134,11 +134,8 @@ fn open_to_others(path: &PathBuf) -> Option<Finding> {
 }
 
 fn rights(platform: &Platform) -> Seen {
-    let translate = |found: EngineFinding| Finding {
-        problem: found.problem,
-        remedy: found.remedy,
-        urgent: found.fatal,
-    };
+    let translate =
+        |found: EngineFinding| Finding { problem: found.problem, remedy: found.remedy, urgent: found.fatal };
     let findings = platform.engine.diagnose()?.into_iter().map(translate).collect();
     Ok((format!("institutions live on {}", platform.engine.kind()), findings))
 }
@@ -151,20 +148,26 @@ fn connections(platform: &Platform) -> Seen {
     if budget > borne {
         let remedy = match platform.engine.kind() {
             Engine::Postgres => "Raise the server's max_connections, or lower PROVOST_CONNECTION_BUDGET.",
-            Engine::Sqlite => "Raise the limit of open files (LimitNOFILE), or lower PROVOST_CONNECTION_BUDGET.",
+            Engine::Sqlite => {
+                "Raise the limit of open files (LimitNOFILE), or lower PROVOST_CONNECTION_BUDGET."
+            }
         };
         let problem = format!("The budget of {budget} connections is more than the {borne} that can be had.");
         findings.push(urgent(problem, remedy));
     }
     if budget < limits.tenant_connections * 2 {
         let problem = format!("{budget} connections for all institutions let only one or two work at once.");
-        findings.push(soon(problem, "Raise max_connections or the limit of open files, or lower \
-             PROVOST_TENANT_CONNECTIONS."));
+        findings.push(soon(
+            problem,
+            "Raise max_connections or the limit of open files, or lower \
+             PROVOST_TENANT_CONNECTIONS.",
+        ));
     }
     let files = rlimit::Resource::NOFILE.get_hard().unwrap_or(0);
     if files < 1_024 && platform.engine.kind() == Engine::Postgres {
         let problem = format!("Only {files} files and connections may be open at once.");
-        findings.push(soon(problem, "Raise the limit, for example with LimitNOFILE=65536 in the systemd unit."));
+        findings
+            .push(soon(problem, "Raise the limit, for example with LimitNOFILE=65536 in the systemd unit."));
     }
     Ok((format!("{budget} for institutions, {} for the platform", limits.shared_connections), findings))
 }
@@ -213,7 +216,9 @@ fn databases(platform: &Platform) -> Seen {
     let mut missing = Vec::new();
     for row in rows.iter().filter(|row| row.database.status == DatabaseStatus::Ready) {
         // Looked at once more: it may have been made a moment ago.
-        if !there.contains(&known(&row.database)) && !platform.engine.exists(&tenants::place(&row.database))? {
+        if !there.contains(&known(&row.database))
+            && !platform.engine.exists(&tenants::place(&row.database))?
+        {
             missing.push(format!("{} of {}", known(&row.database), row.domain));
         }
     }
@@ -224,13 +229,18 @@ fn databases(platform: &Platform) -> Seen {
     let registered: HashSet<String> = rows.iter().map(|row| known(&row.database)).collect();
     let orphans: Vec<String> = existing.iter().filter(|name| !registered.contains(*name)).cloned().collect();
     if !orphans.is_empty() {
-        findings.push(soon(format!("Databases belong to no institution: {}.", named(&orphans)), match platform.engine.kind() {
-            Engine::Sqlite => format!(
-                "Look what is in them. If nobody needs them, move these folders out of {}.",
-                platform.settings.data_dir.display()
-            ),
-            Engine::Postgres => "Look what is in them. If nobody needs them, drop them with DROP DATABASE.".into(),
-        }));
+        findings.push(soon(
+            format!("Databases belong to no institution: {}.", named(&orphans)),
+            match platform.engine.kind() {
+                Engine::Sqlite => format!(
+                    "Look what is in them. If nobody needs them, move these folders out of {}.",
+                    platform.settings.data_dir.display()
+                ),
+                Engine::Postgres => {
+                    "Look what is in them. If nobody needs them, drop them with DROP DATABASE.".into()
+                }
+            },
+        ));
     }
     let names: HashSet<&str> = rows.iter().map(|row| row.database.database_name.as_str()).collect();
     let lone: Vec<String> = roles.into_iter().filter(|role| !names.contains(role.as_str())).collect();

@@ -130,9 +130,9 @@ pub fn institutions_without(connection: &mut SharedConn) -> ModelResult<Vec<Stri
         .left_join(tenant_databases::table)
         .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
         .filter(
-            tenant_databases::id.is_null().or(tenant_databases::status
-                .assume_not_null()
-                .ne(DatabaseStatus::Ready)),
+            tenant_databases::id
+                .is_null()
+                .or(tenant_databases::status.assume_not_null().ne(DatabaseStatus::Ready)),
         )
         .order(institutions::domain)
         .limit(100)
