@@ -37,7 +37,7 @@ pub(super) fn run(config: &Config, as_json: bool) -> Outcome {
     }
     match findings.len() {
         0 => Ok(()),
-        count => Err(format!("{} to do.", counted(count, "thing is", "things are"))),
+        count => Err(format!("{} doing.", counted(count, "thing needs", "things need"))),
     }
 }
 

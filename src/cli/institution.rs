@@ -158,7 +158,7 @@ fn list(platform: &Platform, status: Option<&str>, search: Option<String>, json:
     let cells = |row: &institutions::InstitutionRow| {
         [row.domain.clone(), row.status.to_string(), row.country.clone(), row.name.clone()]
     };
-    print_table(["DOMAIN", "STATUS", "IN", "NAME"], &rows.iter().map(cells).collect::<Vec<_>>());
+    print_table(["DOMAIN", "STATUS", "COUNTRY", "NAME"], &rows.iter().map(cells).collect::<Vec<_>>());
     eprintln!("{}", counted(rows.len(), "institution", "institutions"));
     Ok(())
 }

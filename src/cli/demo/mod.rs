@@ -39,12 +39,21 @@ pub(super) fn run(mut config: Config, fresh: bool) -> Outcome {
     }
     let platform = open(&config)?;
     if new {
-        populate::populate(&platform)?;
+        quietly(|| populate::populate(&platform))?;
         folder::finish(&folder)?;
         print_line(&format!("Done in {:.1} seconds.", begun.elapsed().as_secs_f32()));
     }
     print_sign_ins(&platform.link("/sign-in"));
     serve::run(platform, config, listener)
+}
+
+/// The mails and the failure that belong to the samples would bury the sign-ins in the log.
+fn quietly(work: impl FnOnce() -> Outcome) -> Outcome {
+    let level = log::max_level();
+    log::set_max_level(log::LevelFilter::Error);
+    let outcome = work();
+    log::set_max_level(level);
+    outcome
 }
 
 fn print_sign_ins(address: &str) {

@@ -56,6 +56,7 @@ pub(super) fn populate(platform: &Arc<Platform>) -> Done {
         }
     }
     workers.stop();
+    while platform.outbox.send_due().map_err(sentence)? > 0 {}
     Ok(())
 }
 
