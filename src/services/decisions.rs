@@ -6,7 +6,7 @@ use super::{mail::Message, mail_texts::Recipient, operations::provision, outbox,
 use crate::{
     db::{Id, now, shared::SharedConn},
     models::{
-        ModelError, ModelResult,
+        Actor, ModelError, ModelResult,
         platform::{
             audit::Audit,
             institutions::{self, Institution, Status},
@@ -50,7 +50,9 @@ pub fn register(
         match policy {
             SignupPolicy::Approval => Ok(registered),
             SignupPolicy::Automatic => {
-                Ok(approve_in_tx(connection, platform, audit, registered.registration.id)?)
+                // The policy decides, not the visitor.
+                let policy = platform.audit(Actor::system());
+                Ok(approve_in_tx(connection, platform, &policy, registered.registration.id)?)
             }
         }
     })?;

@@ -9,10 +9,7 @@ use crate::{
             Activity,
             profile::{self, Profile, ProfileChanges},
         },
-        platform::{
-            institution_profile::{self, Mirror},
-            institutions::Kind,
-        },
+        platform::institutions::{self, Institution, Kind},
     },
 };
 
@@ -32,13 +29,36 @@ pub async fn update(
     let actor = activity.actor.clone();
     let saved = db.run(move |c| profile::update(c, &activity, version, &changes)).await?;
     let audit = platform.audit(actor);
-    let mirror = Mirror {
-        name: saved.name.clone(),
-        kind: saved.kind.parse().unwrap_or(Kind::Other),
-        country: saved.country.clone(),
-        website: saved.website.clone(),
-        time_zone: saved.time_zone.clone(),
-    };
-    platform.shared.run(move |c| institution_profile::mirror(c, &audit, institution_id, &mirror)).await?;
+    let profile = saved.clone();
+    platform
+        .shared
+        .run(move |c| {
+            let known = institutions::find(c, institution_id)?;
+            let mirrored = institutions::ProfileChanges {
+                name: profile.name,
+                kind: profile.kind.parse().unwrap_or(Kind::Other),
+                country: profile.country,
+                region: known.region.clone(),
+                website: profile.website,
+                time_zone: profile.time_zone,
+            };
+            if mirrored == mirror_of(&known) {
+                return Ok(());
+            }
+            institutions::update_profile(c, &audit, institution_id, known.version, &mirrored).map(drop)
+        })
+        .await?;
     Ok(saved)
+}
+
+/// What the registry says now.
+fn mirror_of(known: &Institution) -> institutions::ProfileChanges {
+    institutions::ProfileChanges {
+        name: known.name.clone(),
+        kind: known.kind,
+        country: known.country.clone(),
+        region: known.region.clone(),
+        website: known.website.clone(),
+        time_zone: known.time_zone.clone(),
+    }
 }

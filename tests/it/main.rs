@@ -4,7 +4,12 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod platform_models;
+mod platform_services;
 mod pools;
 mod provisioning;
+mod routes;
 mod schema;
+mod sessions;
+mod sign_in;
 mod support;
+mod thousands;

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use provost::{
-    db::{Id, Target, migrate::Migrate, now, shared::SharedConn, target::create_sqlite},
+    db::{Id, now, shared::SharedConn},
     models::{
         Actor, ModelError, Paging,
         platform::{
@@ -21,27 +21,19 @@ use provost::{
     },
 };
 
-/// A shared database of its own, gone with the test.
+use crate::support::Site;
+
+/// A shared database of its own, on the engine of this run, gone with the test.
 struct Shared {
     connection: SharedConn,
-    folder: std::path::PathBuf,
+    _site: Site,
 }
 
 impl Shared {
     fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("provost-models-{}", Id::new()));
-        std::fs::create_dir_all(&folder).expect("folder");
-        let path = folder.join("shared.db");
-        drop(create_sqlite(&path).expect("created"));
-        let mut connection = SharedConn::open(&Target::Sqlite(path)).expect("opened");
-        connection.migrate().expect("migrated");
-        Self { connection, folder }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let site = Site::new();
+        site.open().close();
+        Self { connection: SharedConn::open(&site.settings.database).expect("opened"), _site: site }
     }
 }
 

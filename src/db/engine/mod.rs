@@ -117,7 +117,7 @@ pub trait TenantEngine: Send + Sync {
     /// As [`Self::prepare`].
     fn grant_and_open(&self, place: &Place) -> Result<(), EngineError>;
 
-    /// Proves, as the tenant's own role, that it can read and write, cannot change the schema, and cannot
+    /// Proves, with a connection of the tenant's own role, that it can read and write, cannot change the schema, and cannot
     /// enter `foreign`, another tenant's database.
     ///
     /// # Errors
@@ -125,6 +125,7 @@ pub trait TenantEngine: Send + Sync {
     fn verify(
         &self,
         place: &Place,
+        connection: &mut TenantConn,
         password: Option<&str>,
         foreign: Option<&Place>,
     ) -> Result<(), EngineError>;

@@ -9,7 +9,7 @@ mod template;
 
 use std::sync::Mutex;
 
-use admin::Admin;
+use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
 use super::{EngineError, Finding, Opener, Place, TenantEngine, quote, scram, try_reading_and_writing};
@@ -28,6 +28,7 @@ pub struct PostgresEngine {
     role_connections: usize,
     /// The schema version whose template is known to be there.
     prepared: Mutex<Option<String>>,
+    sessions: Sessions,
 }
 
 impl PostgresEngine {
@@ -40,6 +41,7 @@ impl PostgresEngine {
             platform_id: platform_id.to_owned(),
             role_connections: ROLE_CONNECTIONS.max(tenant_connections * 2),
             prepared: Mutex::new(None),
+            sessions: Sessions::default(),
         }
     }
 
@@ -53,8 +55,8 @@ impl PostgresEngine {
         quote(&format!("{}_runtime", self.prefix))
     }
 
-    fn admin(&self) -> Result<Admin, EngineError> {
-        Admin::connect(&self.url)
+    fn admin(&self) -> Result<Admin<'_>, EngineError> {
+        Admin::connect(&self.url, &self.sessions)
     }
 
     /// The URL of another database of the server, as the platform's role or as a tenant's.
@@ -70,7 +72,7 @@ impl PostgresEngine {
     }
 
     /// Whether the database is there; one that is not this institution's is an error.
-    fn look(&self, admin: &mut Admin, place: &Place) -> Result<bool, EngineError> {
+    fn look(&self, admin: &mut Admin<'_>, place: &Place) -> Result<bool, EngineError> {
         match self.found(admin, place)? {
             Found::Ours => Ok(true),
             Found::Nothing => Ok(false),
@@ -83,7 +85,7 @@ impl PostgresEngine {
     }
 
     /// Looks for the database; an unusable rest of an interrupted removal goes.
-    fn found(&self, admin: &mut Admin, place: &Place) -> Result<Found, EngineError> {
+    fn found(&self, admin: &mut Admin<'_>, place: &Place) -> Result<Found, EngineError> {
         let Some(found) = admin.database(&place.name)? else { return Ok(Found::Nothing) };
         let mine = format!("{}_owner", self.prefix) == found.owner
             && found.comment.as_deref().is_none_or(|comment| comment == comment_of(place.institution_id));
@@ -129,7 +131,7 @@ impl TenantEngine for PostgresEngine {
 
     fn create_role(&self, place: &Place, password: &str) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
-        self.ensure_groups(&mut admin)?;
+        self.ensure_template(&mut admin)?;
         admin.lock(&place.name)?;
         let mut salt = [0; 16];
         getrandom::fill(&mut salt)
@@ -215,6 +217,7 @@ impl TenantEngine for PostgresEngine {
     fn verify(
         &self,
         place: &Place,
+        connection: &mut TenantConn,
         password: Option<&str>,
         foreign: Option<&Place>,
     ) -> Result<(), EngineError> {
@@ -225,9 +228,7 @@ impl TenantEngine for PostgresEngine {
                  DATABASE {other} FROM PUBLIC; then try again."
             )));
         }
-        let mut connection =
-            (self.opener(place, password)?)().map_err(|error| unreachable_database(&error))?;
-        try_reading_and_writing(&mut connection)?;
+        try_reading_and_writing(connection)?;
         for statement in
             ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"]
         {
@@ -237,7 +238,6 @@ impl TenantEngine for PostgresEngine {
                 ));
             }
         }
-        drop(connection);
         let password = password.unwrap_or_default();
         if let Some(foreign) = foreign {
             let url = self.url_of(&foreign.name, Some((&place.name, password)))?;

@@ -132,9 +132,14 @@ impl TenantEngine for SqliteEngine {
         Ok(())
     }
 
-    fn verify(&self, place: &Place, _: Option<&str>, _: Option<&Place>) -> Result<(), EngineError> {
-        let mut connection = self.open_as_owner(place)?;
-        try_reading_and_writing(&mut connection)?;
+    fn verify(
+        &self,
+        place: &Place,
+        connection: &mut TenantConn,
+        _: Option<&str>,
+        _: Option<&Place>,
+    ) -> Result<(), EngineError> {
+        try_reading_and_writing(connection)?;
         for (path, wanted) in [(self.folder(place)?, 0o700), (self.file(place)?, 0o600)] {
             let mode = fs::metadata(&path).map_err(|error| explain("look at the database's file", &error))?;
             let mode = mode.permissions().mode() & 0o777;

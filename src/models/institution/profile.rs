@@ -132,7 +132,7 @@ pub fn update(
             .execute(connection)?;
         if saved == 0 {
             return Err(ModelError::Changed(
-                "Somebody else changed these settings while you were editing. Nothing was saved.".into(),
+                "Somebody else changed these settings while you were editing.".into(),
             ));
         }
         activity.record(connection, "settings.updated", "institution", Some(old.id), &new.name, &changes)?;

@@ -218,12 +218,14 @@ pub fn write_import(
         written += chunk.len();
         progress(written);
     }
-    for (old, fields) in &writes.update {
-        one::write_fields(connection, activity, old, fields)?;
-        written += 1;
-        if written.is_multiple_of(ROWS_PER_INSERT) {
-            progress(written);
+    for chunk in writes.update.chunks(ROWS_PER_INSERT) {
+        let mut entries = Vec::with_capacity(chunk.len());
+        for (old, fields) in chunk {
+            entries.extend(one::write_fields(connection, activity, old, fields)?);
         }
+        activity.record_many(connection, &entries)?;
+        written += chunk.len();
+        progress(written);
     }
     let changes = [
         Change::new("created", None, Some(writes.create.len().to_string())),

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::{
-    activity::{Activity, Change},
+    activity::{Activity, Change, Entry},
     people::{self, Person, PersonFields, PersonRow},
     student_bulk,
 };
@@ -407,21 +407,24 @@ pub fn update(
                 return Err(changed_by_somebody(connection, &old)?);
             }
             require_free_number(connection, &fields.student_number, Some(id))?;
-            write_fields(connection, activity, &old, fields)
+            let entry = write_fields(connection, activity, &old, fields)?;
+            activity.record_many(connection, entry.as_slice())
         })
         .map_err(|error| number_taken_meanwhile(error, &fields.student_number))
 }
 
-/// Writes fields over a student read in this very transaction, and logs the difference.
+/// Writes fields over a student read in this very transaction. Returns the log entry of the difference,
+/// which the caller must record in the same transaction; none when there is no difference.
 pub(super) fn write_fields(
     connection: &mut TenantConn,
     activity: &Activity,
     old: &Student,
     fields: &StudentFields,
-) -> ModelResult<()> {
-    let changes = StudentFields::changes(Some(&old.fields()), fields);
+) -> ModelResult<Option<Entry>> {
+    let before = old.fields();
+    let changes = StudentFields::changes(Some(&before), fields);
     if changes.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let saved = diesel::update(students::table.find(old.id))
         .filter(students::version.eq(old.version))
@@ -439,8 +442,10 @@ pub(super) fn write_fields(
     if saved == 0 {
         return Err(changed_by_somebody(connection, old)?);
     }
-    people::update(connection, old.person.id, &fields.person)?;
-    activity.record(connection, "student.updated", "student", Some(old.id), &fields.person.name, &changes)
+    if before.person != fields.person {
+        people::update(connection, old.person.id, &fields.person)?;
+    }
+    Ok(Some(activity.entry("student.updated", "student", Some(old.id), &fields.person.name, &changes)))
 }
 
 /// Takes a student off the lists. Returns the batch, with which [`student_bulk::restore_batch`] undoes it.
@@ -503,8 +508,5 @@ fn changed_by_somebody(connection: &mut TenantConn, student: &Student) -> ModelR
         .first(connection)
         .optional()?;
     let who = who.as_deref().unwrap_or("Somebody else");
-    Ok(ModelError::Changed(format!(
-        "{who} changed {} while you were editing. Nothing was saved.",
-        student.person.name
-    )))
+    Ok(ModelError::Changed(format!("{who} changed {} while you were editing.", student.person.name)))
 }

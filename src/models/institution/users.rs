@@ -464,7 +464,7 @@ pub fn update(
             .execute(connection)?;
         if saved == 0 {
             return Err(ModelError::Changed(format!(
-                "Somebody else changed {} while you were editing. Nothing was saved.",
+                "Somebody else changed {} while you were editing.",
                 old.name
             )));
         }

@@ -122,7 +122,7 @@ impl Institution {
     /// What a log entry about this institution says it is about.
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
-        Subject { kind: "institution", id: Some(self.id), label: &self.domain, institution_id: Some(self.id) }
+        Subject { kind: "institution", id: Some(self.id), label: &self.name, institution_id: Some(self.id) }
     }
 
     /// Passes when the institution is in `wanted`; otherwise says who brought it where it is.

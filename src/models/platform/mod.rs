@@ -4,7 +4,6 @@ pub mod account_tokens;
 pub mod admins;
 pub mod audit;
 pub mod imports;
-pub mod institution_profile;
 pub mod institutions;
 pub mod login_index;
 pub mod operations;

@@ -18,6 +18,9 @@ pub(super) struct ImportStudents;
 #[derive(Deserialize)]
 struct Input {
     import_id: Id,
+    /// From where it was asked for, for the activity log.
+    ip: Option<String>,
+    user_agent: Option<String>,
 }
 
 impl Handler for ImportStudents {
@@ -27,8 +30,8 @@ impl Handler for ImportStudents {
         let actor = Actor {
             id: work.operation.actor_id,
             name: work.operation.actor_name.clone(),
-            ip: None,
-            user_agent: None,
+            ip: input.ip,
+            user_agent: input.user_agent,
         };
         // Progress is for the page only; a lost lease is found before the end of the step.
         let mut progress = |done: usize, total: usize| {

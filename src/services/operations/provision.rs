@@ -458,10 +458,13 @@ fn login(work: &Work<'_>) -> Result<(), Failure> {
 
 fn verify(work: &Work<'_>) -> Result<(), Failure> {
     let (place, password) = place_and_password(work)?;
-    let other = tenant_databases::any_other(&mut *work.shared()?, place.institution_id)?;
+    let mut shared = work.shared()?;
+    let other = tenant_databases::any_other(&mut shared, place.institution_id)?;
+    let tenant = work.platform.tenants.open_in_any_state(&mut shared, place.institution_id)?;
+    drop(shared);
     let foreign = other.as_ref().map(tenants::place);
     let password = password.as_ref().map(|text| text.as_str());
-    Ok(work.platform.engine.verify(&place, password, foreign.as_ref())?)
+    Ok(work.platform.engine.verify(&place, &mut *tenant.get()?, password, foreign.as_ref())?)
 }
 
 /// Active, the trace of it, and the mail that says so: all or nothing.

@@ -133,6 +133,7 @@ pub async fn end_session(me: SignedIn, platform: State, id: Path<String>) -> Res
     let user = me.who.user_id;
     platform.shared.run(move |c| sessions::end_one(c, user, id)).await?;
     if id == me.who.session_id {
+        me.session.purge();
         return Ok(see_other("/sign-in"));
     }
     identity::flash(&me.session, Notice::success("The session is ended."))?;

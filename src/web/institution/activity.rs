@@ -34,9 +34,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn spec(path: String, actors: &[(Id, String)]) -> ListSpec {
-    let actions = activity_words::ACTIONS
-        .iter()
-        .map(|(key, words)| Choice::new(*key, activity_words::deed_choice(words)));
+    let actions = activity_words::ACTIONS.iter().map(|(key, _, words)| Choice::new(*key, *words));
     let kinds = activity_words::KINDS.iter().map(|(key, label)| Choice::new(*key, *label));
     let actors = actors.iter().map(|(id, name)| Choice::new(id.to_string(), name.as_str()));
     ListSpec::new(path, Noun::new("entry", "entries"), COLUMNS)
@@ -96,14 +94,12 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
         })
         .await?;
     let row = |entry: &Entry| {
-        let changes = entry.changes();
-        let fields: Vec<_> = changes.iter().map(|change| activity_words::field(&change.field)).collect();
         Row::new(entry.id, user.path(&format!("/activity/{}", entry.id)))
             .cell(Cell::time(&clock, entry.at))
             .cell(entry.actor_name.as_str())
-            .cell(activity_words::deed(&entry.action))
+            .cell(activity_words::deed_alone(&entry.action))
             .cell(entry.record_label.as_str())
-            .cell(fields.join(", "))
+            .cell(activity_words::summary(entry))
     };
     let rows = slice.rows.iter().map(row).collect();
     let page = user.page("Activity");
@@ -173,7 +169,7 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
     };
     let about = Section::new("What happened")
         .fact("Who", entry.actor_name.as_str())
-        .fact("What", activity_words::deed_choice(what))
+        .fact("What", activity_words::deed_alone(&entry.action))
         .fact("Record", record_cell)
         .fact("When", Cell::text(clock.exact(entry.at)))
         .fact("Address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))

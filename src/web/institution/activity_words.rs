@@ -15,24 +15,24 @@ use crate::{
     },
 };
 
-/// Every action with its words, to be read after a name: "Ada *archived* Zoë".
-pub const ACTIONS: &[(&str, &str)] = &[
-    ("student.created", "added student"),
-    ("student.updated", "changed student"),
-    ("student.archived", "archived student"),
-    ("student.restored", "restored student"),
-    ("students.archived", "archived in one go"),
-    ("students.restored", "restored in one go"),
-    ("students.imported", "imported students from"),
-    ("user.created", "set up user"),
-    ("user.invited", "invited"),
-    ("user.accepted", "accepted the invitation as"),
-    ("user.updated", "changed user"),
-    ("user.disabled", "disabled user"),
-    ("user.enabled", "enabled user"),
-    ("user.removed", "removed user"),
-    ("user.password_changed", "changed the password of"),
-    ("settings.updated", "changed the settings of"),
+/// Every action: its words after a name ("Ada *archived student* Zoë"), and alone.
+pub const ACTIONS: &[(&str, &str, &str)] = &[
+    ("student.created", "added student", "Added student"),
+    ("student.updated", "changed student", "Changed student"),
+    ("student.archived", "archived student", "Archived student"),
+    ("student.restored", "restored student", "Restored student"),
+    ("students.archived", "archived", "Archived several"),
+    ("students.restored", "restored", "Restored several"),
+    ("students.imported", "imported students from", "Imported students"),
+    ("user.created", "set up user", "Set up user"),
+    ("user.invited", "invited", "Invited user"),
+    ("user.accepted", "accepted the invitation as", "Accepted invitation"),
+    ("user.updated", "changed user", "Changed user"),
+    ("user.disabled", "disabled user", "Disabled user"),
+    ("user.enabled", "enabled user", "Enabled user"),
+    ("user.removed", "removed user", "Removed user"),
+    ("user.password_changed", "changed the password of", "Changed password"),
+    ("settings.updated", "changed the settings of", "Changed settings"),
 ];
 
 /// The kinds of record, for the filter.
@@ -45,13 +45,26 @@ pub const KINDS: &[(&str, &str)] = &[
 
 /// What was done, to be read between a name and a record.
 pub fn deed(action: &str) -> &str {
-    ACTIONS.iter().find(|(known, _)| *known == action).map_or(action, |(_, words)| words)
+    ACTIONS.iter().find(|(known, ..)| *known == action).map_or(action, |(_, words, _)| words)
 }
 
-/// The same as a choice of the filter: "Archived student".
-pub fn deed_choice(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// What was done, to be read alone.
+pub fn deed_alone(action: &str) -> &str {
+    ACTIONS.iter().find(|(known, ..)| *known == action).map_or(action, |(.., words)| words)
+}
+
+/// What changed, in a line: the fields of a changed record, the numbers of a bulk act. A new record's
+/// fields stand on its own page.
+pub fn summary(entry: &Entry) -> String {
+    let changes = entry.changes();
+    let words: Vec<String> = if entry.record_kind == "students" {
+        changes.iter().map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
+    } else if changes.iter().any(|change| change.before.is_some()) {
+        changes.iter().map(|change| field(&change.field).into_owned()).collect()
+    } else {
+        Vec::new()
+    };
+    words.join(", ")
 }
 
 /// A field as the forms call it.
@@ -78,7 +91,7 @@ pub fn field(name: &str) -> Cow<'static, str> {
         "time_zone" => "Time zone",
         "locale" => "Dates",
         "week_start" => "First day of the week",
-        other => return Cow::Owned(deed_choice(&other.replace('_', " "))),
+        other => return Cow::Owned(other.replace('_', " ")),
     };
     Cow::Borrowed(known)
 }

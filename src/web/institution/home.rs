@@ -56,7 +56,10 @@ pub async fn show(user: InstitutionUser) -> Result<HttpResponse, AppError> {
         })
         .await?;
     let students = user.path("/students");
-    let mut tiles = vec![Stat::new("Students", counts.total()).href(students.clone())];
+    let mut tiles = Vec::new();
+    if counts.total() > 0 {
+        tiles.push(Stat::new("Students", counts.total()).href(students.clone()));
+    }
     tiles.extend(StudentStatus::ALL.iter().filter(|status| counts.of(**status) > 0).map(|status| {
         Stat::new(status.label(), counts.of(*status)).href(format!("{students}?status={status}"))
     }));

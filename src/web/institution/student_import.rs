@@ -1,5 +1,8 @@
 //! Students from a file: upload, say what the columns mean, look at what would happen, import, watch.
 
+mod columns;
+mod progress;
+
 use actix_multipart::Multipart;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
@@ -12,53 +15,33 @@ use crate::{
     models::{
         ModelError, ModelResult,
         institution::imports::{self, Import},
-        platform::operations::{
-            self, Kind, NewOperation, Operation, OperationStatus, OperationStep, StepStatus,
-        },
+        platform::operations::{self, Kind, NewOperation, OperationStatus},
+        search::fold,
         text::clean_line,
     },
     services::{
         csv_text::{Table, read_csv},
         operations::import_students,
-        student_import::{self, Counts, DateOrder, Field, KIND, LIMITS, Mapping, Plan, PlannedRow, Verdict},
+        student_import::{self, Counts, KIND, LIMITS, Mapping, Plan, PlannedRow, Verdict},
     },
     web::{
         State,
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
-        forms::{Choice, ChoiceOf, Chosen, Form, FormData, FormPage},
+        forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
         institution::activity_words,
         list::{Column, Filter, ListQuery, ListSpec, ListView, Row},
-        operation_view::{OperationPage, OperationView, StepState, StepView},
         page::{Action, Notice, Page},
         respond::{html, html_with_status, see_other},
         stat::Stat,
-        time::{Clock, span},
         words::Noun,
     },
 };
 
 /// A file this many times too large is not even read to its end.
 const PATIENCE: usize = 4;
-
-impl ChoiceOf for DateOrder {
-    fn all() -> &'static [Self] {
-        Self::ALL
-    }
-
-    fn value(self) -> &'static str {
-        self.as_str()
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::DayFirst => "3 April (day first)",
-            Self::MonthFirst => "4 March (month first)",
-        }
-    }
-}
 
 /// `GET /i/{domain}/students/import`: registrars and owners.
 pub async fn new(user: Registrar) -> Result<HttpResponse, AppError> {
@@ -200,7 +183,7 @@ pub async fn show(
         .await?;
     match kept.import.operation_id {
         None => {
-            check(&user, &kept, &plan, mapping_form(&user, &kept), request.query_string(), StatusCode::OK)
+            check(&user, &kept, &plan, columns::form(&user, &kept), request.query_string(), StatusCode::OK)
         }
         Some(operation) => {
             let institution = user.institution.id;
@@ -218,7 +201,7 @@ pub async fn show(
             if operation.status == OperationStatus::Succeeded {
                 done(&user, &kept, &plan, request.query_string())
             } else {
-                progress(&user, &clock, &kept, &operation, &steps)
+                progress::show(&user, &clock, &kept, &operation, &steps)
             }
         }
     }
@@ -301,7 +284,7 @@ fn verdict_words(verdict: Verdict, over: bool) -> &'static str {
 
 fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
     let columns = [
-        Column::new("line", "Line").numeric(),
+        Column::new("line", "Line"),
         Column::new("number", "Number"),
         Column::new("name", "Name"),
         Column::new("verdict", "What happens"),
@@ -309,17 +292,19 @@ fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
     ];
     let choices =
         Verdict::ALL.iter().map(|verdict| Choice::new(verdict.as_str(), verdict_words(*verdict, over)));
-    let mut spec = ListSpec::new(own, Noun::new("row", "rows"), &columns);
-    if over {
-        spec = spec.filter(Filter::one_of("show", "Show", [("refused", "Refused")]));
-    } else {
+    let mut spec = ListSpec::new(own, Noun::new("row", "rows"), &columns).search("Number or name");
+    if !over {
         spec = spec.filter(Filter::one_of("show", "Show", choices));
     }
     let mut query = ListQuery::parse(&spec, raw);
     let wanted = query.filter("show").and_then(|word| word.parse::<Verdict>().ok());
     let wanted = if over { Some(Verdict::Refused) } else { wanted };
-    let all: Vec<&PlannedRow> =
-        plan.rows.iter().filter(|row| wanted.is_none_or(|verdict| row.verdict == verdict)).collect();
+    let words = fold(query.q().unwrap_or_default());
+    let matches = |row: &&PlannedRow| {
+        wanted.is_none_or(|verdict| row.verdict == verdict)
+            && (words.is_empty() || fold(&row.number).contains(&words) || fold(&row.name).contains(&words))
+    };
+    let all: Vec<&PlannedRow> = plan.rows.iter().filter(matches).collect();
     let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
     query.fit(total);
     let skipped = usize::try_from(query.offset()).unwrap_or(0);
@@ -360,66 +345,6 @@ fn shown_row(row: &PlannedRow) -> Row {
         .cell(if details.is_empty() { Cell::nothing() } else { Cell::lines(details.join("\n")) })
 }
 
-/// For every field the column that holds it, with what stands in its first rows.
-fn mapping_form(user: &InstitutionUser, kept: &Kept) -> Form {
-    let mut form = blank_mapping_form(user, kept.import.id).filled(mapping_values(&kept.mapping));
-    mapping_fields(&mut form, kept);
-    form
-}
-
-fn blank_mapping_form(user: &InstitutionUser, id: Id) -> Form {
-    Form::new(format!("{}/columns", own_path(user, id))).submit("Check again").unguarded()
-}
-
-fn mapping_values(mapping: &Mapping) -> FormData {
-    let data = FormData::default().with("dates", mapping.dates);
-    let columns = mapping.columns.iter().enumerate();
-    columns
-        .filter_map(|(column, field)| Some((column, (*field)?)))
-        .fold(data, |data, (column, field)| data.with(field.as_str(), column))
-}
-
-fn mapping_fields(form: &mut Form, kept: &Kept) -> Option<Mapping> {
-    form.group_with(
-        "Columns",
-        "Which column of the file holds what. Columns that are chosen nowhere are left out.",
-    );
-    let mut columns: Vec<Option<Field>> = vec![None; kept.table.headers.len()];
-    let mut twice = Vec::new();
-    for field in Field::ALL {
-        let choices =
-            kept.table.headers.iter().enumerate().map(|(at, heading)| (at.to_string(), heading.clone()));
-        let select = form.select(field.as_str(), field.label(), choices);
-        let select = match sample(kept, *field) {
-            Some(sample) => select.hint(format!("Such as “{sample}”")),
-            None => select,
-        };
-        let chosen = if *field == Field::StudentNumber { select.required() } else { select.optional() };
-        let Some(slot) = chosen.and_then(|Chosen(at)| columns.get_mut(at.parse::<usize>().ok()?)) else {
-            continue;
-        };
-        match slot {
-            Some(first) => twice.push((*field, *first)),
-            None => *slot = Some(*field),
-        }
-    }
-    for (field, first) in twice {
-        form.error(
-            field.as_str(),
-            format!("This column is chosen for “{}” already. Choose another one.", first.label()),
-        );
-    }
-    let dates = form.choose::<DateOrder>("dates", "A date written 03/04/2005 means");
-    form.read(|| Some(Mapping { columns, dates: dates? }))
-}
-
-/// The first value of the column that holds a field.
-fn sample(kept: &Kept, field: Field) -> Option<String> {
-    let column = kept.mapping.column(field)?;
-    let value = kept.table.rows.iter().map(|row| row.get(column).trim()).find(|cell| !cell.is_empty())?;
-    Some(value.chars().take(40).collect())
-}
-
 /// `POST /i/{domain}/students/import/{id}/columns`: registrars and owners.
 pub async fn set_columns(
     user: Registrar,
@@ -434,8 +359,8 @@ pub async fn set_columns(
             ModelResult::Ok((kept, plan))
         })
         .await?;
-    let mut form = blank_mapping_form(&user, id).submitted(&data);
-    let Some(mapping) = mapping_fields(&mut form, &kept) else {
+    let mut form = columns::blank(&user, id).submitted(&data);
+    let Some(mapping) = columns::fields(&mut form, &kept) else {
         return check(&user, &kept, &plan, form, "", StatusCode::UNPROCESSABLE_ENTITY);
     };
     let mapping = serde_json::to_string(&mapping).map_err(AppError::internal)?;
@@ -461,7 +386,8 @@ pub async fn apply(
     let queued = platform
         .shared
         .run(move |c| {
-            let input = serde_json::json!({ "import_id": id });
+            let input =
+                serde_json::json!({ "import_id": id, "ip": actor.ip, "user_agent": actor.user_agent });
             let new = NewOperation {
                 kind: Kind::ImportStudents,
                 institution_id: Some(institution),
@@ -486,60 +412,6 @@ pub async fn apply(
         ))?,
     }
     Ok(see_other(own))
-}
-
-fn progress(
-    user: &InstitutionUser,
-    clock: &Clock,
-    kept: &Kept,
-    operation: &Operation,
-    steps: &[OperationStep],
-) -> Result<HttpResponse, AppError> {
-    let summary = match operation.status {
-        OperationStatus::Queued => "Waiting to begin",
-        OperationStatus::Running => "Importing",
-        _ => "The import failed; no student was changed",
-    };
-    let mut view = OperationView::new(summary, !operation.is_over())
-        .fact("File", kept.import.file_name.as_str())
-        .fact("Rows", i64::try_from(kept.table.rows.len()).unwrap_or(i64::MAX))
-        .fact("Started by", operation.actor_name.as_str())
-        .fact("Started", Cell::time(clock, operation.created_at));
-    if operation.is_over() {
-        let cause = operation.error.clone().unwrap_or_else(|| "The work was stopped.".into());
-        view = view
-            .notice(Notice::error(cause))
-            .action(Action::link("Upload the file again", user.path("/students/import")).icon(Icon::Upload));
-    }
-    for step in steps {
-        view = view.step(step_view(clock, operation, step));
-    }
-    let page = user
-        .page(format!("Import {}", kept.import.file_name))
-        .crumb("Students", user.path("/students"))
-        .crumb("Import", user.path("/students/import"));
-    Ok(html(&OperationPage::new(page, view))?)
-}
-
-fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> StepView {
-    let state = match step.status {
-        StepStatus::Pending => StepState::Waiting,
-        StepStatus::Running => StepState::Running,
-        StepStatus::Done => StepState::Done,
-        StepStatus::Failed => StepState::Failed,
-        StepStatus::Undone => StepState::Undone,
-    };
-    let mut view = StepView::new(step.name.as_str(), state).started(step.started_at.map(|at| clock.when(at)));
-    if let (Some(from), Some(to)) = (step.started_at, step.finished_at) {
-        view = view.took(span((to - from).num_milliseconds()));
-    }
-    match &step.error {
-        Some(error) => view.note(error.as_str()),
-        None if state == StepState::Running && operation.progress_done > 0 => {
-            view.note(format!("{} of {} written", operation.progress_done, operation.progress_total))
-        }
-        None => view,
-    }
 }
 
 fn done(user: &InstitutionUser, kept: &Kept, plan: &Plan, raw: &str) -> Result<HttpResponse, AppError> {

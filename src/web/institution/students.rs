@@ -249,8 +249,13 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
         match told(user.db.run(move |c| students::create(c, &activity, &fields)).await)? {
             Ok(id) => {
                 let own = user.path(&format!("/students/{id}"));
-                user.flash(Notice::success(format!("Added {name}.")).link("Open the student", own.as_str()))?;
-                let next = if form.pressed_also() { user.path("/students/new") } else { own };
+                let notice = Notice::success(format!("Added {name}."));
+                let (notice, next) = if form.pressed_also() {
+                    (notice.link("Open the student", own), user.path("/students/new"))
+                } else {
+                    (notice, own)
+                };
+                user.flash(notice)?;
                 return Ok(see_other(next));
             }
             Err(text) => form.error("student_number", text),

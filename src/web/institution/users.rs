@@ -144,6 +144,11 @@ fn roles_field(form: &mut Form) -> Vec<Role> {
         Role::ALL.iter().map(|role| Choice::new(role.as_str(), role.label()).hint(role.explanation()));
     let roles: Vec<Role> =
         form.checkboxes("roles", "Roles", choices).iter().filter_map(|word| word.parse().ok()).collect();
+    for field in
+        form.groups.iter_mut().flat_map(|group| &mut group.fields).filter(|field| field.name == "roles")
+    {
+        field.optional = false;
+    }
     if form.is_submitted() && roles.is_empty() {
         form.error("roles", "Choose at least one role.");
     }

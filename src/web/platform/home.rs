@@ -122,9 +122,8 @@ fn stats(count: impl Fn(Status) -> i64, failed_operations: i64) -> Vec<Stat> {
             Tone::Waiting,
             "decide now",
         ),
-        of("Being set up", Status::Provisioning, count(Status::Provisioning)),
-        toned(of("Set-up failed", Status::ProvisioningFailed, failed), failed, Tone::Bad, "needs somebody"),
         of("Suspended", Status::Suspended, count(Status::Suspended)),
+        toned(of("Set-up failed", Status::ProvisioningFailed, failed), failed, Tone::Bad, "needs somebody"),
         toned(
             Stat::new("Failed operations", failed_operations).href("/platform/operations?status=failed"),
             failed_operations,

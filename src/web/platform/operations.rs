@@ -174,8 +174,10 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
     view = view
         .fact("Work", kind_label(operation.kind))
         .fact("Started by", operation.actor_name.as_str())
-        .fact("Started", Cell::time(clock, operation.created_at))
-        .fact("Attempts", Cell::number(i64::from(operation.attempts)));
+        .fact("Started", Cell::time(clock, operation.created_at));
+    if operation.attempts > 0 {
+        view = view.fact("Failed attempts", Cell::number(i64::from(operation.attempts)));
+    }
     if let Some(at) = operation.finished_at {
         view = view.fact("Ended", Cell::time(clock, at));
     }

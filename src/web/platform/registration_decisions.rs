@@ -206,10 +206,10 @@ fn question(decision: Decision, chosen: &Selected, selection: &BulkSelection) ->
     let waiting = i64::try_from(chosen.waiting.len()).unwrap_or(i64::MAX);
     let confirm = match decision {
         Decision::Approved => Confirm::new(format!("{}/approvals", list::PATH), "Approve institutions")
-            .says("Each institution gets a database of its own, and its first admin is told by e-mail.")
+            .says("Each institution gets a database of its own. Its first admin, where one is named, is told by e-mail.")
             .undo("An institution that should not be there can be suspended afterwards."),
         Decision::Rejected => Confirm::new(format!("{}/rejections", list::PATH), "Reject institutions")
-            .says("None of them gets a database. Their admins are told, with your reason.")
+            .says("None of them gets a database. Their first admins, where named, are told, with your reason.")
             .undo("Each of them can be reconsidered at any time.")
             .reason("Reason", "The people who registered read it, word for word.", true)
             .danger(),

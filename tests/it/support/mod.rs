@@ -1,5 +1,9 @@
 //! A platform of its own for each test, on the engine that `PROVOST_TEST_ENGINE` names.
 
+pub mod app;
+pub mod caller;
+pub mod dump;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -1,6 +1,8 @@
 //! A session of the platform's role on the shared database: looks, locks, runs statements, and says
 //! in words why one failed.
 
+use std::sync::{Mutex, PoisonError};
+
 use diesel::{
     PgConnection,
     connection::SimpleConnection,
@@ -18,9 +20,37 @@ use crate::db::{
 /// First half of the advisory locks that are taken here.
 const LOCK_SPACE: i32 = 20_261_122;
 
-pub(super) struct Admin {
-    connection: PgConnection,
+/// Sessions kept between steps: opening one takes as long as several steps need.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<Vec<PgConnection>>);
+
+/// More are closed when they come back.
+const MOST_KEPT: usize = 2;
+
+pub(super) struct Admin<'a> {
+    /// Taken by `drop` alone.
+    session: Option<PgConnection>,
+    sessions: &'a Sessions,
+    /// A statement failed: the session is not kept.
+    spoilt: bool,
 }
+
+impl Drop for Admin<'_> {
+    fn drop(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        if self.spoilt || std::thread::panicking() || session.batch_execute(LET_GO).is_err() {
+            return;
+        }
+        let mut kept = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < MOST_KEPT {
+            kept.push(session);
+        }
+    }
+}
+
+/// Releases what the last user of the session held. The time limit is for waiting behind the zombie of a
+/// killed worker: that takes a while, but not for ever.
+const LET_GO: &str = "SELECT pg_advisory_unlock_all(); SET statement_timeout = 0; SET lock_timeout = '60s'";
 
 /// A database as the server lists it.
 #[derive(QueryableByName)]
@@ -62,15 +92,23 @@ struct Comment {
     comment: String,
 }
 
-impl Admin {
-    pub(super) fn connect(url: &str) -> Result<Self, EngineError> {
-        let mut connection =
+impl<'a> Admin<'a> {
+    pub(super) fn connect(url: &str, sessions: &'a Sessions) -> Result<Self, EngineError> {
+        let kept = sessions.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // The server may have ended it meanwhile.
+        if let Some(mut session) = kept
+            && session.batch_execute(LET_GO).is_ok()
+        {
+            return Ok(Self { session: Some(session), sessions, spoilt: false });
+        }
+        let mut session =
             open_postgres(url).map_err(|error| explain_text(&error.to_string(), "reach the server"))?;
-        // A zombie of a killed worker is waited for, but not for ever.
-        connection
-            .batch_execute("SET lock_timeout = '60s'")
-            .map_err(|error| explain(&error, "reach the server"))?;
-        Ok(Self { connection })
+        session.batch_execute(LET_GO).map_err(|error| explain(&error, "reach the server"))?;
+        Ok(Self { session: Some(session), sessions, spoilt: false })
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self.session.as_mut().unwrap_or_else(|| unreachable!())
     }
 
     /// Waits until no other session, on any node, works on this name. Held until this session ends.
@@ -78,7 +116,7 @@ impl Admin {
         diesel::sql_query("SELECT pg_advisory_lock($1, hashtext($2))")
             .bind::<Integer, _>(LOCK_SPACE)
             .bind::<Text, _>(name)
-            .execute(&mut self.connection)
+            .execute(self.connection())
             .map(|_| ())
             .map_err(|error| explain(&error, "wait for earlier work on the same database"))
     }
@@ -87,17 +125,18 @@ impl Admin {
         diesel::sql_query("SELECT pg_advisory_unlock($1, hashtext($2))")
             .bind::<Integer, _>(LOCK_SPACE)
             .bind::<Text, _>(name)
-            .execute(&mut self.connection)
+            .execute(self.connection())
             .map(|_| ())
             .map_err(|error| explain(&error, "end the work on the database"))
     }
 
     /// Runs statements that take no parameters. `act` completes "Provost could not ...".
     pub(super) fn run(&mut self, statement: &str, act: &str) -> Result<(), EngineError> {
-        let result = self.connection.batch_execute(statement);
+        let result = self.connection().batch_execute(statement);
         result.map_err(|error| {
+            self.spoilt = true;
             // A block of statements that failed half-way leaves its transaction open.
-            let _ = self.connection.batch_execute("ROLLBACK");
+            let _ = self.connection().batch_execute("ROLLBACK");
             explain(&error, act)
         })
     }
@@ -108,7 +147,7 @@ impl Admin {
              datconnlimit AS connection_limit FROM pg_database WHERE datname = $1",
         )
         .bind::<Text, _>(name)
-        .get_result(&mut self.connection)
+        .get_result(self.connection())
         .optional()
         .map_err(|error| explain(&error, "look for the database"))
     }
@@ -119,7 +158,7 @@ impl Admin {
             "SELECT coalesce(shobj_description(oid, 'pg_authid'), '') AS comment FROM pg_roles WHERE rolname = $1",
         )
         .bind::<Text, _>(name)
-        .get_result(&mut self.connection)
+        .get_result(self.connection())
         .optional()
         .map_err(|error| explain(&error, "look for the role"))?;
         Ok(found.map(|found| found.comment))
@@ -137,7 +176,7 @@ impl Admin {
         )
         .bind::<Text, _>(role)
         .bind::<Text, _>(format!("{prefix}_owner"))
-        .load(&mut self.connection)
+        .load(self.connection())
         .map_err(|error| explain(&error, "look at what the role may enter"))?;
         Ok(found.into_iter().map(|found| found.word).collect())
     }
@@ -149,7 +188,7 @@ impl Admin {
         )
         .bind::<Text, _>(owner)
         .bind::<Text, _>(template)
-        .load(&mut self.connection)
+        .load(self.connection())
         .map_err(|error| explain(&error, "list the databases"))?;
         Ok(found.into_iter().map(|found| found.word).collect())
     }
@@ -182,7 +221,7 @@ impl Admin {
     pub(super) fn database_size(&mut self, name: &str) -> Result<u64, EngineError> {
         let found: Number = diesel::sql_query("SELECT pg_database_size($1) AS number")
             .bind::<Text, _>(name)
-            .get_result(&mut self.connection)
+            .get_result(self.connection())
             .map_err(|error| explain(&error, "measure the database"))?;
         Ok(u64::try_from(found.number).unwrap_or(0))
     }
@@ -193,7 +232,7 @@ impl Admin {
             "SELECT (current_setting('max_connections')::bigint \
              - current_setting('superuser_reserved_connections')::bigint) AS number",
         )
-        .get_result(&mut self.connection)
+        .get_result(self.connection())
         .map_err(|error| explain(&error, "ask how many connections there may be"))?;
         Ok(usize::try_from(found.number).unwrap_or(1))
     }
@@ -204,7 +243,7 @@ impl Admin {
             "SELECT rolname::text AS name, (rolcreatedb OR rolsuper) AS create_databases, \
              (rolcreaterole OR rolsuper) AS create_roles FROM pg_roles WHERE rolname = current_user",
         )
-        .get_result(&mut self.connection)
+        .get_result(self.connection())
         .map_err(|error| explain(&error, "ask what the platform's role may do"))?;
         let lacks = [
             (rights.create_databases, "make databases", "CREATEDB"),
@@ -224,7 +263,7 @@ impl Admin {
             "SELECT datname::text AS word FROM pg_database WHERE datname = current_database() \
              AND has_database_privilege('public', oid, 'CONNECT')",
         )
-        .get_result(&mut self.connection)
+        .get_result(self.connection())
         .optional()
         .map_err(|error| explain(&error, "look at the shared database's rights"))?;
         Ok(found.map(|found| found.word))
@@ -239,7 +278,7 @@ impl Admin {
         // A superuser is a "member" of everything, which is as good.
         let found: Member = diesel::sql_query("SELECT pg_has_role(current_user, $1, 'USAGE') AS member")
             .bind::<Text, _>(role)
-            .get_result(&mut self.connection)
+            .get_result(self.connection())
             .map_err(|error| explain(&error, "look at the platform's role"))?;
         Ok(found.member)
     }

@@ -17,7 +17,7 @@ use crate::db::{
 
 impl PostgresEngine {
     /// Makes the owner and the runtime group, or finds that they are ours.
-    pub(super) fn ensure_groups(&self, admin: &mut Admin) -> Result<(), EngineError> {
+    pub(super) fn ensure_groups(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
         if let Some(finding) = admin.missing_rights()?.into_iter().next() {
             return Err(EngineError::permanent(format!(
                 "{} {}; then try again.",
@@ -45,7 +45,12 @@ impl PostgresEngine {
     }
 
     /// Another node may be doing the same.
-    fn create_groups(&self, admin: &mut Admin, owner_name: &str, comment: &str) -> Result<(), EngineError> {
+    fn create_groups(
+        &self,
+        admin: &mut Admin<'_>,
+        owner_name: &str,
+        comment: &str,
+    ) -> Result<(), EngineError> {
         admin.lock(owner_name)?;
         let missing = admin.role_comment(owner_name)?.is_none();
         if missing {
@@ -63,7 +68,7 @@ impl PostgresEngine {
     }
 
     /// Every new database, the shared one too, lets every role of the server in.
-    fn close_shared_database(&self, admin: &mut Admin) -> Result<(), EngineError> {
+    fn close_shared_database(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
         let Some(name) = admin.shared_open_to_public()? else { return Ok(()) };
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         admin.run(&format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), "close the shared database")?;
@@ -77,7 +82,7 @@ impl PostgresEngine {
     }
 
     /// The template of the present schema version; built where missing, under another name, then renamed.
-    pub(super) fn ensure_template(&self, admin: &mut Admin) -> Result<String, EngineError> {
+    pub(super) fn ensure_template(&self, admin: &mut Admin<'_>) -> Result<String, EngineError> {
         let version = schema_version()?;
         let mut template = format!("{}_template_{version}", self.prefix);
         template.truncate(MAX_NAME_BYTES);
@@ -107,7 +112,12 @@ impl PostgresEngine {
         Ok(template)
     }
 
-    fn build_template(&self, admin: &mut Admin, building: &str, template: &str) -> Result<(), EngineError> {
+    fn build_template(
+        &self,
+        admin: &mut Admin<'_>,
+        building: &str,
+        template: &str,
+    ) -> Result<(), EngineError> {
         let (name, owner) = (quote(building)?, self.owner()?);
         // The rest of an interrupted build. Nobody else can be in it.
         admin.run(&format!("DROP DATABASE IF EXISTS {name}"), "remove a half-built template")?;

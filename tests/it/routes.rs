@@ -1,0 +1,505 @@
+//! The table of routes, walked as every kind of caller: each gets what the table says, and nothing else.
+
+use provost::{
+    db::Id,
+    models::{
+        institution::users::Role,
+        platform::{
+            account_tokens::{self, Holder, Purpose},
+            operations, registrations,
+        },
+    },
+    routes::{Access, ROUTES, Route},
+    services::tokens::Token,
+};
+
+use crate::support::{
+    app::{Institution, PASSWORD, TestApp},
+    caller::{Answer, Caller},
+};
+
+/// Written by every request, whatever it does.
+const RESTLESS: &[&str] = &["sessions", "throttles", "security_log"];
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Anonymous,
+    Viewer,
+    Registrar,
+    Owner,
+    /// Owner of another institution.
+    Neighbour,
+    /// Owner of an institution that was suspended after they signed in.
+    CutOff,
+    SuperAdmin,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Through,
+    ToSignIn,
+    NotFound,
+    Forbidden,
+}
+
+const EVERYBODY: [Who; 7] = {
+    use Who::*;
+    [Anonymous, Viewer, Registrar, Owner, Neighbour, CutOff, SuperAdmin]
+};
+
+/// The whole policy of the site, on one screen.
+fn expected(access: Access, who: Who) -> Outcome {
+    use Outcome::*;
+    use Who::*;
+    match (access, who) {
+        (Access::Public | Access::Token, _) => Through,
+        (_, Anonymous | CutOff) => ToSignIn,
+        (Access::SignedIn, _) => Through,
+        (Access::SuperAdmin, SuperAdmin) => Through,
+        (Access::SuperAdmin, _) => NotFound,
+        (Access::Member | Access::Registrar | Access::Owner, Neighbour | SuperAdmin) => NotFound,
+        (Access::Member, _) | (Access::Registrar, Registrar | Owner) | (Access::Owner, Owner) => Through,
+        (Access::Registrar | Access::Owner, _) => Forbidden,
+    }
+}
+
+/// A platform with something behind every route.
+struct World {
+    app: TestApp,
+    a: Institution,
+    callers: Vec<(Who, Caller)>,
+    /// The value of the parameter in the first pattern that starts so.
+    values: Vec<(&'static str, String)>,
+    asset: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let app = TestApp::start();
+        let a = app.institution("evry.example");
+        let (b, s) = (app.institution("lyon.example"), app.institution("nice.example"));
+        let victim = app.institution("metz.example");
+        let callers = vec![
+            (Who::Anonymous, app.visitor()),
+            (Who::Viewer, app.viewer(&a)),
+            (Who::Registrar, app.registrar(&a)),
+            (Who::Owner, app.owner(&a)),
+            (Who::Neighbour, app.owner(&b)),
+            (Who::CutOff, app.owner(&s)),
+            (Who::SuperAdmin, app.super_admin()),
+        ];
+        app.suspend(&s);
+        let asset = app.visitor().get("/").attributes("link[rel=stylesheet]", "href").remove(0);
+        let mut world = Self { app, a, callers, values: Vec::new(), asset };
+        world.fill_institution();
+        world.fill_platform(&victim);
+        world
+    }
+
+    fn caller(&self, who: Who) -> &Caller {
+        &self.callers.iter().find(|(known, _)| *known == who).expect("a caller").1
+    }
+
+    fn fill_institution(&mut self) {
+        let (owner, path) = (self.caller(Who::Owner), |rest: &str| self.a.path(rest));
+        let student = add_student(owner, &self.a, "Zoé Dubois", "S-1");
+        let other = add_student(owner, &self.a, "Chloé Petit", "S-2");
+        owner.post(&path(&format!("/students/{other}/archive")), &[]).is(303);
+        let undo = owner.get(&path(&format!("/students/{other}"))).is(200);
+        let batch = undo.attributes("form", "action").into_iter().find_map(|action| {
+            let rest = action.strip_prefix(&path("/students/archive/"))?.to_owned();
+            rest.strip_suffix("/remove").map(ToOwned::to_owned)
+        });
+        let file = "student_number,name\nS-3,Léa Roux\n";
+        let import = owner.upload(&path("/students/import"), "s.csv", file.as_bytes(), &[]).is(303);
+        let activity = owner.get(&path("/activity")).is(200);
+        let activity = last_segment(&activity, "main a", &path("/activity/"));
+        let user = self.app.new_user(&self.a, "victim@evry.example", Role::Viewer);
+        let session = other_session(&self.app, &self.a, owner);
+        let values = [
+            ("/i/{domain}/students/archive/{id}", batch.expect("an undo")),
+            ("/i/{domain}/students/import/{id}", tail(import.location())),
+            ("/i/{domain}/students/{id}", student),
+            ("/i/{domain}/activity/{id}", activity),
+            ("/i/{domain}/users/{id}", user.to_string()),
+            ("/account/sessions/{id}", session),
+        ];
+        self.values.extend(values);
+        self.values.push(("/i/{domain}", self.a.domain.clone()));
+    }
+
+    fn fill_platform(&mut self, victim: &Institution) {
+        let admin = self.caller(Who::SuperAdmin);
+        let waiting = self.app.registered("paris.example");
+        let file = "name,domain,country\nUniversity of Brest,brest.example,France\n";
+        let import = admin.upload("/platform/registrations/import", "r.csv", file.as_bytes(), &[]).is(303);
+        let other_admin = self.app.new_super_admin("grace@platform.example");
+        let mut shared = self.app.platform.shared.get().expect("connection");
+        let registration = registrations::latest_of(&mut shared, waiting.id).expect("registered").id;
+        let operation = operations::latest(&mut shared, victim.id, operations::Kind::Provision);
+        let operation = operation.expect("read").expect("an operation").id;
+        let mut link = |purpose, user_id, institution_id| {
+            let token = Token::generate().expect("random");
+            let holder = Holder { institution_id, user_id };
+            let lifetime = Purpose::lifetime(purpose);
+            account_tokens::create(&mut shared, purpose, holder, &token.hash(), lifetime).expect("stored");
+            token.reveal().to_owned()
+        };
+        let values = [
+            ("/platform/registrations/import/{id}", tail(import.location())),
+            ("/platform/registrations/{id}", registration.to_string()),
+            ("/platform/operations/{id}", operation.to_string()),
+            ("/platform/institutions/{domain}", victim.domain.clone()),
+            ("/platform/admins/{id}", other_admin.to_string()),
+            ("/platform/audit/{sequence}", "1".to_owned()),
+            ("/setup/{token}", link(Purpose::Setup, None, None)),
+            ("/password-reset/{token}", link(Purpose::PasswordReset, Some(other_admin), None)),
+            ("/invitations/{token}", link(Purpose::Invitation, Some(other_admin), None)),
+            ("/registrations/{token}", self.app.platform.keys.registration_link_token(registration)),
+        ];
+        drop(shared);
+        self.values.extend(values);
+    }
+
+    /// The address of a route with real values in it.
+    fn real(&self, route: &Route) -> String {
+        if route.path.starts_with("/static/") {
+            return self.asset.clone();
+        }
+        self.filled(route, |name, pattern| self.value(name, pattern))
+    }
+
+    fn value(&self, name: &str, pattern: &str) -> String {
+        let known = self
+            .values
+            .iter()
+            .find(|(start, _)| start.ends_with(&format!("{{{name}}}")) && pattern.starts_with(start));
+        known.unwrap_or_else(|| panic!("nothing is known for {{{name}}} in {pattern}")).1.clone()
+    }
+
+    /// The same with values that nothing has.
+    fn random(&self, route: &Route) -> String {
+        self.filled(route, |name, pattern| match name {
+            "domain" if pattern.starts_with("/i/") => "no-such.example".into(),
+            "domain" => "none.example".into(),
+            "sequence" => "987654321".into(),
+            "token" => Token::generate().expect("random").reveal().to_owned(),
+            _ => Id::new().to_string(),
+        })
+    }
+
+    fn filled(&self, route: &Route, value: impl Fn(&str, &str) -> String) -> String {
+        let mut path = String::new();
+        let mut rest = route.path;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').expect("a closed brace");
+            path.push_str(before);
+            path.push_str(&value(name, route.path));
+            rest = after;
+        }
+        path + rest
+    }
+
+    fn digest(&self) -> String {
+        // Mail that is waiting is sent meanwhile, which is no change of the request's.
+        while self.app.platform.outbox.send_due().expect("sent") > 0 {}
+        self.app.shared_dump(RESTLESS) + &self.app.tenant_dump(self.a.id)
+    }
+}
+
+/// Adds a student on the page; its id.
+pub fn add_student(caller: &Caller, institution: &Institution, name: &str, number: &str) -> String {
+    let form = caller.get(&institution.path("/students/new")).is(200).form("main form");
+    let saved = form.fill("name", name).fill("student_number", number).submit(caller).is(303);
+    let location = saved.location().to_owned();
+    if location.ends_with("/students") {
+        let list = caller.get(&format!("{location}?q={number}")).is(200);
+        return last_segment(&list, "main tbody a", &format!("{location}/"));
+    }
+    tail(&location)
+}
+
+/// Another session of the caller's.
+fn other_session(app: &TestApp, institution: &Institution, caller: &Caller) -> String {
+    app.owner(institution);
+    let action = caller.get("/account").is(200).attributes("tbody form", "action").remove(0);
+    action.split('/').nth(3).expect("an id").to_owned()
+}
+
+fn tail(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn last_segment(page: &Answer, selector: &str, start: &str) -> String {
+    let links = page.attributes(selector, "href");
+    let found = links
+        .iter()
+        .find_map(|link| link.strip_prefix(start))
+        .unwrap_or_else(|| panic!("{start}: {links:?}"));
+    found.split(['?', '/']).next().unwrap_or_default().to_owned()
+}
+
+fn call(caller: &Caller, route: &Route, path: &str) -> Answer {
+    match route.method {
+        "GET" => caller.get(path),
+        _ if route.path.ends_with("/import") => caller.upload(path, "", b"", &[]),
+        _ => caller.post(path, &[]),
+    }
+}
+
+fn outcome(answer: &Answer) -> Option<Outcome> {
+    match answer.status {
+        303 if answer.location().starts_with("/sign-in?return=") => Some(Outcome::ToSignIn),
+        200 | 303 | 409 | 422 => Some(Outcome::Through),
+        403 => Some(Outcome::Forbidden),
+        404 => Some(Outcome::NotFound),
+        _ => None,
+    }
+}
+
+#[track_caller]
+fn check(route: &Route, who: Who, path: &str, answer: &Answer) {
+    let wanted = expected(route.access, who);
+    // There is a super admin already, and a session is its owner's alone.
+    let gone = route.path == "/setup" || route.path.starts_with("/account/sessions/{id}");
+    let accepted =
+        outcome(answer) == Some(wanted) || (gone && wanted == Outcome::Through && answer.status == 404);
+    assert!(
+        accepted,
+        "{who:?} {} {path} ({:?}): {} {} {}",
+        route.method,
+        route.access,
+        answer.status,
+        answer.location(),
+        answer.main()
+    );
+}
+
+#[test]
+fn everybody_gets_what_the_table_says() {
+    let world = World::new();
+    refused_without_a_trace(&world);
+    reading_changes_nothing(&world);
+    strange_methods_are_refused(&world);
+    other_sites_change_nothing(&world);
+    // Last, because it changes things.
+    for route in ROUTES.iter().filter(|route| route.method == "POST" && route.path != "/sign-out") {
+        for who in EVERYBODY.into_iter().filter(|who| expected(route.access, *who) == Outcome::Through) {
+            let path = world.real(route);
+            check(route, who, &path, &call(world.caller(who), route, &path));
+        }
+    }
+}
+
+#[track_caller]
+fn unchanged(before: &str, after: &str) {
+    let difference = before.lines().zip(after.lines()).find(|(before, after)| before != after);
+    assert_eq!(difference, None);
+    assert_eq!(before.len(), after.len());
+}
+
+fn refused_without_a_trace(world: &World) {
+    let before = world.digest();
+    for route in ROUTES {
+        for who in EVERYBODY.into_iter().filter(|who| expected(route.access, *who) != Outcome::Through) {
+            let (path, caller) = (world.real(route), world.caller(who));
+            let real = call(caller, route, &path);
+            check(route, who, &path, &real);
+            let random = call(caller, route, &world.random(route));
+            if expected(route.access, who) == Outcome::NotFound {
+                assert_eq!(random.status, 404, "{who:?} {}", route.path);
+                assert_eq!(
+                    real.text(),
+                    random.text(),
+                    "{who:?} {}: a real id reads like a random one",
+                    route.path
+                );
+            }
+        }
+    }
+    unchanged(&before, &world.digest());
+}
+
+fn reading_changes_nothing(world: &World) {
+    let before = world.digest();
+    for _ in 0..2 {
+        for route in ROUTES.iter().filter(|route| route.method == "GET") {
+            for who in EVERYBODY.into_iter().filter(|who| expected(route.access, *who) == Outcome::Through) {
+                let path = world.real(route);
+                check(route, who, &path, &world.caller(who).get(&path));
+            }
+        }
+        for who in [Who::Owner, Who::SuperAdmin] {
+            crawl(world.caller(who));
+        }
+    }
+    unchanged(&before, &world.digest());
+}
+
+/// Follows every link from the caller's home on, up to a bound.
+pub fn crawl(caller: &Caller) -> Vec<Answer> {
+    let home = caller.get("/account").is(200).attributes("a.place", "href").remove(0);
+    let (mut waiting, mut pages) = (vec![home], Vec::new());
+    let mut seen: std::collections::BTreeSet<String> = waiting.iter().cloned().collect();
+    while let Some(path) = waiting.pop() {
+        let page = caller.get(&path);
+        assert!(matches!(page.status, 200 | 303), "{path}: {} {}", page.status, page.main());
+        for link in page.attributes("a[href]", "href") {
+            let link = link.split('#').next().unwrap_or_default().to_owned();
+            // Lists can be sorted and filtered in endless ways: each part of an address once is enough.
+            if link.starts_with('/') && seen.len() < 300 && seen.insert(link.clone()) {
+                waiting.push(link);
+            }
+        }
+        pages.push(page);
+    }
+    pages
+}
+
+fn strange_methods_are_refused(world: &World) {
+    for route in ROUTES {
+        let path = world.real(route);
+        for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
+            let answer = world.caller(Who::SuperAdmin).send(method, &path, &[], b"");
+            assert_eq!(answer.status, 405, "{method} {path}");
+        }
+        if !ROUTES.iter().any(|other| other.path == route.path && other.method == "POST") {
+            assert_eq!(world.caller(Who::SuperAdmin).post(&path, &[]).status, 405, "POST {path}");
+        }
+    }
+    assert_eq!(world.caller(Who::Anonymous).send("HEAD", "/", &[], b"").is(200).body, b"");
+}
+
+fn other_sites_change_nothing(world: &World) {
+    let own = format!("http://{}", world.app.address);
+    let before = world.digest();
+    for route in ROUTES.iter().filter(|route| route.method == "POST") {
+        let path = world.real(route);
+        let who = EVERYBODY.into_iter().rev().find(|who| expected(route.access, *who) == Outcome::Through);
+        let caller = world.caller(who.expect("somebody may")).copy().with("sec-fetch-site", "");
+        for headers in [
+            &[][..],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+            &[("sec-fetch-site", "none")],
+            &[("sec-fetch-site", "cross-site"), ("origin", &own)],
+            &[("origin", "https://evil.example")],
+            &[("origin", "null")],
+        ] {
+            for method in ["POST", "PUT", "DELETE"] {
+                let answer = caller.send(method, &path, headers, b"");
+                assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
+                assert_eq!(answer.header("set-cookie"), None, "{path}");
+            }
+        }
+    }
+    unchanged(&before, &world.digest());
+    // An older browser says only where it comes from.
+    let caller = world.app.visitor().with("sec-fetch-site", "");
+    let headers = [("origin", own.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    caller.send("POST", "/sign-in", &headers, b"").is(422);
+}
+
+#[test]
+fn a_suspended_institution_says_so_on_every_page_to_everybody() {
+    let app = TestApp::start();
+    let s = app.institution("nice.example");
+    let (before, admin) = (app.owner(&s), app.super_admin());
+    app.suspend(&s);
+    for route in ROUTES.iter().filter(|route| route.path.starts_with("/i/{domain}")) {
+        let path = route.path.replace("{domain}", &s.domain).replace("{id}", &Id::new().to_string());
+        for caller in [&before, &admin, &app.visitor()] {
+            call(caller, route, &path).is(403).shows("is suspended");
+        }
+    }
+}
+
+#[test]
+fn every_answer_carries_the_headers() {
+    let app = TestApp::start();
+    app.new_super_admin("ada@platform.example");
+    let caller = app.visitor();
+    let mut answers = vec![
+        caller.get("/").is(200),
+        caller.get("/health/live").is(200),
+        caller.get("/account").is(303),
+        caller.send("GET", "/", &[("host", "evil.example")], b"").is(400),
+        caller
+            .send("POST", "/sign-in", &[("content-type", "application/x-www-form-urlencoded")], b"e=%FF\xff")
+            .is(400),
+        caller.send("POST", "/sign-in", &[("content-type", "application/json")], b"{}").is(400),
+        caller.send("POST", "/sign-in", &[("sec-fetch-site", "cross-site")], b"").is(403),
+        caller.get("/nothing/here").is(404),
+        caller.get("/setup").is(404),
+        caller.send("DELETE", "/sign-in", &[], b"").is(405),
+        caller.post("/sign-in", &[("email", &"x".repeat(300_000))]).is(413),
+        caller.post("/sign-in", &[]).is(422),
+        app.sign_in("ada@platform.example", PASSWORD).get("/platform").is(200),
+    ];
+    app.sql(
+        "INSERT INTO throttles (subject, failures, last_failure_at, blocked_until) \
+             VALUES ('address:192.0.2.9', 99, '2026-01-01 00:00:00', '2999-01-01 00:00:00')",
+    );
+    let slowed = app.visitor().with("x-forwarded-for", "192.0.2.9");
+    let fields = [("email", "ada@platform.example"), ("password", PASSWORD)];
+    answers.push(slowed.post("/sign-in", &fields).is(429));
+    app.sql("ALTER TABLE throttles RENAME TO throttles_away");
+    answers.push(caller.post("/sign-in", &fields).is(500));
+    app.sql("ALTER TABLE throttles_away RENAME TO throttles");
+    for answer in &answers {
+        headers_are_whole(answer);
+    }
+    let broken = &answers[answers.len() - 1];
+    assert!(broken.main().contains("Something went wrong"));
+    assert!(!broken.text().contains("throttles"), "the cause is for the log");
+    let css = caller.get("/").attributes("link[rel=stylesheet]", "href").remove(0);
+    let asset = caller.get(&css).is(200);
+    assert!(asset.header("cache-control").is_some_and(|policy| policy.contains("immutable")));
+    assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
+}
+
+fn headers_are_whole(answer: &Answer) {
+    let policy = answer.header("content-security-policy").unwrap_or_default();
+    for directive in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(directive), "{answer:?}");
+    }
+    assert!(!policy.contains("unsafe"));
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name} of {answer:?}");
+    }
+    assert!(answer.header("permissions-policy").is_some());
+    if answer.status != 303 {
+        let kind = answer.header("content-type").unwrap_or_default();
+        assert!(kind.ends_with("; charset=utf-8"), "{kind:?}");
+    }
+    if kind_is_html(answer) {
+        let text = answer.text();
+        assert!(
+            !text.contains(" style=\"") && !text.contains("<style") && !text.contains(" onclick="),
+            "inline code"
+        );
+        assert!(
+            answer.attributes("script:not([src])", "type").is_empty() && !answer.has("script:not([src])")
+        );
+    }
+}
+
+fn kind_is_html(answer: &Answer) -> bool {
+    answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"))
+}
