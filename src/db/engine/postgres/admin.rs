@@ -200,7 +200,7 @@ impl<'a> Admin<'a> {
              AND datconnlimit = -2 ORDER BY 1",
         )
         .bind::<Text, _>(owner)
-        .load(&mut self.connection)
+        .load(self.connection())
         .map_err(|error| explain(&error, "look for interrupted removals"))?;
         Ok(found.into_iter().map(|found| found.word).collect())
     }
@@ -213,7 +213,7 @@ impl<'a> Admin<'a> {
              WHERE held.rolname = $1 AND member.rolcanlogin AND NOT member.rolcreaterole ORDER BY 1",
         )
         .bind::<Text, _>(group)
-        .load(&mut self.connection)
+        .load(self.connection())
         .map_err(|error| explain(&error, "list the roles"))?;
         Ok(found.into_iter().map(|found| found.word).collect())
     }
