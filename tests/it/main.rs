@@ -3,6 +3,7 @@
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod institution_models;
+mod layers;
 mod platform_models;
 mod platform_services;
 mod pools;
