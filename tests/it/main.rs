@@ -2,6 +2,7 @@
 
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
+mod errors;
 mod institution_models;
 mod layers;
 mod platform_models;
@@ -13,4 +14,5 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod support;
+mod tenancy;
 mod thousands;
