@@ -67,6 +67,8 @@ fn the_session_alone_decides_whose_records_are_open() {
     let two = Two::new();
     let (host, a, b) = (two.app.address.to_string(), &two.a, &two.b);
     let list = a.path("/students");
+    // The first page after adding also says so.
+    two.of_a.get(&list).is(200);
     let plain = two.of_a.get(&list).is(200).main();
     assert!(plain.contains("Zoé Dubois"));
     for (name, value) in [
@@ -243,6 +245,7 @@ fn nothing_of_an_institution_reaches_anybody_else() {
     let app = TestApp::start();
     let (a, b) = (app.institution("evry.example"), app.institution("lyon.example"));
     let s = app.institution("nice.example");
+    // Searches fold case and show what was searched for, so they are made in small letters.
     let canary = format!("CANARY{}", crate::support::app::unique());
     plant(&app, &a, &canary);
     let cut_off = app.owner(&s);
@@ -258,23 +261,17 @@ fn nothing_of_an_institution_reaches_anybody_else() {
             let path = route.path.replace("{domain}", &a.domain).replace("{path:.*}", "x");
             let path = path.replace(['{', '}'], "");
             answers.push(caller.get(&path));
-            answers.push(caller.get(&format!("{path}?q={}", canary.to_lowercase().replace("canary", "CANARY"))));
+            answers.push(caller.get(&format!("{path}?q={}", canary.to_lowercase())));
         }
         answers.push(caller.get(&a.path("/students.css")));
         answers.push(caller.get(&a.path("/students/x.css")));
     }
-    let told_back = |answer: &Answer| answer.text().replace(&format!("q={canary}"), "");
     let bytes: usize = answers.iter().map(|answer| answer.body.len()).sum();
-    let hits: Vec<_> = answers.iter().filter(|answer| leaked(&told_back(answer), &canary)).collect();
-    assert!(hits.is_empty(), "{} of {} answers", hits.len(), answers.len());
+    let hits: Vec<_> = answers.iter().filter(|answer| answer.text().contains(&canary)).collect();
+    assert!(hits.is_empty(), "{:?}", hits.iter().map(|hit| hit.asked()).collect::<Vec<_>>());
     let elsewhere = app.shared_dump(&[]) + &app.tenant_dump(b.id) + &app.tenant_dump(s.id);
     assert!(!elsewhere.contains(&canary), "the databases of others hold nothing of it");
     println!("{} answers, {bytes} bytes searched, no hit", answers.len());
-}
-
-/// What was searched for is shown in the search field; a record is not a search.
-fn leaked(text: &str, canary: &str) -> bool {
-    text.lines().any(|line| line.contains(canary) && !line.contains("type=\"search\"") && !line.contains("name=\"q\""))
 }
 
 /// Records of every kind, each with the canary in every text.
