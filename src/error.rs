@@ -151,9 +151,31 @@ impl From<ModelError> for AppError {
             missing if missing.is_not_found() => Self::NotFound,
             ModelError::Pool(error) => error.into(),
             ModelError::Changed(text) | ModelError::Refused(text) => Self::Conflict(text),
-            ModelError::Database(cause) => Self::internal(cause),
+            ModelError::Database(cause) => storage_trouble(&cause).unwrap_or_else(|| Self::internal(cause)),
         }
     }
+}
+
+/// A full disk or a server that went away is no defect: it is told in words, and nothing was saved.
+fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
+    let text = cause.to_string();
+    let any = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let (words, wait) = if any(&["disk is full", "No space left on device"]) {
+        ("The server's disk is full, so nothing was saved.", 60)
+    } else if any(&["readonly database", "read-only transaction"]) {
+        ("The database can only be read right now, so nothing was saved.", 60)
+    } else if any(&[
+        "server closed the connection",
+        "terminating connection",
+        "disk I/O error",
+        "connection to server",
+    ]) {
+        ("The database went away, so nothing was saved.", 10)
+    } else {
+        return None;
+    };
+    log::error!("storage trouble cause={text:?}");
+    Some(AppError::Unavailable(words.into(), wait))
 }
 
 impl From<PoolError> for AppError {

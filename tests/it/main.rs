@@ -1,5 +1,6 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod errors;

@@ -172,7 +172,10 @@ impl World {
     }
 
     fn value(&self, name: &str, pattern: &str) -> String {
-        let known = self.values.iter().find(|(start, _)| start.ends_with(&format!("{{{name}}}")) && pattern.starts_with(start));
+        let known = self
+            .values
+            .iter()
+            .find(|(start, _)| start.ends_with(&format!("{{{name}}}")) && pattern.starts_with(start));
         known.unwrap_or_else(|| panic!("nothing is known for {{{name}}} in {pattern}")).1.clone()
     }
 
@@ -231,7 +234,10 @@ fn tail(path: &str) -> String {
 
 fn last_segment(page: &Answer, selector: &str, start: &str) -> String {
     let links = page.attributes(selector, "href");
-    let found = links.iter().find_map(|link| link.strip_prefix(start)).unwrap_or_else(|| panic!("{start}: {links:?}"));
+    let found = links
+        .iter()
+        .find_map(|link| link.strip_prefix(start))
+        .unwrap_or_else(|| panic!("{start}: {links:?}"));
     found.split(['?', '/']).next().unwrap_or_default().to_owned()
 }
 
@@ -258,7 +264,8 @@ fn check(route: &Route, who: Who, path: &str, answer: &Answer) {
     let wanted = expected(route.access, who);
     // There is a super admin already, and a session is its owner's alone.
     let gone = route.path == "/setup" || route.path.starts_with("/account/sessions/{id}");
-    let accepted = outcome(answer) == Some(wanted) || (gone && wanted == Outcome::Through && answer.status == 404);
+    let accepted =
+        outcome(answer) == Some(wanted) || (gone && wanted == Outcome::Through && answer.status == 404);
     assert!(
         accepted,
         "{who:?} {} {path} ({:?}): {} {} {}",
@@ -303,7 +310,12 @@ fn refused_without_a_trace(world: &World) {
             let random = call(caller, route, &world.random(route));
             if expected(route.access, who) == Outcome::NotFound {
                 assert_eq!(random.status, 404, "{who:?} {}", route.path);
-                assert_eq!(real.text(), random.text(), "{who:?} {}: a real id reads like a random one", route.path);
+                assert_eq!(
+                    real.text(),
+                    random.text(),
+                    "{who:?} {}: a real id reads like a random one",
+                    route.path
+                );
             }
         }
     }
@@ -414,7 +426,9 @@ fn every_answer_carries_the_headers() {
         caller.get("/health/live").is(200),
         caller.get("/account").is(303),
         caller.send("GET", "/", &[("host", "evil.example")], b"").is(400),
-        caller.send("POST", "/sign-in", &[("content-type", "application/x-www-form-urlencoded")], b"e=%FF\xff").is(400),
+        caller
+            .send("POST", "/sign-in", &[("content-type", "application/x-www-form-urlencoded")], b"e=%FF\xff")
+            .is(400),
         caller.send("POST", "/sign-in", &[("content-type", "application/json")], b"{}").is(400),
         caller.send("POST", "/sign-in", &[("sec-fetch-site", "cross-site")], b"").is(403),
         caller.get("/nothing/here").is(404),
@@ -424,8 +438,10 @@ fn every_answer_carries_the_headers() {
         caller.post("/sign-in", &[]).is(422),
         app.sign_in("ada@platform.example", PASSWORD).get("/platform").is(200),
     ];
-    app.sql("INSERT INTO throttles (subject, failures, last_failure_at, blocked_until) \
-             VALUES ('address:192.0.2.9', 99, '2026-01-01 00:00:00', '2999-01-01 00:00:00')");
+    app.sql(
+        "INSERT INTO throttles (subject, failures, last_failure_at, blocked_until) \
+             VALUES ('address:192.0.2.9', 99, '2026-01-01 00:00:00', '2999-01-01 00:00:00')",
+    );
     let slowed = app.visitor().with("x-forwarded-for", "192.0.2.9");
     let fields = [("email", "ada@platform.example"), ("password", PASSWORD)];
     answers.push(slowed.post("/sign-in", &fields).is(429));
@@ -474,8 +490,13 @@ fn headers_are_whole(answer: &Answer) {
     }
     if kind_is_html(answer) {
         let text = answer.text();
-        assert!(!text.contains(" style=\"") && !text.contains("<style") && !text.contains(" onclick="), "inline code");
-        assert!(answer.attributes("script:not([src])", "type").is_empty() && !answer.has("script:not([src])"));
+        assert!(
+            !text.contains(" style=\"") && !text.contains("<style") && !text.contains(" onclick="),
+            "inline code"
+        );
+        assert!(
+            answer.attributes("script:not([src])", "type").is_empty() && !answer.has("script:not([src])")
+        );
     }
 }
 

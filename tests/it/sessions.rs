@@ -84,7 +84,8 @@ fn signing_in_and_changing_the_password_issue_new_tokens() {
     anonymous.get(&a.path("")).is(303);
 
     let (before, elsewhere) = (caller.copy(), app.owner(&a));
-    let fields = [("current_password", PASSWORD), ("password", OTHER_PASSWORD), ("password_again", OTHER_PASSWORD)];
+    let fields =
+        [("current_password", PASSWORD), ("password", OTHER_PASSWORD), ("password_again", OTHER_PASSWORD)];
     caller.post("/account/password", &fields).leads_to("/account");
     assert_ne!(token(&app, &caller), token(&app, &before));
     caller.get("/account").is(200);
@@ -192,7 +193,11 @@ fn a_session_that_is_ended_during_a_request_stays_ended() {
     let mut blocker = app.behind(&a);
     let in_use = || {
         let tenants = app.platform.tenants.statistics().tenants;
-        tenants.iter().filter(|tenant| tenant.institution_id == a.id).map(|tenant| tenant.in_use).sum::<usize>()
+        tenants
+            .iter()
+            .filter(|tenant| tenant.institution_id == a.id)
+            .map(|tenant| tenant.in_use)
+            .sum::<usize>()
     };
     eventually("nobody is at work", || in_use() == 0);
     std::thread::scope(|scope| {
@@ -246,8 +251,13 @@ fn the_cookie_is_kept_from_scripts_and_other_sites() {
     let answer = caller.post("/sign-in", &fields).is(303);
     let cookie = answer.header("set-cookie").expect("a cookie").to_owned();
     assert!(cookie.starts_with("__Host-provost="), "{cookie}");
-    assert!(cookie.split("; ").any(|attribute| attribute == "Secure") && !cookie.contains("Domain"), "{cookie}");
-    assert!(answer.header("strict-transport-security").is_some_and(|policy| policy.contains("max-age=31536000")));
+    assert!(
+        cookie.split("; ").any(|attribute| attribute == "Secure") && !cookie.contains("Domain"),
+        "{cookie}"
+    );
+    assert!(
+        answer.header("strict-transport-security").is_some_and(|policy| policy.contains("max-age=31536000"))
+    );
     caller.get("/platform").is(200);
     secure.visitor().get("/").is(400);
 }

@@ -102,7 +102,8 @@ fn an_account_is_slowed_down_wherever_the_attempts_come_from_and_after_a_restart
         let caller = app.visitor().with("x-forwarded-for", &format!("192.0.2.{host}"));
         attempt(&caller, &a.owner_email, "this is not the password").is(422);
     }
-    let refused = attempt(&app.visitor().with("x-forwarded-for", "192.0.2.77"), &a.owner_email, PASSWORD).is(429);
+    let refused =
+        attempt(&app.visitor().with("x-forwarded-for", "192.0.2.77"), &a.owner_email, PASSWORD).is(429);
     let wait: u64 = refused.header("retry-after").expect("a wait").parse().expect("seconds");
     assert!((1..=2).contains(&wait), "{wait}");
 
@@ -150,7 +151,8 @@ fn passwords_are_used_as_typed_to_their_end() {
     attempt(&app.visitor(), email, &format!(" {one}")).is(422);
     app.sign_in(email, &one);
 
-    let emoji: String = (0..64_u32).map(|n| char::from_u32(0x1F600 + (n * 37) % 64).expect("an emoji")).collect();
+    let emoji: String =
+        (0..64_u32).map(|n| char::from_u32(0x1F600 + (n * 37) % 64).expect("an emoji")).collect();
     assert_eq!(emoji.chars().count(), 64);
     change_password(&caller, &one, &emoji).leads_to("/account");
     app.sign_in(email, &emoji);
@@ -178,9 +180,12 @@ fn weak_passwords_are_refused_with_a_reason() {
         assert!(errors.contains(reason) && !errors.is_empty(), "{password}: {errors}");
         assert!(!refused.text().contains(password), "a password is never shown again");
     }
-    let differing = [("current_password", PASSWORD), ("password", OTHER_PASSWORD), ("password_again", PASSWORD)];
+    let differing =
+        [("current_password", PASSWORD), ("password", OTHER_PASSWORD), ("password_again", PASSWORD)];
     caller.post("/account/password", &differing).is(422).shows("differ");
-    change_password(&caller, "this is not the password", OTHER_PASSWORD).is(422).shows("not your present password");
+    change_password(&caller, "this is not the password", OTHER_PASSWORD)
+        .is(422)
+        .shows("not your present password");
     change_password(&caller, PASSWORD, OTHER_PASSWORD).leads_to("/account");
 }
 
@@ -215,7 +220,8 @@ fn after_signing_in_only_ones_own_pages_are_returned_to() {
     let wanted = app.visitor().get(&a.path("/students?q=%C3%A9&page=2")).is(303).location().to_owned();
     assert!(wanted.starts_with("/sign-in?return=%2F"), "{wanted}");
     let page = app.visitor();
-    let form = page.get(&wanted).is(200).form("main form").fill("email", &a.owner_email).fill("password", PASSWORD);
+    let form =
+        page.get(&wanted).is(200).form("main form").fill("email", &a.owner_email).fill("password", PASSWORD);
     form.submit(&page).leads_to(&a.path("/students?q=%C3%A9&page=2"));
     for bad in [
         "https://evil.example/",
@@ -257,7 +263,8 @@ fn a_forgotten_password_is_reset_by_a_link_that_works_once() {
     before.get(&a.path("")).is(303);
     typed(PASSWORD).submit(&caller).is(404);
     let used = caller.get(&link).is(404);
-    let random = caller.get(&format!("/password-reset/{}", Token::generate().expect("random").reveal())).is(404);
+    let random =
+        caller.get(&format!("/password-reset/{}", Token::generate().expect("random").reveal())).is(404);
     assert_eq!(used.body, random.body);
     attempt(&caller, &a.owner_email, PASSWORD).is(422);
     app.sign_in(&a.owner_email, OTHER_PASSWORD);
@@ -290,7 +297,8 @@ fn a_reset_link_runs_out_and_a_newer_one_replaces_it() {
 fn links_in_mails_are_ours_whatever_host_was_asked() {
     let app = TestApp::start();
     let a = app.institution("evry.example");
-    let caller = app.visitor().with("x-forwarded-host", "evil.example").with("forwarded", "host=evil.example");
+    let caller =
+        app.visitor().with("x-forwarded-host", "evil.example").with("forwarded", "host=evil.example");
     caller.post("/password-reset", &[("email", &a.owner_email)]).is(303);
     app.mailed_path(&a.owner_email, "/password-reset/");
     assert!(!app.mails(&a.owner_email).iter().any(|mail| mail.contains("evil.example")));
@@ -304,8 +312,14 @@ fn the_first_super_admin_is_made_once_by_the_printed_address() {
     let nobody = Holder { institution_id: None, user_id: None };
     {
         let mut connection = app.platform.shared.get().expect("connection");
-        account_tokens::create(&mut connection, Purpose::Setup, nobody, &token.hash(), Purpose::Setup.lifetime())
-            .expect("stored");
+        account_tokens::create(
+            &mut connection,
+            Purpose::Setup,
+            nobody,
+            &token.hash(),
+            Purpose::Setup.lifetime(),
+        )
+        .expect("stored");
     }
     let path = format!("/setup/{}", token.reveal());
     let caller = app.visitor();

@@ -90,19 +90,23 @@ impl SessionStore for DatabaseSessions {
         let hash = hash_of(&key).ok_or_else(|| UpdateError::Other(ModelError::NOT_FOUND.into()))?;
         identity::unmark(&mut state);
         let text = serde_json::to_string(&state).map_err(|error| UpdateError::Serialization(error.into()))?;
-        self.pool
-            .run(move |c| match sessions::update_state(c, &hash, &text) {
-                Err(gone) if gone.is_not_found() => Ok(()),
-                other => other,
-            })
-            .await
-            .map_err(|error| UpdateError::Other(error.into()))?;
+        // Only messages and choices are ever updated: losing one is better than losing the page.
+        match self.pool.run(move |c| sessions::update_state(c, &hash, &text)).await {
+            Err(error) if !error.is_not_found() => {
+                log::warn!("session state not kept cause={:?}", error.to_string());
+            }
+            _ => {}
+        }
         Ok(key)
     }
 
+    /// Reading goes on where this cannot be written, as on a full disk: the session then ends earlier.
     async fn update_ttl(&self, key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
         let (Some(hash), limits) = (hash_of(key), self.idle()) else { return Ok(()) };
-        Ok(self.pool.run(move |c| sessions::touch(c, &hash, limits)).await?)
+        if let Err(error) = self.pool.run(move |c| sessions::touch(c, &hash, limits)).await {
+            log::warn!("session not prolonged cause={:?}", error.to_string());
+        }
+        Ok(())
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {

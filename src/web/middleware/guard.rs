@@ -47,7 +47,7 @@ pub async fn guard(
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await.unwrap_or_else(|panic| {
         Err(AppError::internal(format!("handler panicked: {}", panic_words(&*panic))).into())
     });
-    match outcome {
+    match outcome.map_err(styled) {
         Ok(mut response) => {
             add_headers(response.headers_mut(), tls);
             // The route's pattern, not the path: paths may hold one-time tokens.
@@ -65,6 +65,15 @@ pub async fn guard(
             Err(error)
         }
     }
+}
+
+/// The session middleware has errors of its own, without a page: its store could not be reached.
+fn styled(error: Error) -> Error {
+    if error.as_error::<AppError>().is_some() || !error.as_response_error().status_code().is_server_error() {
+        return error;
+    }
+    log::error!("session store failed cause={:?}", error.to_string());
+    AppError::Unavailable("The platform cannot reach its database.".into(), 10).into()
 }
 
 fn add_headers(headers: &mut HeaderMap, tls: bool) {

@@ -284,9 +284,10 @@ impl Answer {
                     let options = Selector::parse("option").expect("a selector");
                     let mut options = control.select(&options).map(|option| option.value());
                     let first = options.clone().next();
-                    options.find(|option| option.attr("selected").is_some()).or(first).map(|option| {
-                        option.attr("value").unwrap_or_default().to_owned()
-                    })
+                    options
+                        .find(|option| option.attr("selected").is_some())
+                        .or(first)
+                        .map(|option| option.attr("value").unwrap_or_default().to_owned())
                 }
                 _ if matches!(element.attr("type"), Some("checkbox" | "radio")) => {
                     element.attr("checked").and(element.attr("value")).map(ToOwned::to_owned)
