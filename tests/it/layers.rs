@@ -7,14 +7,20 @@ use std::{
 };
 
 /// From the top down. What is on one line may use each other.
-const LAYERS: &[&[&str]] =
-    &[&["main"], &["cli"], &["config", "app"], &["routes"], &["error", "web"], &["services"], &["models"], &["db"]];
+const LAYERS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["config", "app"],
+    &["routes"],
+    &["error", "web"],
+    &["services"],
+    &["models"],
+    &["db"],
+];
 
 /// Two parts of a layer that know nothing of each other.
-const APART: &[(&str, &str)] = &[
-    ("models::platform", "models::institution"),
-    ("web::platform", "web::institution"),
-];
+const APART: &[(&str, &str)] =
+    &[("models::platform", "models::institution"), ("web::platform", "web::institution")];
 
 /// Crates that a layer does without.
 const WITHOUT: &[(&str, &[&str])] = &[
@@ -56,7 +62,11 @@ fn source(root: &Path, file: PathBuf) -> Source {
     let mut paths = BTreeSet::new();
     for statement in code.split(';') {
         if let Some((before, tree)) = statement.split_once("use ")
-            && before.trim_end().rsplit(['\n', '}', '{']).next().is_some_and(|start| matches!(start.trim(), "" | "pub" | "pub(crate)" | "pub(super)"))
+            && before
+                .trim_end()
+                .rsplit(['\n', '}', '{'])
+                .next()
+                .is_some_and(|start| matches!(start.trim(), "" | "pub" | "pub(crate)" | "pub(super)"))
         {
             expand("", tree.trim(), &mut paths);
         }
@@ -125,7 +135,11 @@ fn absolute(module: &str, path: &str) -> String {
         }
         relative = true;
     }
-    if relative { format!("crate::{}::{rest}", place.join("::")).replace("::::", "::") } else { path.to_owned() }
+    if relative {
+        format!("crate::{}::{rest}", place.join("::")).replace("::::", "::")
+    } else {
+        path.to_owned()
+    }
 }
 
 fn layer(name: &str) -> Option<usize> {
@@ -146,7 +160,9 @@ fn imports_run_downwards() {
         }
         let own = layer(own).unwrap_or_else(|| panic!("{} belongs to no layer", source.module));
         for path in &source.paths {
-            let Some(target) = path.strip_prefix("crate::").or_else(|| path.strip_prefix("provost::")) else { continue };
+            let Some(target) = path.strip_prefix("crate::").or_else(|| path.strip_prefix("provost::")) else {
+                continue;
+            };
             let target = target.split("::").next().unwrap_or_default();
             if layer(target).is_some_and(|target| target < own) {
                 wrong.push(format!("{}: {path}", source.file.display()));
@@ -162,7 +178,8 @@ fn platform_and_institution_do_not_know_each_other() {
     for source in sources() {
         for (one, other) in APART.iter().flat_map(|(a, b)| [(a, b), (b, a)]) {
             if is_within(&source.module, one) {
-                let found = source.paths.iter().filter(|path| is_within(path.trim_start_matches("crate::"), other));
+                let found =
+                    source.paths.iter().filter(|path| is_within(path.trim_start_matches("crate::"), other));
                 wrong.extend(found.map(|path| format!("{}: {path}", source.file.display())));
             }
         }
@@ -176,7 +193,8 @@ fn every_layer_keeps_to_its_crates() {
     for source in sources() {
         for (layer, crates) in WITHOUT {
             if is_within(&source.module, layer) {
-                let found = source.paths.iter().filter(|path| crates.iter().any(|name| is_within(path, name)));
+                let found =
+                    source.paths.iter().filter(|path| crates.iter().any(|name| is_within(path, name)));
                 wrong.extend(found.map(|path| format!("{}: {path}", source.file.display())));
             }
         }

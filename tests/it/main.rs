@@ -1,10 +1,9 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod errors;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
-mod errors;
-mod institution_models;
 mod layers;
 mod platform_models;
 mod platform_services;

@@ -162,7 +162,10 @@ fn both_engines_end_with_the_same_schema() {
         });
         let only_sqlite: Vec<_> = sqlite.difference(&postgres).collect();
         let only_postgres: Vec<_> = postgres.difference(&sqlite).collect();
-        assert!(only_sqlite.is_empty() && only_postgres.is_empty(), "{kind:?}: {only_sqlite:#?} {only_postgres:#?}");
+        assert!(
+            only_sqlite.is_empty() && only_postgres.is_empty(),
+            "{kind:?}: {only_sqlite:#?} {only_postgres:#?}"
+        );
     }
 }
 
@@ -228,7 +231,8 @@ fn diesel_is_told_what_is_there() {
 fn migrations_have_equal_names_and_both_directions() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = |folder: String| -> BTreeSet<String> {
-        let entries = std::fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry"));
+        let entries =
+            std::fs::read_dir(root.join(folder)).expect("a folder").map(|entry| entry.expect("an entry"));
         let whole = entries.inspect(|entry| {
             assert!(["up.sql", "down.sql"].iter().all(|file| entry.path().join(file).is_file()), "{entry:?}");
         });

@@ -6,7 +6,7 @@ use crate::{
     routes::{add_student, crawl},
     support::{
         app::{Institution, PASSWORD, TestApp},
-        caller::{Answer, Caller, raw},
+        caller::{Caller, raw},
     },
 };
 
@@ -38,7 +38,10 @@ fn a_foreign_id_reads_like_one_that_nobody_has() {
     let (student, random) = (&two.student_of_a, Id::new().to_string());
     let before = two.app.tenant_dump(two.a.id) + &two.app.tenant_dump(two.b.id);
     for domain in [&two.b.domain, &two.a.domain] {
-        for route in ROUTES.iter().filter(|route| route.path.starts_with("/i/{domain}/") && route.path.contains("{id}")) {
+        for route in ROUTES
+            .iter()
+            .filter(|route| route.path.starts_with("/i/{domain}/") && route.path.contains("{id}"))
+        {
             let path = |id: &str| route.path.replace("{domain}", domain).replace("{id}", id);
             let call = |path: &str| match route.method {
                 "GET" => two.of_b.get(path),
@@ -54,7 +57,8 @@ fn a_foreign_id_reads_like_one_that_nobody_has() {
             assert_eq!(foreign.body, unknown.body, "{}", route.path);
         }
     }
-    for no_id in ["x", "..", "%2e%2e", "0", "00000000-0000-0000-0000-000000000000", "' OR 1=1 --", "%00", "é"] {
+    for no_id in ["x", "..", "%2e%2e", "0", "00000000-0000-0000-0000-000000000000", "' OR 1=1 --", "%00", "é"]
+    {
         let path = two.b.path(&format!("/students/{}", no_id.replace(' ', "%20").replace('é', "%C3%A9")));
         let answer = two.of_b.get(&path);
         assert!(matches!(answer.status, 404 | 400), "{no_id}: {}", answer.status);
@@ -117,7 +121,9 @@ fn two_cookies_or_two_tabs_never_mix_institutions() {
     let two = Two::new();
     let (cookie_a, cookie_b) = (two.of_a.cookie("provost"), two.of_b.cookie("provost"));
     let (cookie_a, cookie_b) = (cookie_a.expect("signed in"), cookie_b.expect("signed in"));
-    for both in [format!("provost={cookie_a}; provost={cookie_b}"), format!("provost={cookie_b}; provost={cookie_a}")] {
+    for both in
+        [format!("provost={cookie_a}; provost={cookie_b}"), format!("provost={cookie_b}; provost={cookie_a}")]
+    {
         let caller = two.app.visitor();
         let statuses = [&two.a, &two.b].map(|institution| {
             caller.send("GET", &institution.path("/students"), &[("cookie", &both)], b"").status
@@ -127,7 +133,9 @@ fn two_cookies_or_two_tabs_never_mix_institutions() {
     // A form of A's, sent after signing in to B in another tab.
     let form = two.of_a.get(&two.a.path("/students/new")).is(200).form("main form");
     let browser = &two.of_a;
-    browser.post("/sign-in", &[("email", &two.b.owner_email), ("password", PASSWORD)]).leads_to(&two.b.path(""));
+    browser
+        .post("/sign-in", &[("email", &two.b.owner_email), ("password", PASSWORD)])
+        .leads_to(&two.b.path(""));
     form.fill("name", "Strayed").fill("student_number", "X-1").submit(browser).is(404);
     assert!(!(two.app.tenant_dump(two.a.id) + &two.app.tenant_dump(two.b.id)).contains("Strayed"));
 }
@@ -139,7 +147,11 @@ fn only_our_own_name_is_answered() {
     let ask = |head: &str| raw(app.address, format!("GET {head}Connection: close\r\n\r\n").as_bytes());
     for good in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("LOCALHOST:{port}")] {
         let answer = ask(&format!("/ HTTP/1.1\r\nHost: {good}\r\n"));
-        let wanted = if good.starts_with('L') { answer.starts_with("HTTP/1.1 ") } else { answer.starts_with("HTTP/1.1 200") };
+        let wanted = if good.starts_with('L') {
+            answer.starts_with("HTTP/1.1 ")
+        } else {
+            answer.starts_with("HTTP/1.1 200")
+        };
         assert!(wanted, "{good}: {answer}");
     }
     for bad in [
@@ -155,7 +167,10 @@ fn only_our_own_name_is_answered() {
         "http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n".to_owned(),
     ] {
         let answer = ask(&bad);
-        assert!(answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400"), "{bad:?}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400"),
+            "{bad:?}: {answer}"
+        );
         assert!(!answer.contains("href=\"http"), "no link is built from the host");
     }
     for smuggled in [
@@ -201,13 +216,19 @@ fn fields_that_no_form_has_change_nothing() {
     registrar.get(&two.a.path("/users")).is(403);
 
     // The student in the address is changed, whatever the form says.
-    let mut form = two.of_a.get(&two.a.path(&format!("/students/{}/edit", two.student_of_a))).is(200).form("main form");
+    let mut form =
+        two.of_a.get(&two.a.path(&format!("/students/{}/edit", two.student_of_a))).is(200).form("main form");
     form.fields.push(("id".into(), two.student_of_b.clone()));
     form.fill("name", "Zoé Durand").submit(&two.of_a).is(303);
     assert!(two.app.tenant_dump(two.b.id).contains("Chloé Petit"));
 
     let mut form = two.of_a.get(&two.a.path("/settings")).is(200).form("main form");
-    for (name, value) in [("domain", "taken.example"), ("status", "active"), ("plan", "unlimited"), ("trial_ends_at", "2999-01-01")] {
+    for (name, value) in [
+        ("domain", "taken.example"),
+        ("status", "active"),
+        ("plan", "unlimited"),
+        ("trial_ends_at", "2999-01-01"),
+    ] {
         form.fields.push((name.into(), value.into()));
     }
     form.fill("name", "Renamed").submit(&two.of_a).is(303);
@@ -285,8 +306,12 @@ fn plant(app: &TestApp, a: &Institution, canary: &str) {
     let saved = form.fill("email", &format!("{canary}@people.example")).submit(&owner).is(303);
     owner.post(&format!("{}/archive", saved.location()), &[]);
     let file = format!("student_number,name\nS-{canary},Léa {canary}\n");
-    let import = owner.upload(&a.path("/students/import"), &format!("{canary}.csv"), file.as_bytes(), &[]).is(303);
+    let import =
+        owner.upload(&a.path("/students/import"), &format!("{canary}.csv"), file.as_bytes(), &[]).is(303);
     owner.post(&format!("{}/apply", import.location()), &[]);
     let form = owner.get(&a.path("/users/new")).is(200).form("main form");
-    form.fill("name", &format!("{canary} Viewer")).fill("email", "invited@people.example").fill("roles", "viewer").submit(&owner);
+    form.fill("name", &format!("{canary} Viewer"))
+        .fill("email", "invited@people.example")
+        .fill("roles", "viewer")
+        .submit(&owner);
 }
