@@ -1,9 +1,11 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod errors;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
+mod layers;
 mod platform_models;
 mod platform_services;
 mod pools;
@@ -13,4 +15,5 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod support;
+mod tenancy;
 mod thousands;

@@ -170,6 +170,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Method and path.
+    pub fn asked(&self) -> &str {
+        &self.asked
+    }
+
     pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()
     }
