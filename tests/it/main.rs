@@ -1,10 +1,10 @@
 //! The one integration binary: the real app, driven the way its users do.
 
-#[cfg(feature = "crash-points")]
-mod kill_sweep;
 mod command_line;
 mod errors;
 mod institution_models;
+#[cfg(feature = "crash-points")]
+mod kill_sweep;
 mod layers;
 mod platform_models;
 mod platform_services;

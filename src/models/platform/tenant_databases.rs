@@ -8,11 +8,7 @@ use crate::{
         schema_shared::{institutions, tenant_databases},
         shared::SharedConn,
     },
-    models::{
-        ModelError, ModelResult, Paging, Slice,
-        platform::{institutions::Status, ordered},
-        search::contains_pattern,
-    },
+    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::institutions::Status},
 };
 
 crate::text_enum! {
@@ -288,17 +284,13 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<DatabaseRow>> {
     let matching = || {
-        let mut query = tenant_databases::table.inner_join(institutions::table).into_boxed();
-        if !filter.q.trim().is_empty() {
-            let pattern = contains_pattern(&filter.q);
-            query = query.filter(
-                tenant_databases::database_name
-                    .like(pattern.clone())
-                    .escape('\\')
-                    .or(institutions::name_key.like(pattern.clone()).escape('\\'))
-                    .or(institutions::domain.like(pattern).escape('\\')),
-            );
-        }
+        let mut query = containing!(
+            tenant_databases::table.inner_join(institutions::table).into_boxed(),
+            filter.q,
+            tenant_databases::database_name,
+            institutions::name_key,
+            institutions::domain
+        );
         if let Some(status) = filter.status {
             query = query.filter(tenant_databases::status.eq(status));
         }
