@@ -9,7 +9,7 @@ use actix_web::HttpRequest;
 use super::{
     auth::identity,
     icons::Icon,
-    page::{NavGroup, NavItem, Page},
+    page::{NavGroup, NavItem, Page, Width},
     theme::Theme,
 };
 
@@ -17,9 +17,7 @@ use super::{
 #[must_use]
 pub fn page(request: &HttpRequest, session: &Session, title: impl Into<String>) -> Page {
     let path = request.path();
-    Page::public(title)
-        .path(path)
-        .theme(Theme::of(request))
+    bare_page(request, title)
         .nav(vec![NavGroup::new(
             "",
             vec![
@@ -28,4 +26,14 @@ pub fn page(request: &HttpRequest, session: &Session, title: impl Into<String>) 
             ],
         )])
         .flash(identity::take_flash(session))
+}
+
+/// A narrow page for one who came by a link: one thing to do, and nowhere else to go.
+#[must_use]
+pub fn narrow_page(request: &HttpRequest, title: impl Into<String>) -> Page {
+    bare_page(request, title).width(Width::Narrow)
+}
+
+fn bare_page(request: &HttpRequest, title: impl Into<String>) -> Page {
+    Page::public(title).path(request.path()).theme(Theme::of(request))
 }
