@@ -56,11 +56,12 @@ pub struct Check {
 }
 
 type Seen = Result<(String, Vec<Finding>), Failure>;
+type Look = fn(&Platform) -> Seen;
 
 /// Looks at everything. A check that cannot be made is a finding itself.
 #[must_use]
 pub fn examine(platform: &Platform) -> Vec<Check> {
-    let checks: [(&'static str, fn(&Platform) -> Seen); 9] = [
+    let checks: [(&'static str, Look); 9] = [
         ("Files and keys", files),
         ("Rights", rights),
         ("Connections", connections),

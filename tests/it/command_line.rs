@@ -83,6 +83,7 @@ impl Running {
                 return (Self(child), printed);
             }
         }
+        child.wait().expect("it ended");
         panic!("it ended early: {printed}");
     }
 }
