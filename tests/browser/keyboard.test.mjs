@@ -43,6 +43,6 @@ journey("keyboard only", { superAdmin }, async ({ person }) => {
   await type(fields.studentNumber, student.number);
   await type(fields.studentName, student.name);
   await type(fields.admissionYear, student.admissionYear);
-  await enter(await control(mare, buttons.saveStudent));
+  await enter(await control(mare, buttons.addStudent));
   await assertSays(mare, student.name);
 });

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { checkPage } from "./support/check.mjs";
 import { journey } from "./support/journey.mjs";
-import { assertPath, assertSays, press } from "./support/page.mjs";
+import { assertPath, assertSays, fillIn, press } from "./support/page.mjs";
 import { institution, owner, student, studentsCsv, superAdmin } from "./support/people.mjs";
 import { addStudent, applyImport, approve, checkImport, exportStudents, home, platformPage, register, signIn } from "./support/steps.mjs";
-import { buttons, says } from "./support/words.mjs";
+import { buttons, fields, says } from "./support/words.mjs";
 
 journey("register, approve, sign in, add, import, export", { superAdmin }, async ({ app, person }) => {
   const mare = await person();
@@ -17,6 +17,8 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   await checkPage(mare, "front");
   await mare.goto("/register");
   await checkPage(mare, "register");
+  await press(mare, buttons.registerInstitution);
+  await checkPage(mare, "register-refused");
   const status = await register(mare);
   await checkPage(mare, "registration-pending");
   const received = await app.mailTo(owner.email);
@@ -25,6 +27,12 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   // Ada finds it waiting and approves it.
   await ada.goto("/sign-in");
   await checkPage(ada, "sign-in");
+  await fillIn(ada, [
+    [fields.email, superAdmin.email],
+    [fields.password, "not the password"],
+  ]);
+  await press(ada, buttons.signIn);
+  await checkPage(ada, "sign-in-refused");
   await signIn(ada, superAdmin);
   await checkPage(ada, "platform");
   await ada.goto("/platform/registrations");
@@ -54,8 +62,7 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   // One student by hand.
   await mare.goto(`${home}/students/new`);
   await checkPage(mare, "student-new");
-  await mare.locator("main form").last().evaluate((form) => (form.noValidate = true));
-  await press(mare, buttons.saveStudent);
+  await press(mare, buttons.addStudent);
   await checkPage(mare, "student-refused");
   await addStudent(mare, student);
   await checkPage(mare, "student");
@@ -70,6 +77,7 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   await checkPage(mare, "students-import-done");
   await checkImport(mare, studentsCsv);
   await assertSays(mare, says.created(0));
+  await checkPage(mare, "students-import-known");
 
   // Found by a name in another script; exported as filtered.
   await mare.goto(`${home}/students`);
@@ -86,11 +94,18 @@ journey("register, approve, sign in, add, import, export", { superAdmin }, async
   assert.equal(filtered.trim().split(/\r?\n/).length, 2);
 
   // The rest of what she sees on the first day.
-  for (const part of ["activity", "users", "settings"]) {
-    await mare.goto(`${home}/${part}`);
-    await checkPage(mare, `institution-${part}`);
+  for (const part of ["", "/activity", "/settings"]) {
+    await mare.goto(home + part);
+    await checkPage(mare, `institution${part.replace("/", "-") || "-at-work"}`);
   }
+  await mare.goto(`${home}/activity`);
+  await mare.getByRole("main").getByRole("table").getByRole("link").first().click();
+  await checkPage(mare, "institution-activity-entry");
+  await mare.goto(`${home}/no-such-page`);
+  await checkPage(mare, "institution-not-found");
   await press(mare, buttons.signOut);
+  await mare.goto("/no-such-page");
+  await checkPage(mare, "not-found");
   const gone = await mare.request.get(`${home}/students`, { maxRedirects: 0 });
   assert.notEqual(gone.status(), 200, "signed out means out");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { checkPage } from "./support/check.mjs";
 import { journey } from "./support/journey.mjs";
-import { assertPath, assertSays, press } from "./support/page.mjs";
+import { assertPath, assertSays, heading, press } from "./support/page.mjs";
 import { owner, student, superAdmin } from "./support/people.mjs";
 import { addStudent, home, openInstitution, platformPage, signIn, suspend } from "./support/steps.mjs";
 import { buttons, says } from "./support/words.mjs";
@@ -28,10 +28,11 @@ journey("suspend while signed in", { superAdmin }, async ({ app, person }) => {
   await app.mailTo(owner.email, says.suspended);
 
   // Reactivation brings everything back.
-  await ada.goto(platformPage);
   await press(ada, buttons.reactivateInstitution);
-  await ada.goto(platformPage);
-  if (!says.active.test(await ada.getByRole("main").innerText())) await press(ada, buttons.reactivateInstitution);
+  await checkPage(ada, "reactivate-confirm");
+  await press(ada, buttons.reactivateInstitution);
+  assertPath(ada, platformPage);
+  assert.match(await heading(ada), says.active);
   await mare.goto(`${home}/students`);
   if (new URL(mare.url()).pathname === "/sign-in") await signIn(mare, owner);
   await mare.goto(`${home}/students`);

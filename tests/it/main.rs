@@ -1,9 +1,10 @@
 //! The one integration binary: the real app, driven the way its users do.
 
-mod errors;
-mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
+mod command_line;
+mod errors;
+mod institution_models;
 mod layers;
 mod main_job;
 mod platform_models;

@@ -253,6 +253,35 @@ pub fn latest(connection: &mut SharedConn, institution_id: Id, kind: Kind) -> Mo
         .optional()?)
 }
 
+/// Operations that were due before `since` and that no living worker holds.
+///
+/// # Errors
+/// Any database error.
+pub fn left_alone(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Vec<Operation>> {
+    Ok(operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::next_attempt_at.lt(since))
+        .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(since)))
+        .order(operations::id)
+        .limit(100)
+        .select(Operation::as_select())
+        .load(connection)?)
+}
+
+/// Operations that failed after `since` without being taken back, newest first.
+///
+/// # Errors
+/// Any database error.
+pub fn failed_since(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Vec<Operation>> {
+    Ok(operations::table
+        .filter(operations::status.eq(OperationStatus::Failed))
+        .filter(operations::finished_at.gt(since))
+        .order(operations::id.desc())
+        .limit(100)
+        .select(Operation::as_select())
+        .load(connection)?)
+}
+
 /// Filters of the operations page.
 #[derive(Debug, Clone, Default)]
 pub struct OperationFilter {

@@ -87,6 +87,59 @@ pub fn all_ready(connection: &mut SharedConn) -> ModelResult<Vec<TenantDatabase>
         .load(connection)?)
 }
 
+/// Every ready database with another schema version than this, in the order of their names.
+///
+/// # Errors
+/// Any database error.
+pub fn outdated(connection: &mut SharedConn, version: &str) -> ModelResult<Vec<TenantDatabase>> {
+    Ok(tenant_databases::table
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .filter(tenant_databases::schema_version.ne(version))
+        .order(tenant_databases::database_name)
+        .select(TenantDatabase::as_select())
+        .load(connection)?)
+}
+
+/// Every row, with its institution; there are as many as institutions.
+///
+/// # Errors
+/// Any database error.
+pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseRow>> {
+    let everything = Paging { sort: "name".into(), descending: false, limit: i64::MAX, offset: 0 };
+    Ok(page(connection, &DatabaseFilter::default(), &everything)?.rows)
+}
+
+/// The database with this name.
+///
+/// # Errors
+/// Any database error.
+pub fn find_by_name(connection: &mut SharedConn, name: &str) -> ModelResult<Option<TenantDatabase>> {
+    let row = tenant_databases::table
+        .filter(tenant_databases::database_name.eq(name))
+        .select(TenantDatabase::as_select())
+        .first(connection);
+    Ok(row.optional()?)
+}
+
+/// Domains of institutions that should have a usable database and have none.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_without(connection: &mut SharedConn) -> ModelResult<Vec<String>> {
+    Ok(institutions::table
+        .left_join(tenant_databases::table)
+        .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
+        .filter(
+            tenant_databases::id
+                .is_null()
+                .or(tenant_databases::status.assume_not_null().ne(DatabaseStatus::Ready)),
+        )
+        .order(institutions::domain)
+        .limit(100)
+        .select(institutions::domain)
+        .load(connection)?)
+}
+
 /// Another institution's database that is ready, to prove that it cannot be entered.
 ///
 /// # Errors

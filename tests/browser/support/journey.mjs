@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startApp } from "./app.mjs";
 import { launchBrowser, newPerson } from "./browser.mjs";
-import { pictures } from "./check.mjs";
+import { assertNoFaults, pictures } from "./check.mjs";
 import { engine } from "./engine.mjs";
 
 const minutes = 4;
@@ -28,11 +28,17 @@ export function journey(name, options, walk) {
       await within(minutes, walk({ app, person }));
     } catch (error) {
       await leaveEvidence(name, app, pages);
+      try {
+        assertNoFaults();
+      } catch (faults) {
+        error.message += `\nand on the pages before:\n${faults.message}`;
+      }
       throw error;
     } finally {
       await browser.close();
       await app.stop();
     }
+    assertNoFaults();
   });
 }
 

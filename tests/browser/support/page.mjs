@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 
-const exactly = (words) => new RegExp(`^\\s*${words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}( \\(optional\\))?\\s*$`, "i");
+const exactly = (words) =>
+  words instanceof RegExp ? words : new RegExp(`^\\s*${words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}( \\(optional\\))?\\s*$`, "i");
 
 /** The field with this label, or the group with this legend, in the page's main part. */
 export function field(page, label) {
@@ -49,6 +50,11 @@ export async function control(page, name) {
 export async function assertSays(page, words) {
   const text = await page.locator("body").innerText();
   assert.match(text, words instanceof RegExp ? words : new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), page.url());
+}
+
+/** What the page is about: its first heading, with the badge beside it. */
+export function heading(page) {
+  return page.getByRole("heading", { level: 1 }).innerText();
 }
 
 export function pathOf(page) {

@@ -21,6 +21,18 @@ export const owner = {
   password: "seven-birches-by-the-sea",
 };
 
+export const colleague = {
+  name: "Jüri Sõber",
+  email: "juri@pohjarannik.example.com",
+  password: "granite-teapot-whistles-twice",
+};
+
+export const secondAdmin = {
+  name: "Noor de Vries",
+  email: "noor@platform.example",
+  password: "eleven-copper-umbrellas-wait",
+};
+
 export const student = { number: "S-0001", name: "Łukasz Nguyễn 王", admissionYear: "2025" };
 
 // Names in several scripts, a comma, quotes, and a cell that a spreadsheet would take for a formula.
@@ -30,5 +42,15 @@ export const studentsCsv = [
   'S-1002,"de la Cruz, María José",2024',
   'S-1003,"Fatima ""Fati"" الزهراء",2025',
   "S-1004,=1+1,2025",
+  "",
+].join("\n");
+
+// Two that can join, one that waits to be turned down, and one whose domain cannot be.
+export const registrationsCsv = [
+  "name,domain,country,kind,time_zone,admin_name,admin_email",
+  "Universidad de Ñuñoa,nunoa.example.org,Chile,university,America/Santiago,Inés Pérez,ines@nunoa.example.org",
+  "University of 東京 West,west.example.net,Japan,university,Asia/Tokyo,Hana Itō,hana@west.example.net",
+  "Diploma Mill,mill.example.com,Malta,,,,",
+  "No Domain College,not a domain,Malta,,,,",
   "",
 ].join("\n");

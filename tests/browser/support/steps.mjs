@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { eventually } from "./eventually.mjs";
-import { assertPath, assertSays, fillIn, pathOf, press } from "./page.mjs";
+import { assertPath, assertSays, fillIn, heading, pathOf, press } from "./page.mjs";
 import { institution, owner } from "./people.mjs";
 import { buttons, fields, says } from "./words.mjs";
 
@@ -43,13 +43,24 @@ export async function signIn(page, { email, password }) {
   assertPath(page, /^\/(platform|i\/)/);
 }
 
+/** Whoever holds a link to choose a password chooses one, and signs in with it. */
+export async function choosePassword(page, button, { email, password }) {
+  await fillIn(page, [
+    [fields.newPassword, password],
+    [fields.newPasswordAgain, password],
+  ]);
+  await press(page, button);
+  assertPath(page, "/sign-in");
+  await signIn(page, { email, password });
+}
+
 /** By a super admin who is signed in. Ends on the institution's page, with its database there and active. */
 export async function approve(page) {
   await page.goto(platformPage);
   await press(page, buttons.approveInstitution);
   await eventually("the institution to become active", async () => {
     await page.goto(platformPage);
-    return says.active.test(await page.getByRole("main").innerText());
+    return says.active.test(await heading(page));
   });
 }
 
@@ -72,7 +83,8 @@ export async function addStudent(page, { number, name, admissionYear }) {
     [fields.studentName, name],
     [fields.admissionYear, admissionYear],
   ]);
-  await press(page, buttons.saveStudent);
+  await press(page, buttons.addStudent);
+  assertPath(page, /\/students\/[^/]+$/);
   await assertSays(page, name);
 }
 
@@ -88,7 +100,7 @@ export async function checkImport(page, csv) {
 export async function applyImport(page) {
   await press(page, buttons.applyImport);
   await eventually("the import to be done", async () => {
-    if (says.importDone.test(await page.getByRole("main").innerText())) return true;
+    if (says.importDone.test(await heading(page))) return true;
     await page.reload();
     return false;
   });
@@ -111,5 +123,6 @@ export async function suspend(page, reason) {
   await press(page, buttons.suspendInstitution);
   await fillIn(page, [[fields.reason, reason]]);
   await press(page, buttons.suspendInstitution);
-  await assertSays(page, says.suspended);
+  assertPath(page, platformPage);
+  assert.match(await heading(page), says.suspended);
 }

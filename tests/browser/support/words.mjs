@@ -3,6 +3,9 @@
 export const fields = {
   email: "E-mail",
   password: "Password",
+  newPassword: "New password",
+  newPasswordAgain: "New password again",
+  name: "Name",
   yourName: "Your name",
   institutionName: "Institution name",
   kind: "Kind",
@@ -12,7 +15,7 @@ export const fields = {
   timeZone: "Time zone",
   reason: "Reason",
   studentNumber: "Student number",
-  studentName: "Full name",
+  studentName: "Name",
   admissionYear: "Admission year",
   csvFile: "CSV file",
 };
@@ -27,11 +30,22 @@ export const buttons = {
   reactivateInstitution: "Reactivate institution",
   addStudent: "Add student",
   saveStudent: "Save student",
+  addAnother: "Add and start another",
   importStudents: "Import students",
   checkFile: "Check file",
-  applyImport: "Apply import",
+  applyImport: /^Import \d+ (student|registration)s?$/,
+  rejectInstitution: "Reject institution",
+  sendInvitation: "Send invitation",
+  acceptInvitation: "Accept invitation",
+  sendLink: "Send link",
+  setPassword: "Set password",
+  changePassword: "Change password",
+  editStudent: "Edit student",
+  archive: "Archive",
+  undo: "Undo",
+  saveSettings: "Save settings",
   exportCsv: "Export CSV",
-  skipToContent: "Skip to content",
+  skipToContent: "Skip to the content",
 };
 
 // What a page says when something is so. Matched anywhere in the page, whatever the case.
@@ -39,6 +53,6 @@ export const says = {
   pending: /pending approval|waiting for approval|awaiting approval/i,
   active: /\bactive\b/i,
   suspended: /suspended/i,
-  created: (count) => new RegExp(`${count}[^\\d]{0,20}created|created[^\\d]{0,20}${count}`, "i"),
-  importDone: /\bdone\b|finished|imported/i,
+  created: (count) => new RegExp(`To be added\\s+${count}\\b`, "i"),
+  importDone: /^Imported /,
 };
