@@ -6,6 +6,7 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod main_job;
 mod platform_models;
 mod platform_services;
 mod pools;

@@ -302,10 +302,11 @@ impl Answer {
 
 impl PageForm {
     /// Types into a field.
-    pub fn fill(mut self, name: &str, value: &str) -> Self {
-        self.fields.retain(|(known, _)| known != name);
-        self.fields.push((name.into(), value.into()));
-        self
+    pub fn fill(&self, name: &str, value: &str) -> Self {
+        let mut form = self.clone();
+        form.fields.retain(|(known, _)| known != name);
+        form.fields.push((name.into(), value.into()));
+        form
     }
 
     /// Presses its button.
