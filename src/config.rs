@@ -230,6 +230,25 @@ pub fn refuse_unknown_variables(command: &clap::Command) -> Result<(), String> {
 }
 
 impl Options {
+    /// These options with everything in one folder, `folder` unless another is named.
+    ///
+    /// # Errors
+    /// When a database or a key elsewhere was asked for.
+    pub fn in_own_folder(mut self, folder: &str) -> Result<Self, String> {
+        for (name, set) in [
+            ("PROVOST_DATABASE_URL", self.database_url.is_some()),
+            ("PROVOST_MASTER_KEY_FILE", self.master_key_file.is_some()),
+        ] {
+            if set {
+                return Err(format!(
+                    "{name} is set, but a demo keeps everything in a folder of its own. Unset it."
+                ));
+            }
+        }
+        self.data_dir.get_or_insert_with(|| folder.into());
+        Ok(self)
+    }
+
     /// Checks every value and fills in the defaults. Creates nothing.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! that is missing from it does not exist.
 
 use actix_web::{
-    Resource, Route as Handler, guard,
+    HttpRequest, HttpResponse, Resource, ResponseError, Route as Handler, guard,
+    http::header::{self, HeaderValue},
     web::{self, ServiceConfig},
 };
 
@@ -199,10 +200,19 @@ fn route(method: &str) -> Handler {
     }
 }
 
-async fn wrong_method() -> Result<actix_web::HttpResponse, AppError> {
-    Err(AppError::MethodNotAllowed)
+/// Says which methods the address does answer, as HTTP asks for.
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let mut response = AppError::MethodNotAllowed.error_response();
+    let pattern = request.match_pattern().unwrap_or_default();
+    let known = ROUTES.iter().filter(|route| route.path == pattern);
+    let methods: Vec<_> =
+        known.map(|route| if route.method == "GET" { "GET, HEAD" } else { route.method }).collect();
+    if let Ok(allowed) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
-async fn nothing_here() -> Result<actix_web::HttpResponse, AppError> {
+async fn nothing_here() -> Result<HttpResponse, AppError> {
     Err(AppError::NotFound)
 }

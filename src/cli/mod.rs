@@ -3,6 +3,15 @@
 //! Exit codes: 0 done, 1 refused or failed (one sentence on standard error), 2 wrong usage.
 
 mod admin;
+mod audit;
+mod database;
+mod demo;
+mod doctor;
+mod follow;
+mod institution;
+mod keys;
+mod migrate;
+mod output;
 mod serve;
 
 use std::{process::ExitCode, sync::Arc};
@@ -14,9 +23,23 @@ use crate::{
     services::platform::Platform,
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  provost demo                           try it out: a sample platform, sign-ins printed
+  provost                                start the web server with everything in ./provost-data
+  provost institution list --json       every institution, for a script
+  provost institution approve ada.edu --wait
+  provost doctor                         look for what is wrong, and say what to do
+
+Every setting can also be given in the environment or in a .env file; `provost config` prints what is in force.
+Exit codes: 0 done, 1 refused or failed (one sentence on standard error), 2 wrong usage.";
+
 /// Runs many educational institutions from one place, each in a database of its own.
 #[derive(Debug, Parser)]
-#[command(name = "provost", version, about, subcommand_required = false, propagate_version = true)]
+#[command(
+    name = "provost", version, about, subcommand_required = false, propagate_version = true,
+    after_help = EXAMPLES
+)]
 struct Arguments {
     #[command(flatten)]
     options: Options,
@@ -28,9 +51,38 @@ struct Arguments {
 enum Command {
     /// Run the web server (what `provost` alone does)
     Serve,
+    /// Run the server on a sample platform with invented institutions, and print its sign-ins
+    #[command(after_help = demo::HELP)]
+    Demo {
+        /// Throw an earlier demo away and begin again
+        #[arg(long)]
+        fresh: bool,
+    },
     /// Super admins of the platform
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Institutions: list them, decide about them, suspend them
+    #[command(subcommand)]
+    Institution(institution::Command),
+    /// The institutions' databases
+    #[command(subcommand)]
+    Database(database::Command),
+    /// Bring databases to the schema of this version of Provost
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// The platform's keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// The log of everything that super admins and operators did
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Look for what is wrong or soon will be, and say what to do
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the settings in force, secrets hidden
     Config {
         /// As JSON
@@ -47,7 +99,7 @@ type Outcome = Result<(), String>;
 pub fn run() -> ExitCode {
     config::load_env_file();
     let arguments = Arguments::parse();
-    let quiet = !matches!(arguments.command, None | Some(Command::Serve));
+    let quiet = !matches!(arguments.command, None | Some(Command::Serve | Command::Demo { .. }));
     start_log(if quiet { "warn" } else { "info" });
     match carry_out(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,10 +112,20 @@ pub fn run() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Outcome {
     config::refuse_unknown_variables(&Arguments::command())?;
-    let config = arguments.options.read()?;
+    let config = match &arguments.command {
+        Some(Command::Demo { .. }) => arguments.options.in_own_folder(demo::FOLDER)?.read()?,
+        _ => arguments.options.read()?,
+    };
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(config),
+        Command::Demo { fresh } => demo::run(config, fresh),
         Command::Admin(command) => admin::run(&config, command),
+        Command::Institution(command) => institution::run(&config, command),
+        Command::Database(command) => database::run(&config, command),
+        Command::Migrate(command) => migrate::run(&config, command),
+        Command::Keys(command) => keys::run(&config, &command),
+        Command::Audit(command) => audit::run(&config, &command),
+        Command::Doctor { json } => doctor::run(&config, json),
         Command::Config { json } => {
             print_config(&config, json);
             Ok(())
@@ -104,7 +166,18 @@ fn print_config(config: &Config, json: bool) {
     }
 }
 
-/// Opens the platform of this configuration.
+/// Opens a platform that is there already: a look at the wrong folder must not make a new platform in it.
+fn open_existing(config: &Config) -> Result<Arc<Platform>, String> {
+    if !Platform::exists(&config.settings).map_err(|error| error.to_string())? {
+        return Err(format!(
+            "There is no platform in {} yet. Start one with provost serve, or name its folder with --data-dir.",
+            config.settings.database
+        ));
+    }
+    open(config)
+}
+
+/// Opens the platform of this configuration; at the first run it is created.
 fn open(config: &Config) -> Result<Arc<Platform>, String> {
     Platform::open(config.settings.clone()).map_err(|error| error.to_string())
 }

@@ -21,17 +21,22 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) fn serve(config: Config) -> Outcome {
     // The port comes first: nothing is created for a server that cannot listen.
-    let listener = TcpListener::bind(&config.listen).map_err(|error| {
-        format!(
-            "Cannot listen on {}: {error}. Is another server running? Set PROVOST_LISTEN to a free address and port.",
-            config.listen
-        )
-    })?;
+    let listener = listen(&config)?;
     let platform = open(&config)?;
     println!("Provost listens on http://{}", config.listen);
     println!("Its address is {}", config.settings.public_url);
     offer_setup(&platform)?;
     run(platform, config, listener)
+}
+
+/// Takes the address and port.
+pub(super) fn listen(config: &Config) -> Result<TcpListener, String> {
+    TcpListener::bind(&config.listen).map_err(|error| {
+        format!(
+            "Cannot listen on {}: {error}. Is another server running? Set PROVOST_LISTEN to a free address and port.",
+            config.listen
+        )
+    })
 }
 
 /// Serves until a signal says stop; then finishes requests, parks the workers and closes the pools.

@@ -16,14 +16,6 @@ impl OpenError {
     }
 }
 
-/// What a pool must know of a connection it keeps.
-pub trait Reusable: Sized + Send + 'static {
-    /// Asks the server whether the session still lives. A file always does.
-    fn is_alive(&mut self) -> bool;
-    /// Whether a transaction was left open or in an unknown state.
-    fn is_broken(&mut self) -> bool;
-}
-
 /// Defines a connection enum over both engines in the calling module.
 macro_rules! connection {
     ($(#[$meta:meta])* $name:ident) => {
@@ -37,23 +29,6 @@ macro_rules! connection {
         }
 
         $crate::db::types::teach_id_to!(MultiBackend);
-
-        impl $crate::db::connection::Reusable for $name {
-            fn is_alive(&mut self) -> bool {
-                use diesel::connection::SimpleConnection;
-                match self {
-                    Self::Postgres(connection) => connection.batch_execute("SELECT 1").is_ok(),
-                    Self::Sqlite(_) => true,
-                }
-            }
-
-            fn is_broken(&mut self) -> bool {
-                use diesel::connection::{Connection, TransactionManager};
-                let status =
-                    <$name as Connection>::TransactionManager::transaction_manager_status_mut(self);
-                !matches!(status.transaction_depth(), Ok(None))
-            }
-        }
 
         impl $name {
             /// Opens an existing database.

@@ -28,6 +28,12 @@ pub trait Migrate {
     /// The database's own words; what ran before the failing migration stays applied.
     fn migrate(&mut self) -> Result<Vec<String>, MigrateError>;
 
+    /// Names of the migrations that [`Migrate::migrate`] would apply. Changes nothing but the table it keeps.
+    ///
+    /// # Errors
+    /// The database's own words.
+    fn pending(&mut self) -> Result<Vec<String>, MigrateError>;
+
     /// Takes back every migration, newest first; for tests and development.
     ///
     /// # Errors
@@ -40,6 +46,13 @@ impl Migrate for SharedConn {
         match self {
             Self::Postgres(connection) => run::<Pg, _>(connection, SHARED_POSTGRES),
             Self::Sqlite(connection) => run::<Sqlite, _>(connection, SHARED_SQLITE),
+        }
+    }
+
+    fn pending(&mut self) -> Result<Vec<String>, MigrateError> {
+        match self {
+            Self::Postgres(connection) => pending::<Pg, _>(connection, SHARED_POSTGRES),
+            Self::Sqlite(connection) => pending::<Sqlite, _>(connection, SHARED_SQLITE),
         }
     }
 
@@ -56,6 +69,13 @@ impl Migrate for TenantConn {
         match self {
             Self::Postgres(connection) => run::<Pg, _>(connection, TENANT_POSTGRES),
             Self::Sqlite(connection) => run::<Sqlite, _>(connection, TENANT_SQLITE),
+        }
+    }
+
+    fn pending(&mut self) -> Result<Vec<String>, MigrateError> {
+        match self {
+            Self::Postgres(connection) => pending::<Pg, _>(connection, TENANT_POSTGRES),
+            Self::Sqlite(connection) => pending::<Sqlite, _>(connection, TENANT_SQLITE),
         }
     }
 
@@ -87,6 +107,18 @@ where
 {
     let versions = connection.run_pending_migrations(source).map_err(told)?;
     Ok(versions.iter().map(ToString::to_string).collect())
+}
+
+fn pending<DB: Backend, C>(
+    connection: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<Vec<String>, MigrateError>
+where
+    C: MigrationHarness<DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let pending = connection.pending_migrations(source).map_err(told)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
 fn revert<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<(), MigrateError>

@@ -1,11 +1,14 @@
 //! Connection pools: one for the shared database, one per tenant, opened on demand.
 //!
-//! A pool here is a gate (as many permits as it may have connections, with a time limit), a stack of
-//! idle connections, and, for tenants, a platform-wide budget. Connections are opened on the thread of
-//! the work that needs them, so a database that does not answer delays its own callers only.
+//! A pool here is a gate (as many permits as it may have connections, with a time limit) before an r2d2
+//! pool and, for tenants, a platform-wide budget. r2d2 keeps the connections, closes them when they are
+//! old or long idle, and drops those that come back broken, on a few threads shared by all pools. It does
+//! not open them: that is done on the thread of the work that needs one, so a database that does not
+//! answer delays its own callers only, and nothing tries it again behind their backs.
 
 mod budget;
 mod pool;
+mod slot;
 mod tenants;
 
 use std::{sync::Arc, time::Duration};
@@ -56,12 +59,7 @@ impl SharedPool {
     /// A pool that opens nothing yet.
     #[must_use]
     pub fn new(target: Target, limits: PoolLimits) -> Self {
-        let pool = Arc::new(Pool::new(limits, move || SharedConn::open(&target)));
-        let reaped = Arc::downgrade(&pool);
-        pool::every(limits.idle / 4, move || {
-            reaped.upgrade().map(|pool: Arc<Pool<SharedConn>>| pool.close_idle_for(limits.idle)).is_some()
-        });
-        Self(pool)
+        Self(Arc::new(Pool::new(limits, move || SharedConn::open(&target))))
     }
 
     /// Runs `work` on a blocking thread with a connection: the only way from async code to the database.
@@ -76,7 +74,7 @@ impl SharedPool {
     {
         let deadline = Deadline::after(self.0.limits.wait);
         let entered = Pool::enter(&self.0, deadline).await?;
-        pool::on_blocking_thread(move || entered.connect(None), work).await
+        pool::on_blocking_thread(move || entered.connect(None, deadline), work).await
     }
 
     /// A connection for a thread that may block: command line, workers. Async code uses [`Self::run`].
@@ -84,7 +82,8 @@ impl SharedPool {
     /// # Errors
     /// Why there was no connection.
     pub fn get(&self) -> Result<Pooled<SharedConn>, PoolError> {
-        Pool::enter_blocking(&self.0, Deadline::after(self.0.limits.wait))?.connect(None)
+        let deadline = Deadline::after(self.0.limits.wait);
+        Pool::enter_blocking(&self.0, deadline)?.connect(None, deadline)
     }
 
     /// Closes what is idle and refuses new work; what is running finishes.

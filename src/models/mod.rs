@@ -15,3 +15,4 @@ pub mod time_zone;
 pub use actor::Actor;
 pub use error::{ModelError, ModelResult};
 pub use paging::{Paging, Slice};
+pub(crate) use paging::{containing, ordered};

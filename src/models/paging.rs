@@ -21,3 +21,24 @@ pub struct Slice<T> {
     /// All rows that match.
     pub total: i64,
 }
+
+/// Orders a boxed query by columns, all in the same direction; the last one settles ties.
+macro_rules! ordered {
+    ($query:expr, $descending:expr, $($column:expr),+) => {
+        if $descending { $query.order(($($column.desc(),)+)) } else { $query.order(($($column.asc(),)+)) }
+    };
+}
+pub(crate) use ordered;
+
+/// Narrows a boxed query to rows with the words in one of the folded columns; no words, no narrowing.
+macro_rules! containing {
+    ($query:expr, $words:expr, $column:expr $(, $other:expr)*) => {
+        if $words.trim().is_empty() {
+            $query
+        } else {
+            let pattern = $crate::models::search::contains_pattern(&$words);
+            $query.filter($column.like(pattern.clone()).escape('\\')$(.or($other.like(pattern.clone()).escape('\\')))*)
+        }
+    };
+}
+pub(crate) use containing;

@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;
+pub mod doctor;
+pub mod fleet;
 pub mod institution_settings;
 pub mod institution_users;
 pub mod keys;

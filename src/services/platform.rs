@@ -125,6 +125,19 @@ impl Platform {
         }))
     }
 
+    /// Whether these settings name a platform that was started before. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn exists(settings: &Settings) -> Result<bool, StartError> {
+        match &settings.database {
+            Target::Sqlite(path) => Ok(path.exists()),
+            target => SharedConn::open(target)
+                .map(|mut connection| has_secrets(&mut connection))
+                .map_err(|error| told("The shared database cannot be reached", error)),
+        }
+    }
+
     /// The right to change platform records in this name.
     #[must_use]
     pub fn audit(&self, actor: Actor) -> Audit {

@@ -26,6 +26,9 @@ impl FromRequest for FormData {
             }
             let text = std::str::from_utf8(&body)
                 .map_err(|_| AppError::BadRequest("The form holds text that is not UTF-8.".into()))?;
+            if text.contains("%00") || text.contains('\0') {
+                return Err(AppError::BadRequest("The form holds a character that no text has.".into()));
+            }
             Ok(Self::parse(text))
         })
     }

@@ -53,6 +53,9 @@ async fn read(mut parts: Multipart) -> Result<Upload, AppError> {
             None => {
                 let name = part.name().unwrap_or_default().to_owned();
                 let value = String::from_utf8(bytes(&mut part, MOST_FIELD).await?).map_err(|_| broken())?;
+                if value.contains('\0') {
+                    return Err(broken());
+                }
                 upload.data = upload.data.with(name, value);
             }
         }

@@ -1,8 +1,12 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod command_line;
+mod errors;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
+mod layers;
+mod main_job;
 mod platform_models;
 mod platform_services;
 mod pools;
@@ -12,4 +16,5 @@ mod schema;
 mod sessions;
 mod sign_in;
 mod support;
+mod tenancy;
 mod thousands;

@@ -2,13 +2,16 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use provost::db::{
-    Engine, Id,
+    Engine, Id, Target,
     engine::{Place, SqliteEngine, TenantEngine as _},
     pools::{PoolError, PoolLimits, TenantDb, TenantPools},
     tenant::TenantConn,
@@ -65,6 +68,21 @@ fn open_files(folder: &Path) -> usize {
     links.filter(|link| std::fs::read_link(link.path()).is_ok_and(|path| path.starts_with(folder))).count()
 }
 
+/// A figure from this process's status: kilobytes, or a count.
+fn status(name: &str) -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("line");
+    line.split_whitespace().find_map(|word| word.parse().ok()).expect("number")
+}
+
+fn memory() -> i64 {
+    status("VmRSS:")
+}
+
+fn threads() -> i64 {
+    status("Threads:")
+}
+
 fn touch(connection: &mut TenantConn) -> Result<(), Trouble> {
     Ok(connection.batch_execute("UPDATE institution SET version = version")?)
 }
@@ -75,6 +93,7 @@ fn a_thousand_tenants_are_touched_within_the_limit_of_files() {
     let engine = SqliteEngine::new(folder.path());
     let places = places(&engine, 1_000);
     let pools = TenantPools::new(LIMITS, 20);
+    let before = memory();
     runtime().block_on(async {
         for place in &places {
             open(&pools, &engine, place, 1).run(touch).await.expect("touched");
@@ -82,6 +101,11 @@ fn a_thousand_tenants_are_touched_within_the_limit_of_files() {
         }
     });
     assert!(open_files(folder.path()) <= 3 * 20, "{}", open_files(folder.path()));
+    eprintln!(
+        "1,000 tenants touched, 20 connections kept: {} more kB, {} threads",
+        memory() - before,
+        threads()
+    );
     pools.close();
     assert_eq!(open_files(folder.path()), 0);
 }
@@ -183,6 +207,65 @@ fn an_unreachable_server_is_a_quick_answer() {
     let failed = runtime().block_on(pool.run(|_| Ok::<_, PoolError>(())));
     assert!(matches!(failed, Err(PoolError::Unreachable(_))), "{failed:?}");
     assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_tenant_whose_database_is_dead_delays_nobody_else() {
+    let folder = Folder::new();
+    let engine = SqliteEngine::new(folder.path());
+    let places = places(&engine, 20);
+    let pools = TenantPools::new(LIMITS, 40);
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let dead = pools.open(Id::new(), 1, move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(1));
+        TenantConn::open(&Target::parse("postgres://nobody@127.0.0.1:9/none").expect("target"))
+    });
+    let dead = dead.expect("handle");
+    runtime().block_on(async {
+        let began = Instant::now();
+        let callers = (0..6).map(|_| dead.run(touch));
+        let living = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            for place in &places {
+                let began = Instant::now();
+                open(&pools, &engine, place, 1).run(touch).await.expect("touched");
+                assert!(began.elapsed() < Duration::from_millis(250), "{:?}", began.elapsed());
+            }
+        };
+        let (refused, ()) = tokio::join!(futures_util::future::join_all(callers), living);
+        for refusal in refused {
+            let refusal = refusal.expect_err("refused");
+            let expected = matches!(&refusal, Trouble::Pool(PoolError::Unreachable(reason))
+                if reason.contains("cannot open"))
+                || matches!(refusal, Trouble::Pool(PoolError::Busy));
+            assert!(expected, "{refusal:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    });
+    assert_eq!(pools.statistics().used, 20, "the dead tenant holds nothing of the budget");
+    // Nothing tries again by itself.
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+#[ignore = "r2d2 looks twice a minute"]
+fn what_is_idle_for_long_is_closed() {
+    let folder = Folder::new();
+    let engine = SqliteEngine::new(folder.path());
+    let place = places(&engine, 1).remove(0);
+    let pools = TenantPools::new(PoolLimits { idle: Duration::from_secs(1), ..LIMITS }, 10);
+    open(&pools, &engine, &place, 1).get().expect("connection");
+    assert_eq!(pools.statistics().used, 1);
+    let began = Instant::now();
+    while pools.statistics().used > 0 {
+        assert!(began.elapsed() < Duration::from_secs(40));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(open_files(folder.path()), 0);
 }
 
 #[test]

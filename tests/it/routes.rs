@@ -364,6 +364,8 @@ fn strange_methods_are_refused(world: &World) {
         for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
             let answer = world.caller(Who::SuperAdmin).send(method, &path, &[], b"");
             assert_eq!(answer.status, 405, "{method} {path}");
+            let allowed = answer.header("allow").unwrap_or_default();
+            assert!(allowed.split(", ").any(|known| known == route.method), "{path}: {allowed:?}");
         }
         if !ROUTES.iter().any(|other| other.path == route.path && other.method == "POST") {
             assert_eq!(world.caller(Who::SuperAdmin).post(&path, &[]).status, 405, "POST {path}");

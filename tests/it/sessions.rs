@@ -139,7 +139,7 @@ fn owners_of_sessions_list_and_end_them() {
     let (here, there, third) = (app.owner(&a), app.owner(&a), app.owner(&a));
     let stranger = app.viewer(&a);
     let page = here.get("/account").is(200);
-    assert_eq!(page.words("#sessions + .table-wrap tbody tr").len(), 3);
+    assert_eq!(page.words("section[aria-labelledby=sessions] tbody tr").len(), 3);
     assert!(page.main().contains("Firefox on Linux"));
     let ends = page.attributes("tbody form", "action");
     assert_eq!(ends.len(), 2);

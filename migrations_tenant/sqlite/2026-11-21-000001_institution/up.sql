@@ -67,7 +67,7 @@ CREATE TABLE students (
 CREATE INDEX students_status ON students (status, admission_year);
 CREATE INDEX students_admission_year ON students (admission_year);
 CREATE INDEX students_updated ON students (updated_at);
-CREATE INDEX students_archived ON students (archived_at);
+CREATE INDEX students_archived ON students (archived_at) WHERE archived_at IS NOT NULL;
 CREATE INDEX students_archive_batch ON students (archive_batch);
 
 CREATE TABLE imports (

@@ -154,6 +154,14 @@ pub trait TenantEngine: Send + Sync {
     /// The server's words.
     fn list(&self) -> Result<Vec<String>, EngineError>;
 
+    /// The names of all tenants' roles there are; none on SQLite.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn roles(&self) -> Result<Vec<String>, EngineError> {
+        Ok(Vec::new())
+    }
+
     /// Bytes on disk.
     ///
     /// # Errors

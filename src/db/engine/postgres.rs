@@ -286,6 +286,10 @@ impl TenantEngine for PostgresEngine {
         self.admin()?.databases_of(&format!("{}_owner", self.prefix), &format!("{}_template", self.prefix))
     }
 
+    fn roles(&self) -> Result<Vec<String>, EngineError> {
+        self.admin()?.members_of(&format!("{}_runtime", self.prefix))
+    }
+
     fn size(&self, place: &Place) -> Result<u64, EngineError> {
         self.admin()?.database_size(&place.name)
     }
@@ -319,6 +323,13 @@ impl TenantEngine for PostgresEngine {
             findings.push(Finding {
                 problem: error.message,
                 remedy: "Correct this before approving institutions.".into(),
+                fatal: true,
+            });
+        }
+        for name in admin.invalid_databases(&format!("{}_owner", self.prefix))? {
+            findings.push(Finding {
+                problem: format!("The removal of the database {name} was interrupted; it cannot be used."),
+                remedy: format!("As its owner run: DROP DATABASE {name}"),
                 fatal: true,
             });
         }

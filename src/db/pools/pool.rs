@@ -1,23 +1,28 @@
-//! One pool: a gate before a stack of idle connections.
+//! One pool: a gate before the slots that r2d2 keeps.
 
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use diesel::r2d2::R2D2Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::{PoolError, PoolLimits, budget::Permit};
-use crate::db::{OpenError, connection::Reusable};
+use super::{
+    PoolError, PoolLimits,
+    budget::Permit,
+    slot::{self, Loan, Slots},
+};
+use crate::db::OpenError;
 
-/// Idle for longer than this, a connection is asked whether it still lives before it is used.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How often a thread that may block looks again for a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(3);
+/// How long r2d2 may take to make a slot before it is asked anew.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The moment after which a wait is given up.
 #[derive(Clone, Copy)]
@@ -43,25 +48,18 @@ impl Deadline {
 type Open<C> = dyn Fn() -> Result<C, OpenError> + Send + Sync;
 
 /// Connections of one database.
-pub(super) struct Pool<C> {
+pub(super) struct Pool<C: R2D2Connection + 'static> {
     pub(super) limits: PoolLimits,
     open: Box<Open<C>>,
     /// One permit per connection; closed when the pool is retired, which also turns away who waits.
     gate: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle<C>>>,
+    slots: r2d2::Pool<Slots<C>>,
     /// Milliseconds since `born`, for finding the least recently used pool.
     last_used: AtomicU64,
     born: Instant,
 }
 
-struct Idle<C> {
-    connection: C,
-    permit: Option<Permit>,
-    since: Instant,
-    suspect: bool,
-}
-
-impl<C: Reusable> Pool<C> {
+impl<C: R2D2Connection + 'static> Pool<C> {
     pub(super) fn new(
         limits: PoolLimits,
         open: impl Fn() -> Result<C, OpenError> + Send + Sync + 'static,
@@ -70,7 +68,7 @@ impl<C: Reusable> Pool<C> {
             limits,
             open: Box::new(open),
             gate: Arc::new(Semaphore::new(limits.connections)),
-            idle: Mutex::default(),
+            slots: slot::pool(limits),
             last_used: AtomicU64::new(0),
             born: Instant::now(),
         }
@@ -98,34 +96,35 @@ impl<C: Reusable> Pool<C> {
         }
     }
 
-    fn entered(pool: &Arc<Self>, place: OwnedSemaphorePermit) -> Entered<C> {
+    fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
-        let idle = pool.idle_connections().pop();
-        Entered { pool: Arc::clone(pool), idle, place }
+        let place = Place { pool: Arc::clone(pool), _permit: permit };
+        Entered { loan: pool.slots.try_get(), place }
     }
 
     /// Refuses everybody from now on; closes what is idle, and what is in use as it comes back.
     pub(super) fn retire(&self) {
         self.gate.close();
-        self.take_idle();
-    }
-
-    /// Takes the idle connections out, for the caller to drop: closing may write to disk.
-    pub(super) fn close_idle_for(&self, time: Duration) {
-        let old: Vec<_> =
-            self.idle_connections().extract_if(.., |idle| idle.since.elapsed() >= time).collect();
-        drop(old);
+        self.close_idle();
     }
 
     /// Closes every idle connection; says how many.
-    pub(super) fn take_idle(&self) -> usize {
-        let taken = std::mem::take(&mut *self.idle_connections());
-        taken.len()
+    pub(super) fn close_idle(&self) -> usize {
+        let mut closed = 0;
+        while let Some(mut loan) = self.slots.try_get() {
+            let (connection, permit) = (loan.connection.take(), loan.permit.take());
+            // The slot goes first, because closing may take its time and others wait for slots.
+            drop(loan);
+            closed += usize::from(connection.is_some());
+            drop(connection);
+            drop(permit);
+        }
+        closed
     }
 
     pub(super) fn idle(&self) -> usize {
-        self.idle_connections().len()
+        usize::try_from(self.slots.state().idle_connections).unwrap_or(usize::MAX)
     }
 
     pub(super) fn in_use(&self) -> usize {
@@ -136,93 +135,82 @@ impl<C: Reusable> Pool<C> {
         self.born + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
     }
 
-    fn idle_connections(&self) -> MutexGuard<'_, Vec<Idle<C>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn put_back(&self, idle: Idle<C>) {
-        let mut stack = self.idle_connections();
-        // Checked under the lock: whoever retires the pool empties the stack after closing the gate.
-        if !self.gate.is_closed() {
-            stack.push(idle);
+    /// A slot, made by r2d2 when none is idle. Who has a place never waits for another's.
+    fn slot(&self, deadline: Deadline) -> Result<Loan<C>, PoolError> {
+        loop {
+            // Asked anew, because r2d2 wakes nobody when room is made by closing.
+            if let Ok(loan) = self.slots.get_timeout(ASK_AGAIN) {
+                return Ok(loan);
+            }
+            if !deadline.pause() {
+                return Err(PoolError::Busy);
+            }
         }
     }
 }
 
-/// A place in a pool, with an idle connection if there was one.
-pub(super) struct Entered<C: Reusable> {
+/// The right to one connection of a pool.
+struct Place<C: R2D2Connection + 'static> {
     pool: Arc<Pool<C>>,
-    idle: Option<Idle<C>>,
-    place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl<C: Reusable> Entered<C> {
+impl<C: R2D2Connection + 'static> Drop for Place<C> {
+    fn drop(&mut self) {
+        // Whoever retires the pool closes what is idle after the gate: what came back since is closed here.
+        if self.pool.gate.is_closed() {
+            self.pool.close_idle();
+        }
+    }
+}
+
+/// A place in a pool, with an idle slot if there was one.
+pub(super) struct Entered<C: R2D2Connection + 'static> {
+    loan: Option<Loan<C>>,
+    place: Place<C>,
+}
+
+impl<C: R2D2Connection + 'static> Entered<C> {
     /// Whether [`Self::connect`] opens a new connection.
     pub(super) fn needs_new(&self) -> bool {
-        self.idle.is_none()
+        self.loan.as_ref().is_none_or(|loan| loan.connection.is_none())
     }
 
     /// Opens, or checks, the connection. Blocks.
-    pub(super) fn connect(self, permit: Option<Permit>) -> Result<Pooled<C>, PoolError> {
-        let Self { pool, idle, place } = self;
-        let mut permit = permit;
-        let mut living = None;
-        if let Some(mut idle) = idle {
-            let trusted = !idle.suspect && idle.since.elapsed() < TRUSTED_FOR;
-            let alive = trusted || idle.connection.is_alive();
-            permit = idle.permit;
-            living = alive.then_some(idle.connection);
-        }
-        let connection = match living {
-            Some(connection) => connection,
-            None => (pool.open)().map_err(|error| PoolError::Unreachable(error.to_string()))?,
+    pub(super) fn connect(self, permit: Option<Permit>, deadline: Deadline) -> Result<Pooled<C>, PoolError> {
+        let Self { loan, place } = self;
+        let mut loan = match loan {
+            Some(loan) => loan,
+            None => place.pool.slot(deadline)?,
         };
-        let idle = Idle { connection, permit, since: Instant::now(), suspect: false };
-        Ok(Pooled { loan: Some(idle), pool, _place: place })
+        loan.check();
+        if loan.connection.is_none() {
+            let opened = (place.pool.open)().map_err(|error| PoolError::Unreachable(error.to_string()))?;
+            loan.connection = Some(opened);
+        }
+        loan.permit = loan.permit.take().or(permit);
+        Ok(Pooled { loan, _place: place })
     }
 }
 
 /// A connection on loan; it goes back when dropped, or is closed when it is broken.
-pub struct Pooled<C: Reusable> {
-    /// Taken by `drop` alone.
-    loan: Option<Idle<C>>,
-    pool: Arc<Pool<C>>,
-    // Dropped after `drop` has put the connection back, so whoever enters next finds it.
-    _place: OwnedSemaphorePermit,
+pub struct Pooled<C: R2D2Connection + 'static> {
+    loan: Loan<C>,
+    // Dropped after the connection has gone back, so whoever enters next finds it.
+    _place: Place<C>,
 }
 
-impl<C: Reusable> Pooled<C> {
-    /// Has the connection checked before its next use, because the work on it failed.
-    fn suspect(&mut self) {
-        if let Some(loan) = &mut self.loan {
-            loan.suspect = true;
-        }
-    }
-}
-
-impl<C: Reusable> Deref for Pooled<C> {
+impl<C: R2D2Connection + 'static> Deref for Pooled<C> {
     type Target = C;
 
     fn deref(&self) -> &C {
-        &self.loan.as_ref().unwrap_or_else(|| unreachable!()).connection
+        self.loan.connection.as_ref().unwrap_or_else(|| unreachable!())
     }
 }
 
-impl<C: Reusable> DerefMut for Pooled<C> {
+impl<C: R2D2Connection + 'static> DerefMut for Pooled<C> {
     fn deref_mut(&mut self) -> &mut C {
-        &mut self.loan.as_mut().unwrap_or_else(|| unreachable!()).connection
-    }
-}
-
-impl<C: Reusable> Drop for Pooled<C> {
-    fn drop(&mut self) {
-        let Some(mut loan) = self.loan.take() else { return };
-        let wanted = loan.permit.as_ref().is_some_and(Permit::is_wanted);
-        if std::thread::panicking() || loan.connection.is_broken() || wanted {
-            return;
-        }
-        loan.since = Instant::now();
-        self.pool.put_back(loan);
+        self.loan.connection.as_mut().unwrap_or_else(|| unreachable!())
     }
 }
 
@@ -232,7 +220,7 @@ pub(super) async fn on_blocking_thread<C, T, E>(
     work: impl FnOnce(&mut C) -> Result<T, E> + Send + 'static,
 ) -> Result<T, E>
 where
-    C: Reusable,
+    C: R2D2Connection + 'static,
     T: Send + 'static,
     E: From<PoolError> + Send + 'static,
 {
@@ -240,25 +228,9 @@ where
         let mut connection = connect()?;
         let result = work(&mut connection);
         if result.is_err() {
-            connection.suspect();
+            connection.loan.suspect = true;
         }
         result
     });
     task.await.unwrap_or_else(|_| Err(PoolError::Panicked.into()))
-}
-
-/// Calls `work` again and again on a thread of its own, until it answers false.
-pub(super) fn every(pause: Duration, work: impl Fn() -> bool + Send + 'static) {
-    let pause = pause.max(Duration::from_millis(100));
-    let spawned = std::thread::Builder::new().name("pools".into()).spawn(move || {
-        loop {
-            std::thread::sleep(pause);
-            if !work() {
-                return;
-            }
-        }
-    });
-    if let Err(error) = spawned {
-        log::warn!("Idle database connections will not be closed: no thread could be started: {error}");
-    }
 }

@@ -65,10 +65,7 @@ impl TenantPools {
     /// No pools yet; `budget` is the number of connections that all tenants together may have.
     #[must_use]
     pub fn new(limits: PoolLimits, budget: usize) -> Self {
-        let core = Arc::new(Core { limits, budget: Budget::new(budget), pools: Mutex::default() });
-        let reaped = Arc::downgrade(&core);
-        pool::every(limits.idle / 4, move || reaped.upgrade().map(|core| core.close_idle()).is_some());
-        Self(core)
+        Self(Arc::new(Core { limits, budget: Budget::new(budget), pools: Mutex::default() }))
     }
 
     /// The handle to a tenant whose pool exists at this generation. An older pool is retired.
@@ -107,19 +104,17 @@ impl TenantPools {
         if let Some(found) = self.find(institution_id, generation)? {
             return Ok(found);
         }
-        let pool = Arc::new(Pool::new(self.0.limits, open));
         let mut pools = self.0.pools();
         // Another request may have opened it meanwhile: one pool per tenant.
-        let known = pools
-            .entry(institution_id)
-            .and_modify(|known| {
-                if known.number < generation {
-                    known.pool.retire();
-                    *known = Generation { number: generation, pool: Arc::clone(&pool) };
-                }
-            })
-            .or_insert_with(|| Generation { number: generation, pool: Arc::clone(&pool) });
-        Ok(self.handle(institution_id, Arc::clone(&known.pool)))
+        if let Some(known) = pools.get(&institution_id).filter(|known| known.number >= generation) {
+            return Ok(self.handle(institution_id, Arc::clone(&known.pool)));
+        }
+        let pool = Arc::new(Pool::new(self.0.limits, open));
+        let newest = Generation { number: generation, pool: Arc::clone(&pool) };
+        if let Some(old) = pools.insert(institution_id, newest) {
+            old.pool.retire();
+        }
+        Ok(self.handle(institution_id, pool))
     }
 
     /// Refuses every handle to this tenant that was given out by this process, and lets its connections go.
@@ -183,7 +178,7 @@ impl TenantDb {
         let deadline = Deadline::after(self.pool.limits.wait);
         let entered = Pool::enter(&self.pool, deadline).await?;
         let permit = self.permit(&entered, deadline).await?;
-        pool::on_blocking_thread(move || entered.connect(permit), work).await
+        pool::on_blocking_thread(move || entered.connect(permit, deadline), work).await
     }
 
     /// A connection for a thread that may block: workers, command line. Async code uses [`Self::run`].
@@ -198,7 +193,7 @@ impl TenantDb {
         } else {
             None
         };
-        entered.connect(permit)
+        entered.connect(permit, deadline)
     }
 
     async fn permit(
@@ -231,16 +226,9 @@ impl Core {
                 .map(|known| Arc::clone(&known.pool));
             // Another may have emptied it in the meantime: then the next.
             match victim {
-                Some(pool) if pool.take_idle() == 0 => {}
+                Some(pool) if pool.close_idle() == 0 => {}
                 _ => return,
             }
-        }
-    }
-
-    fn close_idle(&self) {
-        let all: Vec<_> = self.pools().values().map(|known| Arc::clone(&known.pool)).collect();
-        for pool in all {
-            pool.close_idle_for(self.limits.idle);
         }
     }
 }

@@ -11,10 +11,7 @@ use crate::{
         schema_tenant::activity_log,
         tenant::{MultiBackend, TenantConn},
     },
-    models::{
-        Actor, ModelResult, Paging, Slice,
-        search::{contains_pattern, fold},
-    },
+    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::fold},
 };
 
 /// The right to change records: whoever holds it leaves a trace in the same transaction.
@@ -156,10 +153,7 @@ pub struct ActivityFilter {
 }
 
 fn matching(filter: &ActivityFilter) -> activity_log::BoxedQuery<'static, MultiBackend> {
-    let mut query = activity_log::table.into_boxed();
-    if !filter.q.trim().is_empty() {
-        query = query.filter(activity_log::search_key.like(contains_pattern(&filter.q)).escape('\\'));
-    }
+    let mut query = containing!(activity_log::table.into_boxed(), filter.q, activity_log::search_key);
     if let Some(action) = &filter.action {
         query = query.filter(activity_log::action.eq(action.clone()));
     }
@@ -188,13 +182,11 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<Entry>> {
     let total = matching(filter).count().get_result(connection)?;
-    let ordered = if paging.descending {
-        matching(filter).order((activity_log::at.desc(), activity_log::id.desc()))
-    } else {
-        matching(filter).order((activity_log::at.asc(), activity_log::id.asc()))
-    };
-    let rows =
-        ordered.limit(paging.limit).offset(paging.offset).select(Entry::as_select()).load(connection)?;
+    let rows = ordered!(matching(filter), paging.descending, activity_log::at, activity_log::id)
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(Entry::as_select())
+        .load(connection)?;
     Ok(Slice { rows, total })
 }
 

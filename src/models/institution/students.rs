@@ -1,5 +1,7 @@
 //! Students: who studies here, one at a time. What happens to many at once is in [`super::student_bulk`].
 
+mod list;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
@@ -12,14 +14,13 @@ use crate::{
     db::{
         Id, now,
         schema_tenant::{activity_log, people as people_table, students},
-        tenant::{MultiBackend, TenantConn},
+        tenant::TenantConn,
     },
-    models::{
-        ModelError, ModelResult, Paging, Slice,
-        search::{contains_pattern, fold},
-    },
+    models::{ModelError, ModelResult, search::fold},
     text_enum,
 };
+
+pub use list::{StudentCounts, StudentFilter, admission_years, after_number, count, counts, page};
 
 text_enum! {
     /// Where a student stands.
@@ -183,114 +184,6 @@ impl StudentRow {
     }
 }
 
-/// Filters of the list, of its CSV and of what is done to all that match.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StudentFilter {
-    /// Words in name, preferred name, number or e-mail.
-    pub q: String,
-    /// Only this status.
-    pub status: Option<StudentStatus>,
-    /// Only who was admitted in this year.
-    pub admission_year: Option<i32>,
-    /// The archived ones instead of the others.
-    pub archived: bool,
-}
-
-/// Narrows a boxed query over `students` (joined or not) to a [`StudentFilter`].
-macro_rules! narrow {
-    ($query:expr, $filter:expr) => {{
-        let (mut query, filter) = ($query, $filter);
-        query = if filter.archived {
-            query.filter(students::archived_at.is_not_null())
-        } else {
-            query.filter(students::archived_at.is_null())
-        };
-        if !filter.q.trim().is_empty() {
-            query = query.filter(students::search_key.like(contains_pattern(&filter.q)).escape('\\'));
-        }
-        if let Some(status) = filter.status {
-            query = query.filter(students::status.eq(status));
-        }
-        if let Some(year) = filter.admission_year {
-            query = query.filter(students::admission_year.eq(year));
-        }
-        query
-    }};
-}
-
-type Joined = diesel::dsl::IntoBoxed<
-    'static,
-    diesel::dsl::InnerJoin<students::table, people_table::table>,
-    MultiBackend,
->;
-
-fn matching(filter: &StudentFilter) -> Joined {
-    narrow!(students::table.inner_join(people_table::table).into_boxed(), filter)
-}
-
-/// How many match: never needs the join.
-///
-/// # Errors
-/// Any database error.
-pub fn count(connection: &mut TenantConn, filter: &StudentFilter) -> ModelResult<i64> {
-    let query: students::BoxedQuery<'static, MultiBackend> = students::table.into_boxed();
-    Ok(narrow!(query, filter).count().get_result(connection)?)
-}
-
-/// One page of students, by name unless asked otherwise: `number`, `status`, `admission_year`, `updated`.
-///
-/// # Errors
-/// Any database error.
-pub fn page(
-    connection: &mut TenantConn,
-    filter: &StudentFilter,
-    paging: &Paging,
-) -> ModelResult<Slice<Student>> {
-    let total = count(connection, filter)?;
-    let query = matching(filter);
-    let query = match (paging.sort.as_str(), paging.descending) {
-        ("number", false) => query.order(students::student_number.asc()),
-        ("number", true) => query.order(students::student_number.desc()),
-        ("status", false) => {
-            query.order((students::status.asc(), students::admission_year.asc(), students::id))
-        }
-        ("status", true) => {
-            query.order((students::status.desc(), students::admission_year.desc(), students::id))
-        }
-        ("admission_year", false) => query.order((students::admission_year.asc(), students::id)),
-        ("admission_year", true) => query.order((students::admission_year.desc(), students::id)),
-        ("updated", false) => query.order((students::updated_at.asc(), students::id)),
-        ("updated", true) => query.order((students::updated_at.desc(), students::id)),
-        (_, false) => query.order((people_table::name_key.asc(), students::id)),
-        (_, true) => query.order((people_table::name_key.desc(), students::id)),
-    };
-    let rows =
-        query.limit(paging.limit).offset(paging.offset).select(Student::as_select()).load(connection)?;
-    Ok(Slice { rows, total })
-}
-
-/// The next `limit` matching students after a student number, in the order of numbers: for reading
-/// all that match in bounded pieces.
-///
-/// # Errors
-/// Any database error.
-pub fn after_number(
-    connection: &mut TenantConn,
-    filter: &StudentFilter,
-    after: Option<&str>,
-    limit: i64,
-) -> ModelResult<Vec<Student>> {
-    let mut query = matching(filter);
-    if let Some(number) = after {
-        query = query.filter(students::student_number.gt(number.to_owned()));
-    }
-    Ok(query
-        .order(students::student_number.asc())
-        .limit(limit)
-        .select(Student::as_select())
-        .load(connection)?)
-}
-
 /// One student, archived or not.
 ///
 /// # Errors
@@ -314,58 +207,6 @@ pub fn holder_of_number(connection: &mut TenantConn, number: &str) -> ModelResul
         .select((students::id, people_table::name))
         .first(connection)
         .optional()?)
-}
-
-/// The years that students were admitted in, newest first: the choices of the filter.
-///
-/// # Errors
-/// Any database error.
-pub fn admission_years(connection: &mut TenantConn) -> ModelResult<Vec<i32>> {
-    let years: Vec<Option<i32>> = students::table
-        .filter(students::admission_year.is_not_null())
-        .select(students::admission_year)
-        .distinct()
-        .order(students::admission_year.desc())
-        .load(connection)?;
-    Ok(years.into_iter().flatten().collect())
-}
-
-/// How many students there are, for the dashboard.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StudentCounts {
-    /// Not archived, by status; a status without students is not listed.
-    pub by_status: Vec<(StudentStatus, i64)>,
-    /// Archived ones, whatever their status.
-    pub archived: i64,
-}
-
-impl StudentCounts {
-    /// Not archived with this status.
-    #[must_use]
-    pub fn of(&self, status: StudentStatus) -> i64 {
-        self.by_status.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
-    }
-
-    /// All that are not archived.
-    #[must_use]
-    pub fn total(&self) -> i64 {
-        self.by_status.iter().map(|(_, count)| count).sum()
-    }
-}
-
-/// Counts the students.
-///
-/// # Errors
-/// Any database error.
-pub fn counts(connection: &mut TenantConn) -> ModelResult<StudentCounts> {
-    let by_status = students::table
-        .filter(students::archived_at.is_null())
-        .group_by(students::status)
-        .select((students::status, diesel::dsl::count_star()))
-        .load(connection)?;
-    let archived =
-        students::table.filter(students::archived_at.is_not_null()).count().get_result(connection)?;
-    Ok(StudentCounts { by_status, archived })
 }
 
 /// Adds a student.

@@ -1,6 +1,7 @@
 //! Who may sign in to the institution, and as what. At least one owner stays active, always.
 
-use std::collections::BTreeMap;
+mod access;
+mod list;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -10,15 +11,14 @@ use crate::{
     db::{
         Id, now,
         schema_tenant::{user_roles, users},
-        tenant::{MultiBackend, TenantConn},
+        tenant::TenantConn,
     },
-    models::{
-        ModelError, ModelResult, Paging, Slice,
-        search::{contains_pattern, fold},
-        text::Email,
-    },
+    models::{ModelError, ModelResult, search::fold, text::Email},
     text_enum,
 };
+
+pub use access::{change_name, disable, enable, remove, update};
+pub use list::{UserFilter, count, page};
 
 text_enum! {
     /// What a user may do. A user can have several.
@@ -186,87 +186,6 @@ pub fn password_hash(connection: &mut TenantConn, id: Id) -> ModelResult<Option<
     Ok(users::table.find(id).select(users::password_hash).first(connection)?)
 }
 
-/// Filters of the list.
-#[derive(Debug, Clone, Default)]
-pub struct UserFilter {
-    /// Words in name or e-mail.
-    pub q: String,
-    /// Only this status.
-    pub status: Option<UserStatus>,
-    /// Only who has this role.
-    pub role: Option<Role>,
-}
-
-fn matching(filter: &UserFilter) -> users::BoxedQuery<'static, MultiBackend> {
-    let mut query = users::table.into_boxed();
-    if !filter.q.trim().is_empty() {
-        let pattern = contains_pattern(&filter.q);
-        query = query.filter(
-            users::name_key
-                .like(pattern.clone())
-                .escape('\\')
-                .or(users::email_normalised.like(pattern).escape('\\')),
-        );
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(users::status.eq(status));
-    }
-    if let Some(role) = filter.role {
-        let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
-        query = query.filter(users::id.eq_any(holders));
-    }
-    query
-}
-
-/// One page of users, by name unless asked otherwise.
-///
-/// # Errors
-/// Any database error.
-pub fn page(connection: &mut TenantConn, filter: &UserFilter, paging: &Paging) -> ModelResult<Slice<User>> {
-    let total = matching(filter).count().get_result(connection)?;
-    let query = matching(filter);
-    let query = match (paging.sort.as_str(), paging.descending) {
-        ("email", false) => query.order((users::email_normalised.asc(), users::id)),
-        ("email", true) => query.order((users::email_normalised.desc(), users::id)),
-        ("status", false) => query.order((users::status.asc(), users::id)),
-        ("status", true) => query.order((users::status.desc(), users::id)),
-        ("last_sign_in", false) => query.order((users::last_sign_in_at.asc(), users::id)),
-        ("last_sign_in", true) => query.order((users::last_sign_in_at.desc(), users::id)),
-        (_, false) => query.order((users::name_key.asc(), users::id)),
-        (_, true) => query.order((users::name_key.desc(), users::id)),
-    };
-    let rows: Vec<UserRow> =
-        query.limit(paging.limit).offset(paging.offset).select(UserRow::as_select()).load(connection)?;
-    Ok(Slice { rows: with_roles(connection, rows)?, total })
-}
-
-fn with_roles(connection: &mut TenantConn, rows: Vec<UserRow>) -> ModelResult<Vec<User>> {
-    let ids: Vec<Id> = rows.iter().map(|row| row.id).collect();
-    let pairs: Vec<(Id, Role)> = user_roles::table
-        .filter(user_roles::user_id.eq_any(ids))
-        .select((user_roles::user_id, user_roles::role))
-        .load(connection)?;
-    let mut roles: BTreeMap<Id, Vec<Role>> = BTreeMap::new();
-    for (id, role) in pairs {
-        roles.entry(id).or_default().push(role);
-    }
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let roles = roles.remove(&row.id).unwrap_or_default();
-            row.with(roles)
-        })
-        .collect())
-}
-
-/// How many users can sign in or were invited to.
-///
-/// # Errors
-/// Any database error.
-pub fn count(connection: &mut TenantConn) -> ModelResult<i64> {
-    Ok(users::table.filter(users::status.ne(UserStatus::Disabled)).count().get_result(connection)?)
-}
-
 /// The first owner, from the registration: active when a password came with it, invited otherwise.
 /// Provisioning may call it again after a crash; the id comes from it, for the login index.
 ///
@@ -424,171 +343,6 @@ pub fn record_sign_in(connection: &mut TenantConn, id: Id) -> ModelResult<()> {
         diesel::update(users::table.find(id)).set(users::last_sign_in_at.eq(now())).execute(connection)
     })?;
     Ok(())
-}
-
-/// Changes the name and the roles of the user that was read as `version`.
-///
-/// # Errors
-/// `Changed` when somebody saved in between; refused when no active owner would be left; any
-/// database error.
-pub fn update(
-    connection: &mut TenantConn,
-    activity: &Activity,
-    id: Id,
-    version: i64,
-    name: &str,
-    roles: &[Role],
-) -> ModelResult<()> {
-    connection.write_tx(|connection| {
-        require_a_role(roles)?;
-        lock_owners(connection)?;
-        let old = find(connection, id)?;
-        let mut changes = Vec::new();
-        Change::note(&mut changes, "name", Some(old.name.clone()), Some(name.to_owned()));
-        let words = |roles: &[Role]| Some(role_words(roles));
-        Change::note(&mut changes, "roles", words(&old.roles), words(roles));
-        if old.version == version && changes.is_empty() {
-            return Ok(());
-        }
-        if !roles.contains(&Role::Owner) {
-            keep_an_owner(connection, &old, "take the owner role from")?;
-        }
-        let saved = diesel::update(users::table.find(id))
-            .filter(users::version.eq(version))
-            .set((
-                users::name.eq(name),
-                users::name_key.eq(fold(name)),
-                users::updated_at.eq(now()),
-                users::version.eq(version + 1),
-            ))
-            .execute(connection)?;
-        if saved == 0 {
-            return Err(ModelError::Changed(format!(
-                "Somebody else changed {} while you were editing.",
-                old.name
-            )));
-        }
-        write_roles(connection, id, roles)?;
-        activity.record(connection, "user.updated", "user", Some(id), name, &changes)
-    })
-}
-
-/// Changes a user's own name; anybody may change theirs.
-///
-/// # Errors
-/// `NotFound`, or any database error.
-pub fn change_name(connection: &mut TenantConn, activity: &Activity, id: Id, name: &str) -> ModelResult<()> {
-    connection.write_tx(|connection| {
-        let old = find(connection, id)?;
-        if old.name == name {
-            return Ok(());
-        }
-        diesel::update(users::table.find(id))
-            .set((
-                users::name.eq(name),
-                users::name_key.eq(fold(name)),
-                users::updated_at.eq(now()),
-                users::version.eq(users::version + 1),
-            ))
-            .execute(connection)?;
-        let changes = [Change::new("name", Some(old.name), Some(name.to_owned()))];
-        activity.record(connection, "user.updated", "user", Some(id), name, &changes)
-    })
-}
-
-/// Keeps a user from signing in. Their sessions are ended by whoever calls this.
-///
-/// # Errors
-/// `Changed` when they are not active; refused for the last active owner; any database error.
-pub fn disable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
-    connection.write_tx(|connection| {
-        lock_owners(connection)?;
-        let user = find(connection, id)?;
-        keep_an_owner(connection, &user, "disable")?;
-        change_status(connection, activity, &user, UserStatus::Active, UserStatus::Disabled, "user.disabled")
-    })
-}
-
-/// Lets a disabled user sign in again.
-///
-/// # Errors
-/// `Changed` when they are not disabled; any database error.
-pub fn enable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
-    connection.write_tx(|connection| {
-        let user = find(connection, id)?;
-        change_status(connection, activity, &user, UserStatus::Disabled, UserStatus::Active, "user.enabled")
-    })
-}
-
-fn change_status(
-    connection: &mut TenantConn,
-    activity: &Activity,
-    user: &User,
-    from: UserStatus,
-    to: UserStatus,
-    action: &str,
-) -> ModelResult<()> {
-    let saved = diesel::update(users::table.find(user.id))
-        .filter(users::status.eq(from))
-        .set((users::status.eq(to), users::updated_at.eq(now()), users::version.eq(users::version + 1)))
-        .execute(connection)?;
-    if saved == 0 {
-        return Err(ModelError::Changed(format!(
-            "{} is {} now. Nothing was changed.",
-            user.name, user.status
-        )));
-    }
-    activity.record(connection, action, "user", Some(user.id), &user.name, &[status_change(from, to)])
-}
-
-/// Removes a user for good, or withdraws an invitation. What they did stays in the activity log.
-///
-/// # Errors
-/// `NotFound`; refused for the last active owner; any database error.
-pub fn remove(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<User> {
-    connection.write_tx(|connection| {
-        lock_owners(connection)?;
-        let user = find(connection, id)?;
-        keep_an_owner(connection, &user, "remove")?;
-        diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id))).execute(connection)?;
-        diesel::delete(users::table.find(id)).execute(connection)?;
-        let changes = [
-            Change::new("email", Some(user.email.clone()), None),
-            Change::new("roles", Some(role_words(&user.roles)), None),
-        ];
-        activity.record(connection, "user.removed", "user", Some(id), &user.name, &changes)?;
-        Ok(user)
-    })
-}
-
-/// On PostgreSQL two owners could each take the role from the other at the same moment; SQLite's
-/// write lock already orders them.
-fn lock_owners(connection: &mut TenantConn) -> ModelResult<()> {
-    if let TenantConn::Postgres(connection) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 2)").execute(connection)?;
-    }
-    Ok(())
-}
-
-fn keep_an_owner(connection: &mut TenantConn, user: &User, deed: &str) -> ModelResult<()> {
-    if user.status != UserStatus::Active || !user.has(Role::Owner) {
-        return Ok(());
-    }
-    let others: i64 = users::table
-        .inner_join(user_roles::table)
-        .filter(users::id.ne(user.id))
-        .filter(users::status.eq(UserStatus::Active))
-        .filter(user_roles::role.eq(Role::Owner))
-        .count()
-        .get_result(connection)?;
-    if others > 0 {
-        return Ok(());
-    }
-    Err(ModelError::Refused(format!(
-        "You cannot {deed} {}: an institution needs at least one active owner. \
-         Make somebody else an owner first.",
-        user.name
-    )))
 }
 
 fn require_a_role(roles: &[Role]) -> ModelResult<()> {

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::{
     SharedBackend,
     audit::{Audit, Subject},
-    ordered,
 };
 use crate::{
     db::{
@@ -15,7 +14,7 @@ use crate::{
         schema_shared::{account_tokens, platform_admins, sessions},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult, Paging, Slice, search::contains_pattern},
+    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, search::lower},
 };
 
 crate::text_enum! {
@@ -355,16 +354,12 @@ pub struct AdminFilter {
 }
 
 fn matching<'a>(filter: &AdminFilter) -> platform_admins::BoxedQuery<'a, SharedBackend> {
-    let mut query = platform_admins::table.into_boxed();
-    if !filter.q.trim().is_empty() {
-        let pattern = contains_pattern(&filter.q);
-        query = query.filter(
-            lower(platform_admins::name)
-                .like(pattern.clone())
-                .escape('\\')
-                .or(platform_admins::email_normalised.like(pattern).escape('\\')),
-        );
-    }
+    let mut query = containing!(
+        platform_admins::table.into_boxed(),
+        filter.q,
+        lower(platform_admins::name),
+        platform_admins::email_normalised
+    );
     if let Some(status) = filter.status {
         query = query.filter(platform_admins::status.eq(status));
     }
@@ -395,10 +390,4 @@ pub fn page(
         .select(PlatformAdmin::as_select())
         .load(connection)?;
     Ok(Slice { rows, total })
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// SQL's own `lower`.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }

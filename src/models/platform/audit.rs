@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::{
     db::{Id, now, schema_shared::audit_log, shared::SharedConn},
-    models::{Actor, ModelResult, Paging, Slice, search::contains_pattern},
+    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::lower},
 };
 
 /// The key of the chain; it lives outside the database, so whoever edits rows cannot mend the hashes.
@@ -235,17 +235,13 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<AuditEntry>> {
     let matching = || {
-        let mut query = audit_log::table.into_boxed();
-        if !filter.q.trim().is_empty() {
-            let pattern = contains_pattern(&filter.q);
-            query = query.filter(
-                lower(audit_log::subject_label)
-                    .like(pattern.clone())
-                    .escape('\\')
-                    .or(lower(audit_log::actor_name).like(pattern.clone()).escape('\\'))
-                    .or(audit_log::action.like(pattern).escape('\\')),
-            );
-        }
+        let mut query = containing!(
+            audit_log::table.into_boxed(),
+            filter.q,
+            lower(audit_log::subject_label),
+            lower(audit_log::actor_name),
+            audit_log::action
+        );
         if let Some(action) = &filter.action {
             query = query.filter(audit_log::action.eq(action.clone()));
         }
@@ -255,20 +251,12 @@ pub fn page(
         query
     };
     let total = matching().count().get_result(connection)?;
-    let ordered = if paging.descending {
-        matching().order(audit_log::sequence.desc())
-    } else {
-        matching().order(audit_log::sequence.asc())
-    };
-    let rows =
-        ordered.limit(paging.limit).offset(paging.offset).select(AuditEntry::as_select()).load(connection)?;
+    let rows = ordered!(matching(), paging.descending, audit_log::sequence)
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(AuditEntry::as_select())
+        .load(connection)?;
     Ok(Slice { rows, total })
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// SQL's own `lower`.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
 fn hex(bytes: &[u8]) -> String {

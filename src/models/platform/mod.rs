@@ -20,18 +20,6 @@ pub mod waiting;
 /// What diesel compiles boxed queries of this database for.
 pub(crate) type SharedBackend = <crate::db::shared::SharedConn as diesel::Connection>::Backend;
 
-/// Orders a boxed query by one column, ties by another, both in the same direction.
-macro_rules! ordered {
-    ($query:expr, $descending:expr, $column:expr, $tie:expr) => {
-        if $descending {
-            $query.order(($column.desc(), $tie.desc()))
-        } else {
-            $query.order(($column.asc(), $tie.asc()))
-        }
-    };
-}
-pub(crate) use ordered;
-
 /// A span of time as people say it: "2 minutes ago".
 pub(crate) fn ago(at: chrono::NaiveDateTime) -> String {
     let minutes = (crate::db::now() - at).num_minutes();

@@ -1,11 +1,9 @@
 //! Durable pieces of work: what is asked, how far it is, who works on it.
-//!
-//! A worker holds a lease and a fence. Every write of a worker is conditional on both, so one that was
-//! asleep while another took over changes nothing any more.
 
-use std::time::Duration;
+mod claim;
+mod list;
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::{
@@ -14,8 +12,13 @@ use crate::{
         schema_shared::{operation_steps, operations},
         shared::SharedConn,
     },
-    models::{Actor, ModelError, ModelResult, Paging, Slice},
+    models::{Actor, ModelError, ModelResult},
 };
+
+pub use claim::{
+    Claim, Ending, StepChange, claim_next, finish, postpone, record_steps, release_all, renew, set_progress,
+};
+pub use list::{OperationFilter, failed_since, left_alone, page};
 
 crate::text_enum! {
     /// What is to be done.
@@ -144,28 +147,6 @@ pub struct NewOperation<'a> {
     pub total: i64,
 }
 
-/// A worker's right to an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Claim {
-    /// The operation.
-    pub id: Id,
-    /// The worker.
-    pub owner: String,
-    /// Grows with each claim.
-    pub fence: i64,
-}
-
-/// How an operation ends.
-#[derive(Debug, Clone, Copy)]
-pub struct Ending<'a> {
-    /// One of the statuses that are ends.
-    pub status: OperationStatus,
-    /// JSON for its page.
-    pub result: Option<&'a str>,
-    /// Why it did not succeed, for a person.
-    pub error: Option<&'a str>,
-}
-
 /// Writes down an operation and its steps. Call it in the `write_tx` of the decision; wake the workers after.
 ///
 /// # Errors
@@ -253,248 +234,6 @@ pub fn latest(connection: &mut SharedConn, institution_id: Id, kind: Kind) -> Mo
         .optional()?)
 }
 
-/// Filters of the operations page.
-#[derive(Debug, Clone, Default)]
-pub struct OperationFilter {
-    /// Words in the subject.
-    pub q: String,
-    /// Only this status.
-    pub status: Option<OperationStatus>,
-    /// Only this kind.
-    pub kind: Option<Kind>,
-    /// Only this institution.
-    pub institution_id: Option<Id>,
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// SQL's own `lower`.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-/// One page of operations, newest first unless asked otherwise.
-///
-/// # Errors
-/// Any database error.
-pub fn page(
-    connection: &mut SharedConn,
-    filter: &OperationFilter,
-    paging: &Paging,
-) -> ModelResult<Slice<Operation>> {
-    let matching = || {
-        let mut query = operations::table.into_boxed();
-        if !filter.q.trim().is_empty() {
-            let pattern = crate::models::search::contains_pattern(&filter.q);
-            query = query.filter(lower(operations::subject).like(pattern).escape('\\'));
-        }
-        if let Some(status) = filter.status {
-            query = query.filter(operations::status.eq(status));
-        }
-        if let Some(kind) = filter.kind {
-            query = query.filter(operations::kind.eq(kind));
-        }
-        if let Some(id) = filter.institution_id {
-            query = query.filter(operations::institution_id.eq(id));
-        }
-        query
-    };
-    let total = matching().count().get_result(connection)?;
-    let ordered = if paging.descending {
-        matching().order((operations::created_at.desc(), operations::id.desc()))
-    } else {
-        matching().order((operations::created_at.asc(), operations::id.asc()))
-    };
-    let rows =
-        ordered.limit(paging.limit).offset(paging.offset).select(Operation::as_select()).load(connection)?;
-    Ok(Slice { rows, total })
-}
-
-/// Takes the operation that has waited longest and that nobody works on. `None` when there is none.
-///
-/// # Errors
-/// Any database error.
-pub fn claim_next(
-    connection: &mut SharedConn,
-    owner: &str,
-    lease: Duration,
-) -> ModelResult<Option<(Claim, Operation)>> {
-    let due: Vec<Operation> = operations::table
-        .filter(operations::status.eq_any(OPEN))
-        .filter(operations::next_attempt_at.le(now()))
-        .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(now())))
-        .order((operations::next_attempt_at, operations::id))
-        .limit(8)
-        .select(Operation::as_select())
-        .load(connection)?;
-    for operation in due {
-        let claim = Claim { id: operation.id, owner: owner.to_owned(), fence: operation.fence + 1 };
-        let status = match operation.status {
-            OperationStatus::RollingBack => OperationStatus::RollingBack,
-            _ => OperationStatus::Running,
-        };
-        let taken = diesel::update(operations::table.find(operation.id))
-            .filter(operations::fence.eq(operation.fence))
-            .filter(operations::status.eq(operation.status))
-            .set((
-                operations::status.eq(status),
-                operations::lease_owner.eq(owner),
-                operations::lease_expires_at.eq(expiry(lease)),
-                operations::fence.eq(claim.fence),
-                operations::started_at.eq(operation.started_at.unwrap_or_else(now)),
-            ))
-            .execute(connection)?;
-        if taken == 1 {
-            return Ok(Some((claim, find(connection, operation.id)?)));
-        }
-    }
-    Ok(None)
-}
-
-/// Makes the lease last from now on again. False when it was lost.
-///
-/// # Errors
-/// Any database error.
-pub fn renew(connection: &mut SharedConn, claim: &Claim, lease: Duration) -> ModelResult<bool> {
-    let renewed = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
-        .filter(operations::lease_owner.eq(&claim.owner))
-        .set(operations::lease_expires_at.eq(expiry(lease)))
-        .execute(connection)?;
-    Ok(renewed == 1)
-}
-
-/// Lets every lease go: for the only process that can work on these operations, when it starts.
-///
-/// # Errors
-/// Any database error.
-pub fn release_all(connection: &mut SharedConn) -> ModelResult<()> {
-    diesel::update(operations::table)
-        .filter(operations::status.eq_any(OPEN))
-        .set((
-            operations::lease_owner.eq(None::<String>),
-            operations::lease_expires_at.eq(None::<NaiveDateTime>),
-        ))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Records how far the units of work are. False when the lease was lost.
-///
-/// # Errors
-/// Any database error.
-pub fn set_progress(connection: &mut SharedConn, claim: &Claim, done: i64, total: i64) -> ModelResult<bool> {
-    let set = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
-        .set((operations::progress_done.eq(done), operations::progress_total.eq(total)))
-        .execute(connection)?;
-    Ok(set == 1)
-}
-
-/// What to write about a step.
-#[derive(Debug, Clone, Copy)]
-pub enum StepChange<'a> {
-    /// A worker begins.
-    Begun,
-    /// It is done.
-    Done(Option<&'a str>),
-    /// It failed; why, for a person.
-    Failed(&'a str),
-    /// What it did is taken back.
-    Undone,
-}
-
-/// Records steps, under the lease. False when it was lost: nothing is recorded then.
-///
-/// # Errors
-/// Any database error.
-pub fn record_steps(
-    connection: &mut SharedConn,
-    claim: &Claim,
-    lease: Duration,
-    changes: &[(Id, StepChange<'_>)],
-) -> ModelResult<bool> {
-    connection.write_tx(|connection| {
-        if !renew(connection, claim, lease)? {
-            return Ok(false);
-        }
-        for (id, change) in changes {
-            record_step(connection, *id, change)?;
-        }
-        Ok(true)
-    })
-}
-
-fn record_step(connection: &mut SharedConn, id: Id, change: &StepChange<'_>) -> ModelResult<()> {
-    use operation_steps as s;
-    let step = s::table.find(id);
-    match change {
-        StepChange::Begun => diesel::update(step)
-            .set((
-                s::status.eq(StepStatus::Running),
-                s::attempts.eq(s::attempts + 1),
-                s::started_at.eq(now()),
-                s::finished_at.eq(None::<NaiveDateTime>),
-                s::error.eq(None::<String>),
-            ))
-            .execute(connection)?,
-        StepChange::Done(detail) => diesel::update(step)
-            .set((s::status.eq(StepStatus::Done), s::finished_at.eq(now()), s::detail.eq(*detail)))
-            .execute(connection)?,
-        StepChange::Failed(error) => diesel::update(step)
-            .set((s::status.eq(StepStatus::Failed), s::finished_at.eq(now()), s::error.eq(*error)))
-            .execute(connection)?,
-        StepChange::Undone => diesel::update(step)
-            .set((s::status.eq(StepStatus::Undone), s::finished_at.eq(now())))
-            .execute(connection)?,
-    };
-    Ok(())
-}
-
-/// Lets the operation go until its next attempt. False when the lease was lost.
-///
-/// # Errors
-/// Any database error.
-pub fn postpone(
-    connection: &mut SharedConn,
-    claim: &Claim,
-    status: OperationStatus,
-    attempts: i32,
-    wait: TimeDelta,
-    error: &str,
-) -> ModelResult<bool> {
-    let postponed = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
-        .set((
-            operations::status.eq(status),
-            operations::attempts.eq(attempts),
-            operations::next_attempt_at.eq(now() + wait),
-            operations::error.eq(error),
-            operations::lease_owner.eq(None::<String>),
-            operations::lease_expires_at.eq(None::<NaiveDateTime>),
-        ))
-        .execute(connection)?;
-    Ok(postponed == 1)
-}
-
-/// Ends the operation. False when the lease was lost: it is not ended then.
-///
-/// # Errors
-/// Any database error.
-pub fn finish(connection: &mut SharedConn, claim: &Claim, ending: Ending<'_>) -> ModelResult<bool> {
-    let finished = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
-        .set((
-            operations::status.eq(ending.status),
-            operations::result.eq(ending.result),
-            operations::error.eq(ending.error),
-            operations::finished_at.eq(now()),
-            operations::lease_owner.eq(None::<String>),
-            operations::lease_expires_at.eq(None::<NaiveDateTime>),
-        ))
-        .execute(connection)?;
-    Ok(finished == 1)
-}
-
 /// Puts an operation that ended badly back into the queue; its done steps stay done. The caller holds the
 /// `write_tx`, records who asked, and wakes the workers after.
 ///
@@ -533,8 +272,4 @@ pub fn requeue(connection: &mut SharedConn, id: Id, status: OperationStatus) -> 
             .execute(connection)?;
     }
     Ok(())
-}
-
-fn expiry(lease: Duration) -> NaiveDateTime {
-    now() + TimeDelta::from_std(lease).unwrap_or(TimeDelta::seconds(30))
 }

@@ -101,3 +101,27 @@ pub fn mark_failed(
     };
     Ok(())
 }
+
+/// Mails that were not sent, for the doctor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsent {
+    /// Refused at least once and to be tried again, or waiting for longer than they should.
+    pub stuck: i64,
+    /// Given up.
+    pub given_up: i64,
+}
+
+/// Counts the mails that were not sent although they were due before `since`.
+///
+/// # Errors
+/// Any database error.
+pub fn unsent(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Unsent> {
+    let unsent = outgoing_mails::table.filter(outgoing_mails::sent_at.is_null());
+    let stuck = unsent
+        .filter(outgoing_mails::sealed.is_not_null())
+        .filter(outgoing_mails::error.is_not_null().or(outgoing_mails::next_attempt_at.lt(since)))
+        .count()
+        .get_result(connection)?;
+    let given_up = unsent.filter(outgoing_mails::sealed.is_null()).count().get_result(connection)?;
+    Ok(Unsent { stuck, given_up })
+}

@@ -1,14 +1,16 @@
 //! Registrations: who asked for an institution, and what was decided about it.
 
+mod decisions;
+mod list;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use serde_json::json;
 
 use super::{
-    SharedBackend, ago,
+    ago,
     audit::Audit,
     institutions::{self as institution_model, Institution, Kind, Status},
-    ordered,
 };
 use crate::{
     db::{
@@ -16,11 +18,11 @@ use crate::{
         schema_shared::{institutions, registrations},
         shared::SharedConn,
     },
-    models::{
-        ModelError, ModelResult, Paging, Slice,
-        search::{contains_pattern, fold},
-    },
+    models::{ModelError, ModelResult, search::fold},
 };
+
+pub use decisions::{approve, reconsider, reject};
+pub use list::{RegistrationFilter, RegistrationRow, count, ids_matching, page, still_waiting, waiting};
 
 crate::text_enum! {
     /// How a registration came in.
@@ -353,96 +355,6 @@ pub fn latest_of(connection: &mut SharedConn, institution_id: Id) -> ModelResult
         .first(connection)?)
 }
 
-/// Approves a waiting registration: its institution goes to `provisioning`. The caller starts the
-/// provisioning operation inside the same transaction.
-///
-/// # Errors
-/// [`ModelError::Changed`] with who decided instead, `NotFound`, or any database error.
-pub fn approve(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<Registered> {
-    decide(connection, audit, id, Decision::Approved, None)
-}
-
-/// Rejects a waiting registration for a reason that its admin is told.
-///
-/// # Errors
-/// [`ModelError::Refused`] without a reason; otherwise as [`approve`].
-pub fn reject(connection: &mut SharedConn, audit: &Audit, id: Id, reason: &str) -> ModelResult<Registered> {
-    let reason = reason.trim();
-    if reason.is_empty() {
-        return Err(ModelError::Refused("Say why the registration is rejected; its admin is told.".into()));
-    }
-    decide(connection, audit, id, Decision::Rejected, Some(reason))
-}
-
-fn decide(
-    connection: &mut SharedConn,
-    audit: &Audit,
-    id: Id,
-    decision: Decision,
-    reason: Option<&str>,
-) -> ModelResult<Registered> {
-    connection.write_tx(|connection| {
-        let decided = diesel::update(registrations::table.find(id))
-            .filter(registrations::decision.is_null())
-            .set((
-                registrations::decision.eq(decision),
-                registrations::decided_at.eq(now()),
-                registrations::decided_by.eq(audit.actor.id),
-                registrations::decided_by_name.eq(&audit.actor.name),
-                registrations::reason.eq(reason),
-            ))
-            .execute(connection)?;
-        let registration = find(connection, id)?;
-        if decided == 0 {
-            return Err(registration.decided());
-        }
-        let (to, action) = match decision {
-            Decision::Approved => (Status::Provisioning, "institution.approved"),
-            Decision::Rejected => (Status::Rejected, "institution.rejected"),
-        };
-        let from = [Status::PendingApproval];
-        let institution =
-            institution_model::transition(connection, audit, registration.institution_id, &from, to, reason)?;
-        audit.record(connection, action, &institution.subject(), &json!({ "reason": reason }))?;
-        Ok(Registered { registration, institution })
-    })
-}
-
-/// Takes a rejection back: the registration waits for a decision again.
-///
-/// # Errors
-/// [`ModelError::Changed`] when it is not rejected any more, [`ModelError::Refused`] when a newer
-/// registration of the same institution counts, `NotFound`, or any database error.
-pub fn reconsider(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<Registered> {
-    connection.write_tx(|connection| {
-        let before = find(connection, id)?;
-        if latest_of(connection, before.institution_id)?.id != id {
-            return Err(ModelError::Refused(
-                "The institution has registered again since; decide about its newer registration.".into(),
-            ));
-        }
-        let reopened = diesel::update(registrations::table.find(id))
-            .filter(registrations::decision.eq(Decision::Rejected))
-            .set((
-                registrations::decision.eq(None::<Decision>),
-                registrations::decided_at.eq(None::<NaiveDateTime>),
-                registrations::decided_by.eq(None::<Id>),
-                registrations::decided_by_name.eq(None::<String>),
-                registrations::reason.eq(None::<String>),
-            ))
-            .execute(connection)?;
-        if reopened == 0 {
-            return Err(before.decided());
-        }
-        let (from, to) = ([Status::Rejected], Status::PendingApproval);
-        let institution =
-            institution_model::transition(connection, audit, before.institution_id, &from, to, None)?;
-        let detail = json!({ "rejected_for": before.reason });
-        audit.record(connection, "institution.reconsidered", &institution.subject(), &detail)?;
-        Ok(Registered { registration: find(connection, id)?, institution })
-    })
-}
-
 /// Names the first admin of a registration that came without one (or with the wrong one) and has none
 /// provisioned yet.
 ///
@@ -479,177 +391,4 @@ pub fn forget_password(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
         .set(registrations::admin_password_hash.eq(None::<String>))
         .execute(connection)?;
     Ok(())
-}
-
-/// A registration as a list shows it.
-#[derive(Debug, Clone, Queryable)]
-#[expect(missing_docs, reason = "the columns of the two tables, under their own names")]
-pub struct RegistrationRow {
-    pub id: Id,
-    pub domain: String,
-    pub name: String,
-    pub kind: Kind,
-    pub country: String,
-    pub institution_status: Status,
-    pub source: Source,
-    pub admin_name: Option<String>,
-    pub admin_email: Option<String>,
-    pub submitted_at: NaiveDateTime,
-    pub decision: Option<Decision>,
-    pub decided_at: Option<NaiveDateTime>,
-    pub decided_by_name: Option<String>,
-    pub reason: Option<String>,
-}
-
-impl RegistrationRow {
-    /// Waiting, or as it was decided.
-    #[must_use]
-    pub fn stand(&self) -> Stand {
-        self.decision.into()
-    }
-}
-
-/// Filters of the registrations list.
-#[derive(Debug, Clone, Default)]
-pub struct RegistrationFilter {
-    /// Part of a name, domain or the admin's e-mail.
-    pub q: String,
-    /// Only those that stand so.
-    pub status: Option<Stand>,
-    /// Only this kind.
-    pub kind: Option<Kind>,
-    /// Only this country.
-    pub country: Option<String>,
-    /// Only those that came in so.
-    pub source: Option<Source>,
-}
-
-type Matching<'a> = diesel::dsl::IntoBoxed<
-    'a,
-    diesel::dsl::InnerJoin<registrations::table, institutions::table>,
-    SharedBackend,
->;
-
-fn matching<'a>(filter: &RegistrationFilter) -> Matching<'a> {
-    let mut query = registrations::table.inner_join(institutions::table).into_boxed();
-    if !filter.q.trim().is_empty() {
-        let pattern = contains_pattern(&filter.q);
-        query = query.filter(
-            institutions::name_key
-                .like(pattern.clone())
-                .escape('\\')
-                .or(institutions::domain.like(pattern.clone()).escape('\\'))
-                .or(registrations::admin_email.assume_not_null().like(pattern).escape('\\')),
-        );
-    }
-    query = match filter.status {
-        None => query,
-        Some(Stand::Waiting) => query.filter(registrations::decision.is_null()),
-        Some(Stand::Approved) => query.filter(registrations::decision.eq(Decision::Approved)),
-        Some(Stand::Rejected) => query.filter(registrations::decision.eq(Decision::Rejected)),
-    };
-    if let Some(kind) = filter.kind {
-        query = query.filter(institutions::kind.eq(kind));
-    }
-    if let Some(country) = &filter.country {
-        query = query.filter(institutions::country.eq(country.clone()));
-    }
-    if let Some(source) = filter.source {
-        query = query.filter(registrations::source.eq(source));
-    }
-    query
-}
-
-/// One page of the registrations that match. Sorts by `submitted` (default), `name`, `domain`, `country`,
-/// `kind`, `status` or `decided`.
-///
-/// # Errors
-/// Any database error.
-pub fn page(
-    connection: &mut SharedConn,
-    filter: &RegistrationFilter,
-    paging: &Paging,
-) -> ModelResult<Slice<RegistrationRow>> {
-    let total = matching(filter).count().get_result(connection)?;
-    let (query, down) = (matching(filter), paging.descending);
-    let sorted = match paging.sort.as_str() {
-        "name" => ordered!(query, down, institutions::name_key, registrations::id),
-        "domain" => ordered!(query, down, institutions::domain, registrations::id),
-        "country" => ordered!(query, down, institutions::country, institutions::name_key),
-        "kind" => ordered!(query, down, institutions::kind, institutions::name_key),
-        "status" => ordered!(query, down, registrations::decision, registrations::id),
-        "decided" => ordered!(query, down, registrations::decided_at, registrations::id),
-        _ => ordered!(query, down, registrations::submitted_at, registrations::id),
-    };
-    let rows = sorted
-        .limit(paging.limit)
-        .offset(paging.offset)
-        .select((
-            registrations::id,
-            institutions::domain,
-            institutions::name,
-            institutions::kind,
-            institutions::country,
-            institutions::status,
-            registrations::source,
-            registrations::admin_name,
-            registrations::admin_email,
-            registrations::submitted_at,
-            registrations::decision,
-            registrations::decided_at,
-            registrations::decided_by_name,
-            registrations::reason,
-        ))
-        .load(connection)?;
-    Ok(Slice { rows, total })
-}
-
-/// Ids of up to `limit` registrations that match, oldest first: what a bulk decision works through.
-///
-/// # Errors
-/// Any database error.
-pub fn ids_matching(
-    connection: &mut SharedConn,
-    filter: &RegistrationFilter,
-    limit: i64,
-) -> ModelResult<Vec<Id>> {
-    Ok(matching(filter)
-        .order(registrations::id.asc())
-        .limit(limit)
-        .select(registrations::id)
-        .load(connection)?)
-}
-
-/// How many registrations match.
-///
-/// # Errors
-/// Any database error.
-pub fn count(connection: &mut SharedConn, filter: &RegistrationFilter) -> ModelResult<i64> {
-    Ok(matching(filter).count().get_result(connection)?)
-}
-
-/// Those of these registrations that still wait for a decision, oldest first.
-///
-/// # Errors
-/// Any database error.
-pub fn still_waiting(connection: &mut SharedConn, ids: &[Id]) -> ModelResult<Vec<Id>> {
-    let mut waiting = Vec::new();
-    for chunk in ids.chunks(1_000) {
-        let found: Vec<Id> = registrations::table
-            .filter(registrations::id.eq_any(chunk))
-            .filter(registrations::decision.is_null())
-            .order(registrations::id)
-            .select(registrations::id)
-            .load(connection)?;
-        waiting.extend(found);
-    }
-    Ok(waiting)
-}
-
-/// How many registrations wait for a decision.
-///
-/// # Errors
-/// Any database error.
-pub fn waiting(connection: &mut SharedConn) -> ModelResult<i64> {
-    Ok(registrations::table.filter(registrations::decision.is_null()).count().get_result(connection)?)
 }

@@ -8,11 +8,7 @@ use crate::{
         schema_shared::{institutions, tenant_databases},
         shared::SharedConn,
     },
-    models::{
-        ModelError, ModelResult, Paging, Slice,
-        platform::{institutions::Status, ordered},
-        search::contains_pattern,
-    },
+    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::institutions::Status},
 };
 
 crate::text_enum! {
@@ -84,6 +80,59 @@ pub fn all_ready(connection: &mut SharedConn) -> ModelResult<Vec<TenantDatabase>
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
         .order(tenant_databases::database_name)
         .select(TenantDatabase::as_select())
+        .load(connection)?)
+}
+
+/// Every ready database with another schema version than this, in the order of their names.
+///
+/// # Errors
+/// Any database error.
+pub fn outdated(connection: &mut SharedConn, version: &str) -> ModelResult<Vec<TenantDatabase>> {
+    Ok(tenant_databases::table
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .filter(tenant_databases::schema_version.ne(version))
+        .order(tenant_databases::database_name)
+        .select(TenantDatabase::as_select())
+        .load(connection)?)
+}
+
+/// Every row, with its institution; there are as many as institutions.
+///
+/// # Errors
+/// Any database error.
+pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseRow>> {
+    let everything = Paging { sort: "name".into(), descending: false, limit: i64::MAX, offset: 0 };
+    Ok(page(connection, &DatabaseFilter::default(), &everything)?.rows)
+}
+
+/// The database with this name.
+///
+/// # Errors
+/// Any database error.
+pub fn find_by_name(connection: &mut SharedConn, name: &str) -> ModelResult<Option<TenantDatabase>> {
+    let row = tenant_databases::table
+        .filter(tenant_databases::database_name.eq(name))
+        .select(TenantDatabase::as_select())
+        .first(connection);
+    Ok(row.optional()?)
+}
+
+/// Domains of institutions that should have a usable database and have none.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_without(connection: &mut SharedConn) -> ModelResult<Vec<String>> {
+    Ok(institutions::table
+        .left_join(tenant_databases::table)
+        .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
+        .filter(
+            tenant_databases::id
+                .is_null()
+                .or(tenant_databases::status.assume_not_null().ne(DatabaseStatus::Ready)),
+        )
+        .order(institutions::domain)
+        .limit(100)
+        .select(institutions::domain)
         .load(connection)?)
 }
 
@@ -235,17 +284,13 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<DatabaseRow>> {
     let matching = || {
-        let mut query = tenant_databases::table.inner_join(institutions::table).into_boxed();
-        if !filter.q.trim().is_empty() {
-            let pattern = contains_pattern(&filter.q);
-            query = query.filter(
-                tenant_databases::database_name
-                    .like(pattern.clone())
-                    .escape('\\')
-                    .or(institutions::name_key.like(pattern.clone()).escape('\\'))
-                    .or(institutions::domain.like(pattern).escape('\\')),
-            );
-        }
+        let mut query = containing!(
+            tenant_databases::table.inner_join(institutions::table).into_boxed(),
+            filter.q,
+            tenant_databases::database_name,
+            institutions::name_key,
+            institutions::domain
+        );
         if let Some(status) = filter.status {
             query = query.filter(tenant_databases::status.eq(status));
         }

@@ -3,36 +3,33 @@
 //! Names and secrets are written down before anything is made with them, so that each step can be run
 //! again after a crash at any point.
 
-use diesel::prelude::*;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Failure, Handler, Work};
 use crate::{
-    db::{
-        Engine, Id,
-        engine::Place,
-        migrate::tenant_schema_version,
-        now,
-        schema_shared::{
-            account_tokens, institution_status_changes, institutions, login_index, registrations,
-        },
-        schema_tenant::{institution, user_roles, users},
-        shared::SharedConn,
-        tenant::TenantConn,
-    },
+    db::{Engine, Id, engine::Place, migrate::tenant_schema_version, shared::SharedConn},
     models::{
         ModelError, ModelResult,
         database_name::database_name,
         domain::Domain,
+        institution::{
+            Activity,
+            profile::{self, NewProfile, WeekStart},
+            users,
+        },
         platform::{
-            audit::{Audit, Subject},
+            account_tokens::{self, Holder, Purpose as TokenPurpose},
+            audit::Audit,
+            institutions::{self, Institution, Status},
+            login_index::{self, Login},
             operations::{self, Kind, NewOperation, Operation},
             platform_secrets,
+            registrations::{self, Registration},
             tenant_databases::{self, NewTenantDatabase, TenantDatabase},
         },
-        search::fold,
         text::Email,
     },
     services::{mail_texts::Recipient, outbox, secrets::Purpose, tenants, tokens::Token},
@@ -94,30 +91,31 @@ struct Input {
 /// `Changed` when the institution is not waiting for this.
 pub fn start(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> ModelResult<Id> {
     connection.write_tx(|connection| {
-        let (name, status): (String, String) = institutions::table
-            .find(institution_id)
-            .select((institutions::name, institutions::status))
-            .first(connection)?;
-        match &*status {
+        let institution = institutions::find(connection, institution_id)?;
+        match institution.status {
             // Approved in this very transaction; a second operation is refused by its unique index.
-            "provisioning" => {}
-            "pending_approval" | "provisioning_failed" => {
-                change_status(connection, audit, institution_id, &status, "provisioning", None)?;
+            Status::Provisioning => {}
+            status @ (Status::PendingApproval | Status::ProvisioningFailed) => {
+                let to = Status::Provisioning;
+                institutions::transition(connection, audit, institution_id, &[status], to, None)?;
             }
-            _ => return Err(ModelError::Changed(format!("{name} is no longer waiting to be set up."))),
+            _ => {
+                let sentence = format!("{} is no longer waiting to be set up.", institution.name);
+                return Err(ModelError::Changed(sentence));
+            }
         }
         let input = json!(Input { admin_user_id: Id::new() });
         let steps = steps(connection.engine());
         let new = NewOperation {
             kind: Kind::Provision,
             institution_id: Some(institution_id),
-            subject: &name,
+            subject: &institution.name,
             input: &input,
             steps: &steps,
             total: 0,
         };
         let id = operations::enqueue(connection, &new, &audit.actor)?;
-        record(connection, audit, "institution.provisioning_started", institution_id, &name)?;
+        audit.record(connection, "institution.provisioning_started", &institution.subject(), &json!({}))?;
         Ok(id)
     })
 }
@@ -170,10 +168,7 @@ impl Handler for Provision {
                 engine.drop_database(&place)?;
             }
             "role" => engine.drop_role(&place)?,
-            "login" => {
-                let entries = login_index::table.filter(login_index::institution_id.eq(institution_id));
-                diesel::delete(entries).execute(&mut *work.shared()?)?;
-            }
+            "login" => login_index::remove_institution(&mut *work.shared()?, institution_id)?,
             "keys" => platform_secrets::delete_institution_key(&mut *work.shared()?, institution_id)?,
             "reserve" => tenant_databases::forget_reserved(&mut *work.shared()?, institution_id)?,
             _ => {}
@@ -187,25 +182,21 @@ impl Handler for Provision {
 
     fn gave_up(&self, connection: &mut SharedConn, work: &Work<'_>, error: &str) -> ModelResult<()> {
         let Some(institution_id) = work.operation.institution_id else { return Ok(()) };
-        let status: String =
-            institutions::table.find(institution_id).select(institutions::status).first(connection)?;
-        if status != "provisioning" {
+        if institutions::find(connection, institution_id)?.status != Status::Provisioning {
             return Ok(());
         }
-        let audit = work.audit();
-        change_status(connection, &audit, institution_id, &status, "provisioning_failed", Some(error))?;
-        record(
-            connection,
-            &audit,
-            "institution.provisioning_failed",
-            institution_id,
-            &work.operation.subject,
-        )?;
-        let registration = registration(connection, institution_id)?;
-        if let Some((id, email, name)) = registration.as_ref().and_then(Registration::recipient) {
-            let link = work
-                .platform
-                .link(&format!("/registrations/{}", work.platform.keys.registration_link_token(id)));
+        let (audit, from, to) = (work.audit(), [Status::Provisioning], Status::ProvisioningFailed);
+        let institution =
+            institutions::transition(connection, &audit, institution_id, &from, to, Some(error))?;
+        audit.record(connection, "institution.provisioning_failed", &institution.subject(), &json!({}))?;
+        let registration = newest_registration(connection, institution_id)?;
+        if let Some((registration, (email, name))) =
+            registration.as_ref().and_then(|found| Some((found, first_admin(found)?)))
+        {
+            let link = work.platform.link(&format!(
+                "/registrations/{}",
+                work.platform.keys.registration_link_token(registration.id)
+            ));
             let to = Recipient { email: &email, name };
             let mail = work.platform.mail_texts.provisioning_failed(to, &work.operation.subject, &link);
             outbox::enqueue(connection, &work.platform.keys, &mail)?;
@@ -220,7 +211,9 @@ impl Handler for Provision {
         operation: &Operation,
     ) -> ModelResult<()> {
         let id = operation.institution_id.ok_or(ModelError::NOT_FOUND)?;
-        change_status(connection, audit, id, "provisioning_failed", "provisioning", None)
+        let (from, to) = ([Status::ProvisioningFailed], Status::Provisioning);
+        institutions::transition(connection, audit, id, &from, to, None)?;
+        Ok(())
     }
 }
 
@@ -232,8 +225,7 @@ fn reserve(work: &Work<'_>) -> Result<String, Failure> {
         if let Some(database) = tenant_databases::find(connection, institution_id)? {
             return Ok(database.database_name);
         }
-        let domain: String =
-            institutions::table.find(institution_id).select(institutions::domain).first(connection)?;
+        let domain = institutions::find(connection, institution_id)?.domain;
         let domain = Domain::parse(&domain)
             .map_err(|error| Failure::Permanent(format!("The domain {domain} is not usable: {error}.")))?;
         let taken = taken_names(connection, work, &domain)?;
@@ -304,154 +296,62 @@ fn place_and_password(work: &Work<'_>) -> Result<(Place, Option<Zeroizing<String
     Ok((tenants::place(&database), password))
 }
 
-/// What the registration says of the first admin.
-#[derive(Queryable)]
-struct Registration {
-    id: Id,
-    admin_name: Option<String>,
-    admin_email: Option<String>,
-    admin_password_hash: Option<String>,
+/// The registration that counts; none for an institution that was made without one.
+fn newest_registration(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<Registration>> {
+    Ok(registrations::of_institution(connection, institution_id)?.into_iter().next())
 }
 
-impl Registration {
-    fn recipient(&self) -> Option<(Id, Email, &str)> {
-        let email = Email::parse(self.admin_email.as_deref()?).ok()?;
-        Some((self.id, email, self.admin_name.as_deref().unwrap_or_default()))
-    }
+/// Address and name of the first admin, where the registration knows them.
+fn first_admin(registration: &Registration) -> Option<(Email, &str)> {
+    let email = Email::parse(registration.admin_email.as_deref()?).ok()?;
+    Some((email, registration.admin_name.as_deref().unwrap_or_default()))
 }
 
-fn registration(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<Registration>> {
-    Ok(registrations::table
-        .filter(registrations::institution_id.eq(institution_id))
-        .order(registrations::submitted_at.desc())
-        .select((
-            registrations::id,
-            registrations::admin_name,
-            registrations::admin_email,
-            registrations::admin_password_hash,
-        ))
-        .first(connection)
-        .optional()?)
-}
-
-/// Enters the institution and its first admin into the new database, unless they are there.
+/// Enters the institution and its first admin into the new database, unless they are there. Returns the
+/// admin's address, to show beside the step.
 fn seed(work: &Work<'_>) -> Result<Option<String>, Failure> {
     let (institution_id, input) = (work.institution_id()?, work.input::<Input>()?);
     let mut shared = work.shared()?;
-    let registration = registration(&mut shared, institution_id)?;
-    let profile: Profile = institutions::table
-        .find(institution_id)
-        .select((
-            institutions::id,
-            institutions::domain,
-            institutions::name,
-            institutions::kind,
-            institutions::country,
-            institutions::website,
-            institutions::time_zone,
-        ))
-        .first(&mut *shared)?;
+    let registration = newest_registration(&mut shared, institution_id)?;
+    let profile = first_profile(institutions::find(&mut shared, institution_id)?);
     let tenant = work.platform.tenants.open_in_any_state(&mut shared, institution_id)?;
     drop(shared);
     let mut connection = tenant.get()?;
     connection.write_tx(|connection| {
-        profile.insert_once(connection)?;
-        match &registration {
-            Some(registration) => insert_admin_once(connection, input.admin_user_id, registration),
-            None => Ok(None),
-        }
+        profile::create_if_absent(connection, &profile)?;
+        let Some(registration) = registration else { return Ok(None) };
+        let Some((email, name)) = first_admin(&registration) else { return Ok(None) };
+        let activity = Activity::new(work.audit().actor);
+        let password_hash = registration.admin_password_hash.as_deref();
+        users::create_first_owner(connection, &activity, input.admin_user_id, &email, name, password_hash)?;
+        Ok(Some(email.as_str().to_owned()))
     })
 }
 
-#[derive(Queryable)]
-struct Profile {
-    id: Id,
-    domain: String,
-    name: String,
-    kind: String,
-    country: String,
-    website: Option<String>,
-    time_zone: String,
-}
-
-impl Profile {
-    fn insert_once(&self, connection: &mut TenantConn) -> Result<(), Failure> {
-        let count: i64 = institution::table.count().get_result(connection)?;
-        if count > 0 {
-            return Ok(());
-        }
-        diesel::insert_into(institution::table)
-            .values((
-                institution::id.eq(self.id),
-                institution::domain.eq(&self.domain),
-                institution::name.eq(&self.name),
-                institution::kind.eq(&self.kind),
-                institution::country.eq(&self.country),
-                institution::website.eq(&self.website),
-                institution::time_zone.eq(&self.time_zone),
-                institution::locale.eq("en"),
-                institution::week_start.eq("monday"),
-                institution::updated_at.eq(now()),
-            ))
-            .execute(connection)?;
-        Ok(())
+fn first_profile(institution: Institution) -> NewProfile {
+    NewProfile {
+        id: institution.id,
+        domain: institution.domain,
+        name: institution.name,
+        kind: institution.kind.as_str().to_owned(),
+        country: institution.country,
+        website: institution.website,
+        time_zone: institution.time_zone,
+        locale: "en".into(),
+        week_start: WeekStart::Monday,
     }
-}
-
-/// Returns the admin's address, to show beside the step.
-fn insert_admin_once(
-    connection: &mut TenantConn,
-    user_id: Id,
-    registration: &Registration,
-) -> Result<Option<String>, Failure> {
-    let Some((_, email, name)) = registration.recipient() else { return Ok(None) };
-    let known: i64 = users::table.filter(users::id.eq(user_id)).count().get_result(connection)?;
-    if known == 0 {
-        let password_hash = registration.admin_password_hash.as_deref();
-        diesel::insert_into(users::table)
-            .values((
-                users::id.eq(user_id),
-                users::email.eq(email.as_str()),
-                users::email_normalised.eq(email.normalised()),
-                users::name.eq(name),
-                users::name_key.eq(fold(name)),
-                users::password_hash.eq(password_hash),
-                users::status.eq(if password_hash.is_some() { "active" } else { "invited" }),
-                users::created_at.eq(now()),
-                users::updated_at.eq(now()),
-            ))
-            .execute(connection)?;
-        diesel::insert_into(user_roles::table)
-            .values((
-                user_roles::user_id.eq(user_id),
-                user_roles::role.eq("owner"),
-                user_roles::granted_at.eq(now()),
-            ))
-            .execute(connection)?;
-    }
-    Ok(Some(email.as_str().to_owned()))
 }
 
 /// Enters the first admin into the login index. The institution is not active yet, so nobody gets in.
 fn login(work: &Work<'_>) -> Result<(), Failure> {
     let (institution_id, input) = (work.institution_id()?, work.input::<Input>()?);
     work.shared()?.write_tx(|connection| {
-        let registration = registration(connection, institution_id)?;
-        let Some((_, email, _)) = registration.as_ref().and_then(Registration::recipient) else {
-            return Ok(());
-        };
+        let registration = newest_registration(connection, institution_id)?;
+        let Some((email, _)) = registration.as_ref().and_then(first_admin) else { return Ok(()) };
         // Whatever an earlier, interrupted attempt has entered goes.
-        diesel::delete(login_index::table.filter(login_index::institution_id.eq(institution_id)))
-            .execute(connection)?;
-        diesel::insert_into(login_index::table)
-            .values((
-                login_index::id.eq(Id::new()),
-                login_index::email_hash.eq(work.platform.keys.email_hash(&email)),
-                login_index::institution_id.eq(institution_id),
-                login_index::user_id.eq(input.admin_user_id),
-                login_index::created_at.eq(now()),
-            ))
-            .execute(connection)?;
+        login_index::remove_institution(connection, institution_id)?;
+        let login = Login { institution_id, user_id: input.admin_user_id };
+        login_index::add(connection, &work.platform.keys.email_hash(&email), login)?;
         Ok(())
     })
 }
@@ -472,23 +372,18 @@ fn activate(work: &Work<'_>) -> Result<(), Failure> {
     let (institution_id, input) = (work.institution_id()?, work.input::<Input>()?);
     let name = &work.operation.subject;
     work.shared()?.write_tx(|connection| {
-        let status: String =
-            institutions::table.find(institution_id).select(institutions::status).first(connection)?;
-        if status == "active" {
+        if institutions::find(connection, institution_id)?.status == Status::Active {
             return Ok(());
         }
-        let audit = work.audit();
+        let (audit, from, to) = (work.audit(), [Status::Provisioning], Status::Active);
         tenant_databases::mark_ready(connection, institution_id)?;
-        change_status(connection, &audit, institution_id, "provisioning", "active", None)?;
-        record(connection, &audit, "institution.activated", institution_id, name)?;
-        let registration = registration(connection, institution_id)?;
-        let Some((_, email, person)) = registration.as_ref().and_then(Registration::recipient) else {
-            return Ok(());
-        };
+        let institution = institutions::transition(connection, &audit, institution_id, &from, to, None)?;
+        audit.record(connection, "institution.activated", &institution.subject(), &json!({}))?;
+        let Some(registration) = newest_registration(connection, institution_id)? else { return Ok(()) };
+        let Some((email, person)) = first_admin(&registration) else { return Ok(()) };
         let to = Recipient { email: &email, name: person };
-        let has_password = registration.as_ref().is_some_and(|found| found.admin_password_hash.is_some());
         let texts = &work.platform.mail_texts;
-        let mail = if has_password {
+        let mail = if registration.admin_password_hash.is_some() {
             texts.institution_ready(to, name, &work.platform.link("/sign-in"))
         } else {
             let token = invite(connection, institution_id, input.admin_user_id)?;
@@ -497,77 +392,15 @@ fn activate(work: &Work<'_>) -> Result<(), Failure> {
         };
         outbox::enqueue(connection, &work.platform.keys, &mail)?;
         // The password lives in the institution's own database from now on.
-        diesel::update(registrations::table.filter(registrations::institution_id.eq(institution_id)))
-            .set(registrations::admin_password_hash.eq(None::<String>))
-            .execute(connection)?;
+        registrations::forget_password(connection, registration.id)?;
         Ok(())
     })
 }
 
 fn invite(connection: &mut SharedConn, institution_id: Id, user_id: Id) -> Result<Token, Failure> {
     let token = Token::generate().map_err(|error| Failure::Transient(format!("{error}.")))?;
-    diesel::insert_into(account_tokens::table)
-        .values((
-            account_tokens::id.eq(Id::new()),
-            account_tokens::token_hash.eq(token.hash().to_vec()),
-            account_tokens::purpose.eq("invitation"),
-            account_tokens::institution_id.eq(institution_id),
-            account_tokens::user_id.eq(user_id),
-            account_tokens::created_at.eq(now()),
-            account_tokens::expires_at.eq(now() + chrono::TimeDelta::days(INVITATION_DAYS)),
-        ))
-        .execute(connection)?;
+    let holder = Holder { institution_id: Some(institution_id), user_id: Some(user_id) };
+    let lifetime = TimeDelta::days(INVITATION_DAYS);
+    account_tokens::create(connection, TokenPurpose::Invitation, holder, &token.hash(), lifetime)?;
     Ok(token)
-}
-
-/// Changes the status if it is still `from`, and keeps the history.
-fn change_status(
-    connection: &mut SharedConn,
-    audit: &Audit,
-    institution_id: Id,
-    from: &str,
-    to: &str,
-    reason: Option<&str>,
-) -> ModelResult<()> {
-    let changed = diesel::update(institutions::table.find(institution_id))
-        .filter(institutions::status.eq(from))
-        .set((
-            institutions::status.eq(to),
-            institutions::status_changed_at.eq(now()),
-            institutions::updated_at.eq(now()),
-            institutions::version.eq(institutions::version + 1),
-        ))
-        .execute(connection)?;
-    if changed == 0 {
-        return Err(ModelError::Changed("The institution's status was changed by somebody else.".into()));
-    }
-    diesel::insert_into(institution_status_changes::table)
-        .values((
-            institution_status_changes::id.eq(Id::new()),
-            institution_status_changes::institution_id.eq(institution_id),
-            institution_status_changes::from_status.eq(from),
-            institution_status_changes::to_status.eq(to),
-            institution_status_changes::reason.eq(reason),
-            institution_status_changes::actor_id.eq(audit.actor.id),
-            institution_status_changes::actor_name.eq(&audit.actor.name),
-            institution_status_changes::at.eq(now()),
-        ))
-        .execute(connection)?;
-    Ok(())
-}
-
-fn record(
-    connection: &mut SharedConn,
-    audit: &Audit,
-    action: &str,
-    institution_id: Id,
-    name: &str,
-) -> ModelResult<()> {
-    let subject = Subject {
-        kind: "institution",
-        id: Some(institution_id),
-        label: name,
-        institution_id: Some(institution_id),
-    };
-    audit.record(connection, action, &subject, &json!({}))
 }

@@ -109,7 +109,7 @@ pub async fn change_password(
     let Some((current, new)) = passwords else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     };
-    let throttle = super::sign_in::Throttle::new(&platform, &me.email, &me.client);
+    let throttle = super::throttle::Throttle::new(&platform, &me.email, &me.client);
     throttle.check(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.settle(&platform, &me.client, &[]).await?;

@@ -18,9 +18,9 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData, FormPage},
-        page::{Page, Width},
+        page::Page,
+        public::narrow_page,
         respond::{html, html_with_status, see_other},
-        theme::Theme,
     },
 };
 
@@ -102,9 +102,6 @@ fn accept_form(token: &str, invited: &Invited, data: Option<&FormData>) -> (Form
 }
 
 fn page(request: &HttpRequest, invited: &Invited) -> Page {
-    Page::public(format!("Join {}", invited.place))
-        .path(request.path())
-        .theme(Theme::of(request))
-        .width(Width::Narrow)
+    narrow_page(request, format!("Join {}", invited.place))
         .intro(format!("Choose a password. You sign in with it and with {}.", invited.email))
 }

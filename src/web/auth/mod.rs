@@ -10,6 +10,7 @@ pub mod session_store;
 pub mod setup;
 pub mod sign_in;
 pub mod super_admin;
+pub mod throttle;
 
 pub use identity::Identity;
 pub use institution_user::{InstitutionUser, Owner, Registrar};

@@ -3,7 +3,7 @@
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{identity, new_password::new_password, sign_in};
+use super::{identity, new_password::new_password, sign_in, throttle::slow_down};
 use crate::{
     error::AppError,
     models::platform::{account_tokens::Purpose, throttles},
@@ -12,9 +12,9 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData, FormPage},
-        page::{Notice, Page, Width},
+        page::{Notice, Page},
+        public::narrow_page,
         respond::{html, html_with_status, see_other},
-        theme::Theme,
     },
 };
 
@@ -38,7 +38,7 @@ pub async fn submit(
         )?);
     };
     let address = format!("reset:{}", Client::of(&request).ip);
-    slow_down(&platform, address).await?;
+    slow_down(&platform, address, throttles::ADDRESS).await?;
     // Sent after the answer, so that its time does not tell whether there is an account.
     let sender = platform.clone();
     actix_web::rt::spawn(async move {
@@ -91,20 +91,6 @@ pub async fn submit_new(
     Ok(see_other("/sign-in"))
 }
 
-async fn slow_down(platform: &State, subject: String) -> Result<(), AppError> {
-    let wait = platform
-        .shared
-        .run(move |c| {
-            let wait = throttles::wait_seconds(c, &[&subject])?;
-            if wait == 0 {
-                throttles::count(c, &subject, throttles::ADDRESS)?;
-            }
-            crate::models::ModelResult::Ok(wait)
-        })
-        .await?;
-    if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
-}
-
 fn ask_form(data: Option<&FormData>) -> (Form, Option<String>) {
     let mut form = Form::new("/password-reset").submit("Send link").cancel("/sign-in").unguarded();
     if let Some(data) = data {
@@ -124,17 +110,9 @@ fn new_form(token: &str, data: Option<&FormData>, context: &[&str]) -> (Form, Op
 }
 
 fn ask_page(request: &HttpRequest) -> Page {
-    Page::public("Reset your password")
-        .path(request.path())
-        .theme(Theme::of(request))
-        .width(Width::Narrow)
-        .intro("We send you a link. It works once, for 30 minutes.")
+    narrow_page(request, "Reset your password").intro("We send you a link. It works once, for 30 minutes.")
 }
 
 fn new_page(request: &HttpRequest) -> Page {
-    Page::public("Choose a new password")
-        .path(request.path())
-        .theme(Theme::of(request))
-        .width(Width::Narrow)
-        .intro("You are signed out everywhere once it is set.")
+    narrow_page(request, "Choose a new password").intro("You are signed out everywhere once it is set.")
 }

@@ -20,9 +20,9 @@ use crate::{
         client::Client,
         error_page::ErrorPage,
         forms::{Form, FormData, FormPage},
-        page::{Notice, Page, Width},
+        page::{Notice, Page},
+        public::narrow_page,
         respond::{html, html_with_status, see_other},
-        theme::Theme,
     },
 };
 
@@ -126,9 +126,6 @@ fn setup_form(token: &str, data: Option<&FormData>) -> (Form, Option<FirstAdmin>
 }
 
 fn page(request: &HttpRequest) -> Page {
-    Page::public("Set up the platform")
-        .path(request.path())
-        .theme(Theme::of(request))
-        .width(Width::Narrow)
+    narrow_page(request, "Set up the platform")
         .intro("You become the first super admin: the person who decides which institutions may join.")
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{RecordId, activity_words, clock, paging, stream_csv};
+use super::{RecordId, activity_words, clock, stream_csv};
 use crate::{
     db::{Id, pools::TenantDb, tenant::TenantConn},
     error::AppError,
@@ -89,7 +89,7 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
         .db
         .run(move |c| {
             let (spec, query, filter) = asked(c, path, &raw)?;
-            let slice = activity::page(c, &filter, &paging(&query))?;
+            let slice = activity::page(c, &filter, &query.paging())?;
             ModelResult::Ok((clock(c)?, spec, query, slice))
         })
         .await?;

@@ -19,12 +19,9 @@ use futures_util::{
 use crate::{
     db::{Id, tenant::TenantConn},
     error::AppError,
-    models::{ModelError, ModelResult, Paging, institution::profile},
+    models::{ModelError, ModelResult, institution::profile},
     services::csv_text::CsvWriter,
-    web::{
-        list::ListQuery,
-        time::{Clock, DateFormat},
-    },
+    web::time::{Clock, DateFormat},
 };
 
 /// Rows read at a time for a file.
@@ -56,15 +53,6 @@ fn date_format(locale: &str) -> DateFormat {
         "en-US" => DateFormat::MonthDayYear,
         "en-SE" => DateFormat::Iso,
         _ => DateFormat::DayMonthYear,
-    }
-}
-
-fn paging(query: &ListQuery) -> Paging {
-    Paging {
-        sort: query.sort().to_owned(),
-        descending: query.descending(),
-        limit: query.limit(),
-        offset: query.offset(),
     }
 }
 

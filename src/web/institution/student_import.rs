@@ -382,7 +382,8 @@ pub async fn apply(
         return Ok(see_other(own));
     }
     let (actor, institution) = (user.actor(), user.institution.id);
-    let (subject, total) = (kept.import.file_name, kept.table.rows.len());
+    // The platform sees operations: the file's name may hold a student's, so it stays here.
+    let (subject, total) = (user.institution.name.clone(), kept.table.rows.len());
     let queued = platform
         .shared
         .run(move |c| {

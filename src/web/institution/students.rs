@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{RecordId, activity_words, clock, paging, stream_csv, student_form, told};
+use super::{RecordId, activity_words, clock, stream_csv, student_form, told};
 use crate::{
     db::{Id, pools::TenantDb, tenant::TenantConn},
     error::AppError,
@@ -76,7 +76,7 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
         .run(move |c| {
             let spec = spec(path, &students::admission_years(c)?);
             let query = ListQuery::parse(&spec, &raw);
-            let slice = students::page(c, &filter(&query), &paging(&query))?;
+            let slice = students::page(c, &filter(&query), &query.paging())?;
             // Counted only where it is told: under an empty list.
             let archived = if slice.total == 0 {
                 students::count(c, &StudentFilter { archived: true, ..StudentFilter::default() })?

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{RecordId, activity_words, clock, paging, told};
+use super::{RecordId, activity_words, clock, told};
 use crate::{
     db::Id,
     error::AppError,
@@ -58,7 +58,7 @@ pub async fn list(user: Owner, request: HttpRequest) -> Result<HttpResponse, App
         status: query.filter("status").and_then(|word| word.parse().ok()),
         role: query.filter("role").and_then(|word| word.parse().ok()),
     };
-    let paging = paging(&query);
+    let paging = query.paging();
     let (clock, slice) =
         user.db.run(move |c| ModelResult::Ok((clock(c)?, users::page(c, &filter, &paging)?))).await?;
     let row = |known: &User| {

@@ -5,6 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 use url::form_urlencoded;
 
 use super::spec::{ListSpec, SIZES};
+use crate::models::Paging;
 
 /// The direction of a sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,9 +112,14 @@ impl ListQuery {
         self.filters.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str())
     }
 
+    /// The chosen value of a filter, as the type it is of.
+    pub fn chosen<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
+        self.filter(key).and_then(|value| value.parse().ok())
+    }
+
     /// The chosen date of a date filter.
     pub fn date(&self, key: &str) -> Option<NaiveDate> {
-        self.filter(key).and_then(|value| value.parse().ok())
+        self.chosen(key)
     }
 
     /// The key of the column to sort by: one of the spec's.
@@ -143,6 +149,16 @@ impl ListQuery {
 
     pub fn offset(&self) -> i64 {
         (self.page - 1) * self.size
+    }
+
+    /// Which rows the address asks for, in the words of the models.
+    pub fn paging(&self) -> Paging {
+        Paging {
+            sort: self.sort.to_owned(),
+            descending: self.descending(),
+            limit: self.limit(),
+            offset: self.offset(),
+        }
     }
 
     /// The last page of a list of `total`.

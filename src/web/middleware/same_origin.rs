@@ -68,6 +68,10 @@ fn check(request: &ServiceRequest, own: &OwnOrigin) -> Result<(), AppError> {
         (Some(host), None) if own.is_own_host(host) => host,
         _ => return Err(AppError::BadRequest("This server does not answer under that name.".into())),
     };
+    // No text of ours holds a NUL, and PostgreSQL takes none.
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().contains("%00")) {
+        return Err(AppError::BadRequest("The address holds a character that no text has.".into()));
+    }
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(());
     }

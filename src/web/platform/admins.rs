@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{chosen, id_of, paging, settled};
+use super::{id_of, settled};
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -65,9 +65,8 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter =
-        AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: chosen(&query, "status") };
-    let paging = paging(&query);
+    let filter = AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") };
+    let paging = query.paging();
     let slice = platform.shared.run(move |c| admins::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|found| row(&clock, &admin, found)).collect();

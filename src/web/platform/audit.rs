@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde_json::Value;
 
-use super::{csv, institutions::found, paging};
+use super::{csv, institutions::found};
 use crate::{
     error::AppError,
     models::platform::audit::{self, AuditEntry, AuditFilter},
@@ -100,7 +100,7 @@ pub async fn list(
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (spec, query, filter) = asked(&request, &platform).await?;
-    let paging = paging(&query);
+    let paging = query.paging();
     let slice = platform.shared.run(move |c| audit::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let show = |entry: AuditEntry| {

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{chosen, paging, status_badge};
+use super::status_badge;
 use crate::{
     db::Engine,
     error::AppError,
@@ -80,8 +80,8 @@ pub async fn list(
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let filter =
-        DatabaseFilter { q: query.q().unwrap_or_default().to_owned(), status: chosen(&query, "status") };
-    let paging = paging(&query);
+        DatabaseFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") };
+    let paging = query.paging();
     let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
     let total = slice.total;
     let state = platform.clone();

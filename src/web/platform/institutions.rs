@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    chosen, country_choices, country_name, csv, databases, history, operations as operation_pages, paging,
+    country_choices, country_name, csv, databases, history, operations as operation_pages,
     registrations::website, status_badge,
 };
 use crate::{
@@ -67,8 +67,8 @@ async fn spec(platform: &State) -> Result<ListSpec, AppError> {
 fn filter(query: &ListQuery) -> InstitutionFilter {
     InstitutionFilter {
         q: query.q().unwrap_or_default().to_owned(),
-        status: chosen(query, "status"),
-        kind: chosen(query, "kind"),
+        status: query.chosen("status"),
+        kind: query.chosen("kind"),
         country: query.filter("country").map(str::to_owned),
     }
 }
@@ -81,7 +81,7 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
-    let (filter, paging) = (filter(&query), paging(&query));
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| institutions::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let show = |row: InstitutionRow| {

@@ -54,21 +54,6 @@ macro_rules! choices {
 }
 choices!(Kind, Status, Stand, Source, AdminStatus);
 
-/// Which rows of a list the address asks for.
-fn paging(query: &ListQuery) -> Paging {
-    Paging {
-        sort: query.sort().to_owned(),
-        descending: query.descending(),
-        limit: query.limit(),
-        offset: query.offset(),
-    }
-}
-
-/// The chosen value of a filter, as the enum it is.
-fn chosen<T: std::str::FromStr>(query: &ListQuery, key: &str) -> Option<T> {
-    query.filter(key).and_then(|value| value.parse().ok())
-}
-
 /// The id in an address; anything else is a page that does not exist.
 fn id_of(text: &str) -> Result<Id, AppError> {
     text.parse().map_err(|_| AppError::NotFound)
@@ -82,7 +67,7 @@ async fn csv<T: Send + 'static>(
     load: impl Fn(&mut SharedConn, &Paging) -> ModelResult<Slice<T>> + Send + 'static,
     cells: impl Fn(T) -> Vec<String>,
 ) -> Result<HttpResponse, AppError> {
-    let mut paging = Paging { limit: CSV_CHUNK, offset: 0, ..paging(query) };
+    let mut paging = Paging { limit: CSV_CHUNK, offset: 0, ..query.paging() };
     let rows = platform
         .shared
         .run(move |c| {

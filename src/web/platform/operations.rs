@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 
-use super::{chosen, id_of, paging, settled};
+use super::{id_of, settled};
 use crate::{
     db::now,
     error::AppError,
@@ -123,11 +123,11 @@ pub async fn list(
     let query = ListQuery::parse(&spec, request.query_string());
     let filter = OperationFilter {
         q: query.q().unwrap_or_default().to_owned(),
-        status: chosen(&query, "status"),
-        kind: chosen(&query, "kind"),
+        status: query.chosen("status"),
+        kind: query.chosen("kind"),
         institution_id: None,
     };
-    let paging = paging(&query);
+    let paging = query.paging();
     let slice = platform.shared.run(move |c| operations::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|operation| row(&clock, operation)).collect();

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 
-use super::{chosen, country_choices, country_name, csv, history, id_of, paging, stand_badge, status_badge};
+use super::{country_choices, country_name, csv, history, id_of, stand_badge, status_badge};
 use crate::{
     error::AppError,
     models::{
@@ -63,10 +63,10 @@ pub(super) async fn spec(platform: &State) -> Result<ListSpec, AppError> {
 pub(super) fn filter(query: &ListQuery) -> RegistrationFilter {
     RegistrationFilter {
         q: query.q().unwrap_or_default().to_owned(),
-        status: chosen(query, "status"),
-        kind: chosen(query, "kind"),
+        status: query.chosen("status"),
+        kind: query.chosen("kind"),
         country: query.filter("country").map(str::to_owned),
-        source: chosen(query, "source"),
+        source: query.chosen("source"),
     }
 }
 
@@ -78,7 +78,7 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec(&platform).await?;
     let query = ListQuery::parse(&spec, request.query_string());
-    let (filter, paging) = (filter(&query), paging(&query));
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| registrations::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|row| show(&clock, row)).collect();

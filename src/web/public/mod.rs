@@ -9,7 +9,7 @@ use actix_web::HttpRequest;
 use super::{
     auth::identity::{self, Identity},
     icons::Icon,
-    page::{NavGroup, NavItem, Page},
+    page::{NavGroup, NavItem, Page, Width},
     theme::Theme,
 };
 
@@ -35,4 +35,23 @@ fn ways(session: &Session, path: &str) -> Vec<NavItem> {
             NavItem::new("Sign in", "/sign-in", Icon::Key, path),
         ],
     }
+    bare_page(request, title)
+        .nav(vec![NavGroup::new(
+            "",
+            vec![
+                NavItem::new("Register", "/register", Icon::Institution, path),
+                NavItem::new("Sign in", "/sign-in", Icon::Key, path),
+            ],
+        )])
+        .flash(identity::take_flash(session))
+}
+
+/// A narrow page for one who came by a link: one thing to do, and nowhere else to go.
+#[must_use]
+pub fn narrow_page(request: &HttpRequest, title: impl Into<String>) -> Page {
+    bare_page(request, title).width(Width::Narrow)
+}
+
+fn bare_page(request: &HttpRequest, title: impl Into<String>) -> Page {
+    Page::public(title).path(request.path()).theme(Theme::of(request))
 }

@@ -26,6 +26,7 @@ use crate::{
     services::{accounts::AccountError, decisions, password_policy::check_password, registration_import},
     web::{
         State,
+        auth::throttle::slow_down,
         badge::{Badge, Tone},
         cell::Cell,
         client::Client,
@@ -64,7 +65,7 @@ pub async fn submit(
     let mut form = blank().submitted(&data);
     if let Some(asked) = fields(&mut form) {
         let client = Client::of(&request);
-        slow_down(&platform, format!("register:{}", client.ip)).await?;
+        slow_down(&platform, format!("register:{}", client.ip), throttles::REGISTRATION).await?;
         match register(&platform, &client, asked).await? {
             Ok(registered) => {
                 return Ok(see_other(decisions::status_path(&platform, &registered.registration)));
@@ -74,20 +75,6 @@ pub async fn submit(
     }
     let view = FormPage::new(page(&request, &session, &platform).await?, form);
     Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
-}
-
-async fn slow_down(platform: &State, subject: String) -> Result<(), AppError> {
-    let wait = platform
-        .shared
-        .run(move |c| {
-            let wait = throttles::wait_seconds(c, &[&subject])?;
-            if wait == 0 {
-                throttles::count(c, &subject, throttles::REGISTRATION)?;
-            }
-            ModelResult::Ok(wait)
-        })
-        .await?;
-    if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
 }
 
 /// The registration, or the sentence that is told when the domain is not free.

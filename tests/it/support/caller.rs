@@ -170,6 +170,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Method and path.
+    pub fn asked(&self) -> &str {
+        &self.asked
+    }
+
     pub fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()
     }
@@ -297,10 +302,11 @@ impl Answer {
 
 impl PageForm {
     /// Types into a field.
-    pub fn fill(mut self, name: &str, value: &str) -> Self {
-        self.fields.retain(|(known, _)| known != name);
-        self.fields.push((name.into(), value.into()));
-        self
+    pub fn fill(&self, name: &str, value: &str) -> Self {
+        let mut form = self.clone();
+        form.fields.retain(|(known, _)| known != name);
+        form.fields.push((name.into(), value.into()));
+        form
     }
 
     /// Presses its button.

@@ -176,6 +176,15 @@ pub fn register(platform: &Platform, domain: &str) -> Id {
     id
 }
 
+/// The id of an institution.
+pub fn institution_id(platform: &Platform, domain: &str) -> Id {
+    schema_shared::institutions::table
+        .filter(schema_shared::institutions::domain.eq(domain))
+        .select(schema_shared::institutions::id)
+        .first(&mut *platform.shared.get().expect("connection"))
+        .expect("institution")
+}
+
 /// Approves an institution and wakes the workers; returns the operation.
 pub fn approve(platform: &Platform, institution_id: Id) -> Id {
     let audit = platform.audit(Actor::command_line());

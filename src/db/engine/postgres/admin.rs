@@ -193,6 +193,31 @@ impl<'a> Admin<'a> {
         Ok(found.into_iter().map(|found| found.word).collect())
     }
 
+    /// Databases that an interrupted DROP DATABASE left behind.
+    pub(super) fn invalid_databases(&mut self, owner: &str) -> Result<Vec<String>, EngineError> {
+        let found: Vec<Word> = diesel::sql_query(
+            "SELECT datname::text AS word FROM pg_database WHERE pg_get_userbyid(datdba)::text = $1 \
+             AND datconnlimit = -2 ORDER BY 1",
+        )
+        .bind::<Text, _>(owner)
+        .load(self.connection())
+        .map_err(|error| explain(&error, "look for interrupted removals"))?;
+        Ok(found.into_iter().map(|found| found.word).collect())
+    }
+
+    /// The roles that sign in as members of a group, other than the platform's own.
+    pub(super) fn members_of(&mut self, group: &str) -> Result<Vec<String>, EngineError> {
+        let found: Vec<Word> = diesel::sql_query(
+            "SELECT DISTINCT member.rolname::text AS word FROM pg_auth_members m \
+             JOIN pg_roles member ON member.oid = m.member JOIN pg_roles held ON held.oid = m.roleid \
+             WHERE held.rolname = $1 AND member.rolcanlogin AND NOT member.rolcreaterole ORDER BY 1",
+        )
+        .bind::<Text, _>(group)
+        .load(self.connection())
+        .map_err(|error| explain(&error, "list the roles"))?;
+        Ok(found.into_iter().map(|found| found.word).collect())
+    }
+
     pub(super) fn database_size(&mut self, name: &str) -> Result<u64, EngineError> {
         let found: Number = diesel::sql_query("SELECT pg_database_size($1) AS number")
             .bind::<Text, _>(name)

@@ -1,0 +1,82 @@
+//! Following an operation from the command line until it ends, whoever carries it out.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Outcome, output::sentence};
+use crate::{
+    db::Id,
+    models::{
+        ModelResult,
+        platform::operations::{self, Operation, OperationStatus, OperationStep, StepStatus},
+    },
+    services::{operations::provision::step_label, platform::Platform},
+};
+
+/// How often the record is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Waits for the end of an operation and shows its steps. A running server carries it out; without one,
+/// this process does.
+pub(super) fn follow(platform: &Arc<Platform>, id: Id) -> Outcome {
+    // On SQLite one process alone works: that it cannot be this one means that a server runs.
+    let workers = platform.start_workers().ok();
+    platform.operations.wake();
+    let ended = watch(platform, id).map_err(sentence);
+    if let Some(workers) = workers {
+        workers.stop();
+    }
+    let operation = ended?;
+    match operation.status {
+        OperationStatus::Succeeded => Ok(()),
+        _ => Err(sentence(operation.error.as_deref().unwrap_or("The operation ended without success."))),
+    }
+}
+
+fn watch(platform: &Platform, id: Id) -> ModelResult<Operation> {
+    let mut shown = String::new();
+    loop {
+        let (operation, steps) = {
+            let mut connection = platform.shared.get()?;
+            (operations::find(&mut connection, id)?, operations::steps(&mut connection, id)?)
+        };
+        let line = describe(&operation, &steps);
+        if line != shown {
+            show(&line, operation.is_over());
+            shown = line;
+        }
+        if operation.is_over() {
+            return Ok(operation);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// "Lindenhof: step 3 of 8, make the database".
+fn describe(operation: &Operation, steps: &[OperationStep]) -> String {
+    let subject = &operation.subject;
+    let at = steps.iter().find(|step| step.status != StepStatus::Done);
+    match (operation.status, at) {
+        (OperationStatus::Succeeded, _) => format!("{subject}: done"),
+        (OperationStatus::Failed | OperationStatus::RolledBack, _) => format!("{subject}: failed"),
+        (OperationStatus::RollingBack, _) => format!("{subject}: taking back what was done"),
+        (_, Some(step)) => {
+            let label = step_label(&step.name);
+            format!("{subject}: step {} of {}, {label}", step.position + 1, steps.len())
+        }
+        (_, None) => format!("{subject}: finishing"),
+    }
+}
+
+/// On a terminal one line that changes; elsewhere a line for each change.
+fn show(line: &str, last: bool) {
+    let mut out = std::io::stderr();
+    let _ = if out.is_terminal() {
+        write!(out, "\r\x1b[K{line}{}", if last { "\n" } else { "" }).and_then(|()| out.flush())
+    } else {
+        writeln!(out, "{line}")
+    };
+}

@@ -1,0 +1,161 @@
+//! The list of students: its filters, its pages, and what a home page counts.
+
+use diesel::prelude::*;
+
+use super::{Student, StudentStatus};
+use crate::{
+    db::{
+        schema_tenant::{people as people_table, students},
+        tenant::{MultiBackend, TenantConn},
+    },
+    models::{ModelResult, Paging, Slice, containing, ordered},
+};
+
+/// Filters of the list, of its CSV and of what is done to all that match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudentFilter {
+    /// Words in name, preferred name, number or e-mail.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<StudentStatus>,
+    /// Only who was admitted in this year.
+    pub admission_year: Option<i32>,
+    /// The archived ones instead of the others.
+    pub archived: bool,
+}
+
+/// Narrows a boxed query over `students` (joined or not) to a [`StudentFilter`].
+macro_rules! narrow {
+    ($query:expr, $filter:expr) => {{
+        let (mut query, filter) = ($query, $filter);
+        query = if filter.archived {
+            query.filter(students::archived_at.is_not_null())
+        } else {
+            query.filter(students::archived_at.is_null())
+        };
+        query = containing!(query, filter.q, students::search_key);
+        if let Some(status) = filter.status {
+            query = query.filter(students::status.eq(status));
+        }
+        if let Some(year) = filter.admission_year {
+            query = query.filter(students::admission_year.eq(year));
+        }
+        query
+    }};
+}
+
+type Joined = diesel::dsl::IntoBoxed<
+    'static,
+    diesel::dsl::InnerJoin<students::table, people_table::table>,
+    MultiBackend,
+>;
+
+fn matching(filter: &StudentFilter) -> Joined {
+    narrow!(students::table.inner_join(people_table::table).into_boxed(), filter)
+}
+
+/// How many match: never needs the join.
+///
+/// # Errors
+/// Any database error.
+pub fn count(connection: &mut TenantConn, filter: &StudentFilter) -> ModelResult<i64> {
+    let query: students::BoxedQuery<'static, MultiBackend> = students::table.into_boxed();
+    Ok(narrow!(query, filter).count().get_result(connection)?)
+}
+
+/// One page of students, by name unless asked otherwise: `number`, `status`, `admission_year`, `updated`.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut TenantConn,
+    filter: &StudentFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<Student>> {
+    let total = count(connection, filter)?;
+    let (query, down) = (matching(filter), paging.descending);
+    let sorted = match paging.sort.as_str() {
+        "number" => ordered!(query, down, students::student_number),
+        "status" => ordered!(query, down, students::status, students::admission_year, students::id),
+        "admission_year" => ordered!(query, down, students::admission_year, students::id),
+        "updated" => ordered!(query, down, students::updated_at, students::id),
+        _ => ordered!(query, down, people_table::name_key, students::id),
+    };
+    let rows =
+        sorted.limit(paging.limit).offset(paging.offset).select(Student::as_select()).load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+/// The next `limit` matching students after a student number, in the order of numbers: for reading
+/// all that match in bounded pieces.
+///
+/// # Errors
+/// Any database error.
+pub fn after_number(
+    connection: &mut TenantConn,
+    filter: &StudentFilter,
+    after: Option<&str>,
+    limit: i64,
+) -> ModelResult<Vec<Student>> {
+    let mut query = matching(filter);
+    if let Some(number) = after {
+        query = query.filter(students::student_number.gt(number.to_owned()));
+    }
+    Ok(query
+        .order(students::student_number.asc())
+        .limit(limit)
+        .select(Student::as_select())
+        .load(connection)?)
+}
+
+/// The years that students were admitted in, newest first: the choices of the filter.
+///
+/// # Errors
+/// Any database error.
+pub fn admission_years(connection: &mut TenantConn) -> ModelResult<Vec<i32>> {
+    let years: Vec<Option<i32>> = students::table
+        .filter(students::admission_year.is_not_null())
+        .select(students::admission_year)
+        .distinct()
+        .order(students::admission_year.desc())
+        .load(connection)?;
+    Ok(years.into_iter().flatten().collect())
+}
+
+/// How many students there are, for the dashboard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StudentCounts {
+    /// Not archived, by status; a status without students is not listed.
+    pub by_status: Vec<(StudentStatus, i64)>,
+    /// Archived ones, whatever their status.
+    pub archived: i64,
+}
+
+impl StudentCounts {
+    /// Not archived with this status.
+    #[must_use]
+    pub fn of(&self, status: StudentStatus) -> i64 {
+        self.by_status.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
+    }
+
+    /// All that are not archived.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.by_status.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// Counts the students.
+///
+/// # Errors
+/// Any database error.
+pub fn counts(connection: &mut TenantConn) -> ModelResult<StudentCounts> {
+    let by_status = students::table
+        .filter(students::archived_at.is_null())
+        .group_by(students::status)
+        .select((students::status, diesel::dsl::count_star()))
+        .load(connection)?;
+    let archived =
+        students::table.filter(students::archived_at.is_not_null()).count().get_result(connection)?;
+    Ok(StudentCounts { by_status, archived })
+}

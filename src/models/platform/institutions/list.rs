@@ -1,0 +1,125 @@
+//! The list of institutions: its filters, its pages, and what its tiles count.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::{Kind, Status};
+use crate::{
+    db::{Id, schema_shared::institutions, shared::SharedConn},
+    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
+};
+
+/// An institution as a list shows it.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = institutions)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct InstitutionRow {
+    pub id: Id,
+    pub domain: String,
+    pub name: String,
+    pub kind: Kind,
+    pub country: String,
+    pub status: Status,
+    pub status_changed_at: NaiveDateTime,
+    pub plan: String,
+    pub created_at: NaiveDateTime,
+}
+
+/// Filters of the institutions list.
+#[derive(Debug, Clone, Default)]
+pub struct InstitutionFilter {
+    /// Part of a name or domain.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<Status>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Only this country.
+    pub country: Option<String>,
+}
+
+fn matching<'a>(filter: &InstitutionFilter) -> institutions::BoxedQuery<'a, SharedBackend> {
+    let mut query =
+        containing!(institutions::table.into_boxed(), filter.q, institutions::name_key, institutions::domain);
+    if let Some(status) = filter.status {
+        query = query.filter(institutions::status.eq(status));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(institutions::kind.eq(kind));
+    }
+    if let Some(country) = &filter.country {
+        query = query.filter(institutions::country.eq(country.clone()));
+    }
+    query
+}
+
+/// One page of the institutions that match. Sorts by `name` (default), `domain`, `country`, `kind`,
+/// `status` or `created`.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut SharedConn,
+    filter: &InstitutionFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<InstitutionRow>> {
+    let total = matching(filter).count().get_result(connection)?;
+    let (query, down) = (matching(filter), paging.descending);
+    let sorted = match paging.sort.as_str() {
+        "domain" => ordered!(query, down, institutions::domain, institutions::id),
+        "country" => ordered!(query, down, institutions::country, institutions::name_key),
+        "kind" => ordered!(query, down, institutions::kind, institutions::name_key),
+        "status" => ordered!(query, down, institutions::status, institutions::created_at),
+        "created" => ordered!(query, down, institutions::created_at, institutions::id),
+        _ => ordered!(query, down, institutions::name_key, institutions::id),
+    };
+    let rows = sorted
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(InstitutionRow::as_select())
+        .load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+/// Ids of up to `limit` institutions that match, oldest first: what a bulk act works through.
+///
+/// # Errors
+/// Any database error.
+pub fn ids_matching(
+    connection: &mut SharedConn,
+    filter: &InstitutionFilter,
+    limit: i64,
+) -> ModelResult<Vec<Id>> {
+    Ok(matching(filter)
+        .order(institutions::id.asc())
+        .limit(limit)
+        .select(institutions::id)
+        .load(connection)?)
+}
+
+/// How many institutions stand where; a status nobody is in is left out.
+///
+/// # Errors
+/// Any database error.
+pub fn counts_by_status(connection: &mut SharedConn) -> ModelResult<HashMap<Status, i64>> {
+    let rows: Vec<(Status, i64)> = institutions::table
+        .group_by(institutions::status)
+        .select((institutions::status, diesel::dsl::count_star()))
+        .load(connection)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Countries that institutions are in, in alphabetical order, for the filter.
+///
+/// # Errors
+/// Any database error.
+pub fn countries(connection: &mut SharedConn) -> ModelResult<Vec<String>> {
+    Ok(institutions::table
+        .select(institutions::country)
+        .distinct()
+        .order(institutions::country)
+        .limit(400)
+        .load(connection)?)
+}

@@ -1,0 +1,84 @@
+//! Lists of operations: the page with its filters, and those that need somebody.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::{Kind, OPEN, Operation, OperationStatus};
+use crate::{
+    db::{Id, schema_shared::operations, shared::SharedConn},
+    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::lower},
+};
+
+/// Filters of the operations page.
+#[derive(Debug, Clone, Default)]
+pub struct OperationFilter {
+    /// Words in the subject.
+    pub q: String,
+    /// Only this status.
+    pub status: Option<OperationStatus>,
+    /// Only this kind.
+    pub kind: Option<Kind>,
+    /// Only this institution.
+    pub institution_id: Option<Id>,
+}
+
+fn matching<'a>(filter: &OperationFilter) -> operations::BoxedQuery<'a, SharedBackend> {
+    let mut query = containing!(operations::table.into_boxed(), filter.q, lower(operations::subject));
+    if let Some(status) = filter.status {
+        query = query.filter(operations::status.eq(status));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(operations::kind.eq(kind));
+    }
+    if let Some(id) = filter.institution_id {
+        query = query.filter(operations::institution_id.eq(id));
+    }
+    query
+}
+
+/// One page of operations, newest first unless asked otherwise.
+///
+/// # Errors
+/// Any database error.
+pub fn page(
+    connection: &mut SharedConn,
+    filter: &OperationFilter,
+    paging: &Paging,
+) -> ModelResult<Slice<Operation>> {
+    let total = matching(filter).count().get_result(connection)?;
+    let rows = ordered!(matching(filter), paging.descending, operations::created_at, operations::id)
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(Operation::as_select())
+        .load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+/// Operations that were due before `since` and that no living worker holds.
+///
+/// # Errors
+/// Any database error.
+pub fn left_alone(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Vec<Operation>> {
+    Ok(operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::next_attempt_at.lt(since))
+        .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(since)))
+        .order(operations::id)
+        .limit(100)
+        .select(Operation::as_select())
+        .load(connection)?)
+}
+
+/// Operations that failed after `since` without being taken back, newest first.
+///
+/// # Errors
+/// Any database error.
+pub fn failed_since(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Vec<Operation>> {
+    Ok(operations::table
+        .filter(operations::status.eq(OperationStatus::Failed))
+        .filter(operations::finished_at.gt(since))
+        .order(operations::id.desc())
+        .limit(100)
+        .select(Operation::as_select())
+        .load(connection)?)
+}

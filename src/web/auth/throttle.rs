@@ -1,0 +1,90 @@
+//! Slowing down who tries too often: per account and per address, counted where every node sees it.
+
+use crate::{
+    error::AppError,
+    models::{
+        ModelResult,
+        platform::{
+            security_log::{self, SecurityEvent},
+            throttles::{self, Rule},
+        },
+        search::fold,
+    },
+    services::accounts::Account,
+    web::{State, client::Client},
+};
+
+/// Counts one try of `subject`, and refuses it when there were too many.
+pub async fn slow_down(platform: &State, subject: String, rule: Rule) -> Result<(), AppError> {
+    let wait = platform
+        .shared
+        .run(move |c| {
+            let wait = throttles::wait_seconds(c, &[&subject])?;
+            if wait == 0 {
+                throttles::count(c, &subject, rule)?;
+            }
+            ModelResult::Ok(wait)
+        })
+        .await?;
+    if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
+}
+
+/// Counted failures of the account and of the address.
+pub(super) struct Throttle {
+    account: String,
+    address: String,
+    email_hash: Vec<u8>,
+}
+
+impl Throttle {
+    pub(super) fn new(platform: &State, email: &str, client: &Client) -> Self {
+        let email_hash = platform.keys.hash("throttle", fold(email.trim()).as_bytes());
+        let hex: String = email_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
+    }
+
+    pub(super) async fn check(&self, platform: &State) -> Result<(), AppError> {
+        let subjects = [self.account.clone(), self.address.clone()];
+        let wait =
+            platform.shared.run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]])).await?;
+        if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
+    }
+
+    /// Counts a failure, or forgives the account, and logs the event.
+    pub(super) async fn settle(
+        &self,
+        platform: &State,
+        client: &Client,
+        accounts: &[Account],
+    ) -> Result<(), AppError> {
+        let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
+        let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
+        platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    if failed {
+                        throttles::count(c, &account, throttles::ACCOUNT)?;
+                        throttles::count(c, &address, throttles::ADDRESS)?;
+                    } else {
+                        throttles::forgive(c, &account)?;
+                    }
+                    security_log::record(
+                        c,
+                        &SecurityEvent {
+                            event: if failed { "sign_in.refused" } else { "sign_in" },
+                            account_hash: Some(&hash),
+                            institution_id: first.and_then(|account| account.institution_id),
+                            user_id: first.map(|account| account.user_id),
+                            ip: &client.ip,
+                            user_agent: &client.user_agent,
+                            detail: "",
+                        },
+                    )?;
+                    ModelResult::Ok(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+}

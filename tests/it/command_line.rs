@@ -1,0 +1,441 @@
+//! The real binary, as an operator and a script use it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use diesel::{connection::SimpleConnection as _, prelude::*};
+use provost::{
+    db::{Engine, Target, schema_shared::tenant_databases, shared::SharedConn},
+    services::tenants,
+};
+use serde_json::Value;
+
+use crate::support::{Folder, Site, engine, register, run_on_server};
+
+/// The binary with the settings of a site and nothing else from the environment.
+fn provost(site: &Site, arguments: &[&str]) -> Command {
+    let mut command = bare(site.settings.data_dir.parent().expect("parent"), arguments);
+    command.env("PROVOST_DATA_DIR", &site.settings.data_dir);
+    if let Target::Postgres(url) = &site.settings.database {
+        command
+            .env("PROVOST_DATABASE_URL", url)
+            .env("PROVOST_DATABASE_PREFIX", &site.settings.database_prefix);
+        command.env("PROVOST_CONNECTION_BUDGET", "8");
+    }
+    command
+}
+
+fn bare(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_provost"));
+    command.args(arguments).current_dir(folder).env_clear().env("PROVOST_PASSWORD_COST", "4");
+    // For `df`, which the doctor asks.
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.stdin(Stdio::null());
+    command
+}
+
+fn succeed(site: &Site, arguments: &[&str]) -> String {
+    let output = provost(site, arguments).output().expect("run");
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs a command that is refused; returns the sentence.
+fn refused(site: &Site, arguments: &[&str]) -> String {
+    sentence(&provost(site, arguments).output().expect("run"))
+}
+
+fn sentence(output: &Output) -> String {
+    let text = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("provost: ").unwrap_or_else(|| panic!("no sentence: {text}")).to_owned()
+}
+
+fn json(site: &Site, arguments: &[&str]) -> Value {
+    serde_json::from_str(&succeed(site, arguments)).expect("JSON")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// A running server, killed when dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts a command that serves and reads what it prints up to a line with `last` in it.
+    fn start(mut command: Command, last: &str) -> (Self, String) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+        let lines = BufReader::new(child.stdout.take().expect("output")).lines();
+        let mut printed = String::new();
+        for line in lines {
+            let line = line.expect("line");
+            printed.push_str(&line);
+            printed.push('\n');
+            if line.contains(last) {
+                return (Self(child), printed);
+            }
+        }
+        child.wait().expect("it ended");
+        panic!("it ended early: {printed}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("port");
+    listener.local_addr().expect("address").to_string()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode()
+        & 0o777
+}
+
+#[test]
+fn a_wrong_setting_is_one_sentence_and_nothing_is_created() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("a-file"), "").expect("written");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("port");
+    let taken = taken.local_addr().expect("address").to_string();
+    let cases: [(&str, &str, &str); 9] = [
+        ("PROVOST_SIGNUP", "maybe", r#"PROVOST_SIGNUP is "maybe"; write approval or automatic."#),
+        (
+            "PROVOST_LISTEN",
+            "nowhere",
+            r#"PROVOST_LISTEN is "nowhere"; write an address and a port, such as 127.0.0.1:8080."#,
+        ),
+        (
+            "PROVOST_PUBLIC_URL",
+            "ftp://x.org",
+            r#"PROVOST_PUBLIC_URL is "ftp://x.org"; it has to start with https:// or http://, such as https://provost.example.org."#,
+        ),
+        ("PROVOST_COLOUR", "red", "The environment variable PROVOST_COLOUR is unknown; check its spelling."),
+        (
+            "PROVOST_DATABASE_URL",
+            "mysql://x/y",
+            r#"PROVOST_DATABASE_URL: The database URL has the scheme "mysql"; only sqlite: and postgres:// are supported."#,
+        ),
+        (
+            "PROVOST_DATABASE_URL",
+            "provost.db",
+            r#"PROVOST_DATABASE_URL: The database URL has the scheme "none"; only sqlite: and postgres:// are supported."#,
+        ),
+        (
+            "PROVOST_LISTEN",
+            &taken,
+            &format!(
+                "Cannot listen on {taken}: Address already in use (os error 98). Is another server running? Set PROVOST_LISTEN to a free address and port."
+            ),
+        ),
+        ("PROVOST_DATA_DIR", "a-file/data", "The data folder cannot be a-file/data: a-file is a file."),
+        // Not even root can make a folder there.
+        (
+            "PROVOST_DATA_DIR",
+            "/proc/provost",
+            "The data folder /proc/provost cannot be written (No such file or directory (os error 2)). Give it to the user that runs Provost, or set PROVOST_DATA_DIR to another folder.",
+        ),
+    ];
+    for (name, value, expected) in cases {
+        let mut command = bare(folder.path(), &[]);
+        if name != "PROVOST_LISTEN" {
+            command.env("PROVOST_LISTEN", free_port());
+        }
+        let output = command.env(name, value).output().expect("run");
+        assert_eq!(text(&output.stderr), format!("provost: {expected}\n"), "{name}={value}");
+        assert_eq!(output.status.code(), Some(1), "{name}={value}");
+        assert_eq!(text(&output.stdout), "", "{name}={value}");
+        let left: Vec<_> = fs::read_dir(folder.path()).expect("folder").collect();
+        assert_eq!(left.len(), 1, "{name}={value} left {left:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_help_has_examples() {
+    let folder = Folder::new();
+    for wrong in [&["institution", "approve"][..], &["fly"], &["institution", "list", "--status", "sleepy"]] {
+        let output = bare(folder.path(), wrong).output().expect("run");
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+    let help = bare(folder.path(), &["institution", "approve", "--help"]).output().expect("run");
+    assert!(text(&help.stdout).contains("provost institution approve ada.edu --wait"));
+}
+
+#[test]
+fn looking_into_the_wrong_folder_makes_no_platform_there() {
+    let folder = Folder::new();
+    let said = sentence(&bare(folder.path(), &["institution", "list"]).output().expect("run"));
+    assert!(said.starts_with("There is no platform in sqlite:provost-data/shared.db yet."), "{said}");
+    assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 0);
+}
+
+#[test]
+fn the_first_start_makes_private_files_and_prints_the_set_up_address() {
+    let site = Site::new();
+    let listen = free_port();
+    let mut command = provost(&site, &[]);
+    command.env("PROVOST_LISTEN", &listen);
+    let (running, printed) = Running::start(command, "/setup/");
+    assert!(printed.contains(&format!("http://{listen}/setup/")), "{printed}");
+    let data = &site.settings.data_dir;
+    assert_eq!((mode(data), mode(&data.join("master.key"))), (0o700, 0o600));
+    if engine() == Engine::Sqlite {
+        assert_eq!(mode(&data.join("shared.db")), 0o600);
+    }
+    drop(running);
+
+    let mut create = provost(
+        &site,
+        &["admin", "create", "--email", "Ada@Example.org", "--name", "Ada Byron", "--password-stdin"],
+    );
+    let mut child = create.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
+    child.stdin.take().expect("input").write_all(b"walnut-ferry-tundra-19\n").expect("written");
+    let output = child.wait_with_output().expect("ended");
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("Ada@Example.org"));
+
+    // Somebody can sign in now: no more set-up.
+    let mut command = provost(&site, &["serve"]);
+    command.env("PROVOST_LISTEN", &listen);
+    let (_running, printed) = Running::start(command, "Its address is");
+    assert!(!printed.contains("/setup/"), "{printed}");
+}
+
+#[test]
+fn a_missing_or_foreign_master_key_is_said_and_never_replaced() {
+    let site = Site::new();
+    site.open().close();
+    let key = site.settings.data_dir.join("master.key");
+    let own = fs::read(&key).expect("key");
+    fs::remove_file(&key).expect("removed");
+    let said = refused(&site, &["institution", "list"]);
+    assert_eq!(
+        said,
+        format!(
+            "There is no master key at {}. Put the file back from your copy, or set PROVOST_MASTER_KEY_FILE to where \
+             it is.",
+            key.display()
+        )
+    );
+    assert!(!key.exists());
+
+    let other = Site::on(Engine::Sqlite);
+    other.open().close();
+    fs::copy(other.settings.data_dir.join("master.key"), &key).expect("copied");
+    let said = refused(&site, &["serve", "--listen", &free_port()]);
+    assert!(said.starts_with("The master key does not belong to this database."), "{said}");
+
+    fs::write(&key, own).expect("written");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("opened to others");
+    let said = refused(&site, &["institution", "list"]);
+    assert!(said.ends_with(&format!("Run: chmod 600 {}.", key.display())), "{said}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("closed");
+    succeed(&site, &["institution", "list"]);
+}
+
+#[test]
+fn an_institution_is_approved_suspended_and_reactivated_without_a_server() {
+    let site = Site::new();
+    let platform = site.open();
+    for domain in ["ada.edu", "byron.edu"] {
+        register(&platform, domain);
+    }
+    platform.close();
+
+    assert_eq!(
+        json(&site, &["institution", "list", "--status", "pending_approval", "--json"])
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
+    refused(&site, &["database", "exists", "ada.edu"]);
+    let said = refused(&site, &["database", "create", "ada.edu"]);
+    assert!(said.contains("provost institution approve ada.edu --wait"), "{said}");
+
+    let printed = succeed(&site, &["institution", "approve", "Ada.edu", "--wait"]);
+    assert!(printed.contains("University of ada.edu is active"), "{printed}");
+    let said = refused(&site, &["institution", "approve", "ada.edu"]);
+    assert_eq!(said, "Command line approved this registration just now.");
+    succeed(&site, &["database", "exists", "ada.edu"]);
+    let databases = json(&site, &["database", "list", "--json"]);
+    assert_eq!(databases[0]["name"], format!("{}ada_edu", site.settings.database_prefix));
+    assert_eq!(databases[0]["status"], "ready");
+    assert!(databases[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    succeed(&site, &["database", "exists", databases[0]["name"].as_str().expect("name")]);
+
+    succeed(&site, &["institution", "suspend", "ada.edu", "--reason", "Unpaid."]);
+    let shown = json(&site, &["institution", "show", "ada.edu", "--json"]);
+    assert_eq!((&shown["status"], &shown["history"][0]["reason"]), (&"suspended".into(), &"Unpaid.".into()));
+    refused(&site, &["institution", "suspend", "ada.edu", "--reason", "Again."]);
+    succeed(&site, &["institution", "reactivate", "ada.edu"]);
+
+    succeed(&site, &["institution", "reject", "byron.edu", "--reason", "Not theirs."]);
+    assert_eq!(json(&site, &["institution", "show", "byron.edu", "--json"])["status"], "rejected");
+    let said = refused(&site, &["institution", "show", "nobody.edu"]);
+    assert_eq!(said, "There is no institution with the domain nobody.edu. See provost institution list.");
+}
+
+#[test]
+fn a_changed_audit_entry_is_found() {
+    let site = Site::new();
+    let platform = site.open();
+    register(&platform, "ada.edu");
+    platform.close();
+    succeed(&site, &["institution", "approve", "ada.edu"]);
+    let whole = json(&site, &["audit", "verify", "--json"]);
+    assert_eq!(whole["whole"], true);
+    assert!(whole["entries"].as_i64().is_some_and(|entries| entries >= 2), "{whole}");
+
+    let mut connection = SharedConn::open(&site.settings.database).expect("opened");
+    let tamper = match engine() {
+        Engine::Sqlite => {
+            "DROP TRIGGER audit_log_no_update; UPDATE audit_log SET actor_name = 'Nobody' WHERE sequence = 2"
+        }
+        Engine::Postgres => {
+            "ALTER TABLE audit_log DISABLE TRIGGER USER; UPDATE audit_log SET actor_name = 'Nobody' WHERE sequence = 2"
+        }
+    };
+    connection.batch_execute(tamper).expect("tampered");
+    let said = refused(&site, &["audit", "verify"]);
+    assert!(said.contains("Entry 2 was changed after it was written. The 1 entry before it hold"), "{said}");
+}
+
+#[test]
+fn everything_works_after_a_rotation_of_the_keys() {
+    let site = Site::new();
+    let platform = site.open();
+    for domain in ["ada.edu", "byron.edu"] {
+        register(&platform, domain);
+    }
+    platform.close();
+    succeed(&site, &["institution", "approve", "ada.edu", "--wait"]);
+    let key = site.settings.data_dir.join("master.key");
+    let before = fs::read(&key).expect("key");
+    succeed(&site, &["keys", "rotate"]);
+    assert_ne!(fs::read(&key).expect("key"), before);
+    assert_eq!(mode(&key), 0o600);
+    succeed(&site, &["institution", "approve", "byron.edu", "--wait"]);
+    succeed(&site, &["audit", "verify"]);
+    let platform = site.open();
+    let id = crate::support::institution_id(&platform, "ada.edu");
+    let tenant = platform.tenants.open(&mut platform.shared.get().expect("shared"), id).expect("opened");
+    tenant.get().expect("connection");
+}
+
+#[test]
+fn the_doctor_finds_orphans_both_ways_and_says_what_to_do() {
+    let site = Site::new();
+    if let Target::Postgres(url) = &site.settings.database {
+        let name = url.rsplit('/').next().expect("name");
+        run_on_server(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
+    }
+    let platform = site.open();
+    for domain in ["ada.edu", "byron.edu"] {
+        register(&platform, domain);
+    }
+    succeed(&site, &["institution", "approve", "ada.edu", "--wait"]);
+    succeed(&site, &["institution", "approve", "byron.edu", "--wait"]);
+    let healthy = provost(&site, &["doctor", "--json"]).output().expect("run");
+    assert_eq!(healthy.status.code(), Some(0), "{}", text(&healthy.stdout));
+
+    let connection = &mut *platform.shared.get().expect("shared");
+    let (ada, byron) = (
+        crate::support::institution_id(&platform, "ada.edu"),
+        crate::support::institution_id(&platform, "byron.edu"),
+    );
+    let row =
+        provost::models::platform::tenant_databases::find(connection, byron).expect("read").expect("row");
+    platform.engine.drop_database(&tenants::place(&row)).expect("dropped");
+    diesel::delete(tenant_databases::table.filter(tenant_databases::institution_id.eq(ada)))
+        .execute(connection)
+        .expect("forgotten");
+
+    let output = provost(&site, &["doctor", "--json"]).output().expect("run");
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let problems: Vec<&str> =
+        found["findings"].as_array().expect("list").iter().filter_map(|f| f["problem"].as_str()).collect();
+    for expected in ["without a database: ada.edu", "do not exist", "Databases belong to no institution"] {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
+    }
+    if engine() == Engine::Postgres {
+        assert!(problems.iter().any(|problem| problem.contains("Roles on the server")), "{problems:?}");
+    }
+    for finding in found["findings"].as_array().expect("list") {
+        assert!(finding["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{finding}");
+    }
+}
+
+#[test]
+fn tenants_behind_are_migrated_and_one_that_fails_stops_no_other() {
+    let site = Site::new();
+    let platform = site.open();
+    for domain in ["ada.edu", "byron.edu"] {
+        register(&platform, domain);
+        succeed(&site, &["institution", "approve", domain, "--wait"]);
+    }
+    assert!(succeed(&site, &["migrate", "shared"]).contains("up to date"));
+    assert!(succeed(&site, &["migrate", "tenants"]).contains("up to date"));
+
+    let connection = &mut *platform.shared.get().expect("shared");
+    diesel::update(tenant_databases::table)
+        .set(tenant_databases::schema_version.eq("older"))
+        .execute(connection)
+        .expect("aged");
+    let byron = crate::support::institution_id(&platform, "byron.edu");
+    let row =
+        provost::models::platform::tenant_databases::find(connection, byron).expect("read").expect("row");
+    platform.engine.drop_database(&tenants::place(&row)).expect("dropped");
+
+    let output = provost(&site, &["migrate", "tenants", "--json"]).output().expect("run");
+    assert_eq!(
+        sentence(&output),
+        "1 database could not be migrated and stayed as before. Correct the cause and run this again."
+    );
+    let reports: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(reports[0]["domain"], "ada.edu");
+    assert_eq!(reports[0]["error"], Value::Null);
+    assert!(reports[1]["error"].is_string(), "{reports}");
+    let left = provost::models::platform::tenant_databases::outdated(
+        connection,
+        &provost::services::fleet::schema_version().expect("version"),
+    );
+    assert_eq!(left.expect("read").len(), 1);
+}
+
+#[test]
+fn the_demo_is_made_once_and_shows_every_state() {
+    let site = Site::on(Engine::Sqlite);
+    let start = || {
+        let mut command = provost(&site, &["demo"]);
+        command.env("PROVOST_LISTEN", free_port());
+        Running::start(command, "Stop with Ctrl-C")
+    };
+    let (running, printed) = start();
+    assert!(printed.contains("Making a sample platform") && printed.contains("super admin"), "{printed}");
+    let listed = json(&site, &["institution", "list", "--json"]);
+    for status in ["active", "pending_approval", "rejected", "suspended", "provisioning_failed"] {
+        let is = |row: &Value| row["status"] == status;
+        assert!(listed.as_array().expect("list").iter().any(is), "{status}: {listed}");
+    }
+    succeed(&site, &["database", "create", "trois-rivages.example"]);
+    succeed(&site, &["audit", "verify"]);
+    let again = provost(&site, &["demo", "--fresh", "--listen", &free_port()]).output().expect("run");
+    assert!(sentence(&again).contains("Stop it first"));
+    drop(running);
+    let (_running, printed) = start();
+    assert!(!printed.contains("Making"), "{printed}");
+}
