@@ -80,7 +80,9 @@ pub async fn reject(
 fn rejection(id: Id, found: &Registered) -> Confirm {
     let name = &found.institution.name;
     let (then, reader) = match found.registration.admin_email {
-        Some(_) => ("Its admin is told, with your reason.", "The person who registered reads it, word for word."),
+        Some(_) => {
+            ("Its admin is told, with your reason.", "The person who registered reads it, word for word.")
+        }
         None => ("It names no admin, so nobody is told.", "It stays in the history."),
     };
     let path = format!("{}/{id}", list::PATH);

@@ -17,9 +17,7 @@ use super::{
 #[must_use]
 pub fn page(request: &HttpRequest, session: &Session, title: impl Into<String>) -> Page {
     let path = request.path();
-    Page::public(title)
-        .path(path)
-        .theme(Theme::of(request))
+    bare_page(request, title)
         .nav(vec![NavGroup::new("", ways(session, path))])
         .flash(identity::take_flash(session))
 }
@@ -35,15 +33,6 @@ fn ways(session: &Session, path: &str) -> Vec<NavItem> {
             NavItem::new("Sign in", "/sign-in", Icon::Key, path),
         ],
     }
-    bare_page(request, title)
-        .nav(vec![NavGroup::new(
-            "",
-            vec![
-                NavItem::new("Register", "/register", Icon::Institution, path),
-                NavItem::new("Sign in", "/sign-in", Icon::Key, path),
-            ],
-        )])
-        .flash(identity::take_flash(session))
 }
 
 /// A narrow page for one who came by a link: one thing to do, and nowhere else to go.
