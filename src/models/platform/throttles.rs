@@ -40,34 +40,46 @@ pub fn wait_seconds(connection: &mut SharedConn, subjects: &[&str]) -> ModelResu
     Ok(until.map_or(0, |until| ((until - now()).num_milliseconds() + 999) / 1_000).max(0))
 }
 
-/// Counts one more failure; from `rule.free` on each doubles the wait.
+/// Counts one more failure; from `rule.free` on each doubles the wait. The database does the adding, so
+/// that tries at the same moment are all counted.
 ///
 /// # Errors
-/// Any database error.
+/// Any database error; a unique violation when two first tries meet.
 pub fn count(connection: &mut SharedConn, subject: &str, rule: Rule) -> ModelResult<()> {
     connection.write_tx(|c| {
         let at = now();
-        let known: Option<(i32, NaiveDateTime)> = throttles::table
-            .find(subject)
-            .select((throttles::failures, throttles::last_failure_at))
-            .first(c)
-            .optional()?;
-        let failures = match known {
-            Some((failures, last)) if at - last < MEMORY => failures.saturating_add(1),
-            _ => 1,
-        };
-        let values = (
-            throttles::failures.eq(failures),
-            throttles::last_failure_at.eq(at),
-            throttles::blocked_until.eq(at + rule.wait_after(failures)),
-        );
-        if known.is_some() {
-            diesel::update(throttles::table.find(subject)).set(values).execute(c)?;
-        } else {
+        let remembered = throttles::table.find(subject).filter(throttles::last_failure_at.gt(at - MEMORY));
+        let known = diesel::update(remembered)
+            .set((throttles::failures.eq(throttles::failures + 1), throttles::last_failure_at.eq(at)))
+            .execute(c)?;
+        if known == 0 {
+            diesel::delete(throttles::table.find(subject)).execute(c)?;
             diesel::insert_into(throttles::table)
-                .values((throttles::subject.eq(subject), values))
+                .values((
+                    throttles::subject.eq(subject),
+                    throttles::failures.eq(1),
+                    throttles::last_failure_at.eq(at),
+                    throttles::blocked_until.eq(at),
+                ))
                 .execute(c)?;
         }
+        let failures: i32 = throttles::table.find(subject).select(throttles::failures).first(c)?;
+        diesel::update(throttles::table.find(subject))
+            .set(throttles::blocked_until.eq(at + rule.wait_after(failures)))
+            .execute(c)?;
+        Ok(())
+    })
+}
+
+/// Takes one counted try back, because it was none: somebody proved who they are.
+///
+/// # Errors
+/// Any database error.
+pub fn take_back(connection: &mut SharedConn, subject: &str) -> ModelResult<()> {
+    connection.write_tx(|c| {
+        diesel::update(throttles::table.find(subject).filter(throttles::failures.gt(0)))
+            .set((throttles::failures.eq(throttles::failures - 1), throttles::blocked_until.eq(now())))
+            .execute(c)?;
         Ok(())
     })
 }

@@ -110,12 +110,13 @@ pub async fn change_password(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     };
     let throttle = super::throttle::Throttle::new(&platform, &me.email, &me.client);
-    throttle.check(&platform).await?;
+    throttle.enter(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.settle(&platform, &me.client, &[]).await?;
         form.error("current_password", "This is not your present password.");
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
+    throttle.forgive(&platform).await?;
     let actor = me.client.actor(me.who.user_id, &me.name);
     accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
     log_event(&me, &platform, "password.changed").await?;

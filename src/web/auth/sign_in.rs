@@ -68,7 +68,7 @@ pub async fn submit(
     };
     let client = Client::of(&request);
     let throttle = Throttle::new(&platform, &credentials.email, &client);
-    throttle.check(&platform).await?;
+    throttle.enter(&platform).await?;
     let accounts = accounts::matching(&platform, &credentials.email, &credentials.password).await?;
     throttle.settle(&platform, &client, &accounts).await?;
     let back = data.get("return").unwrap_or_default();

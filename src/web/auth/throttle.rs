@@ -43,32 +43,61 @@ impl Throttle {
         Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
     }
 
-    pub(super) async fn check(&self, platform: &State) -> Result<(), AppError> {
-        let subjects = [self.account.clone(), self.address.clone()];
-        let wait =
-            platform.shared.run(move |c| throttles::wait_seconds(c, &[&subjects[0], &subjects[1]])).await?;
-        if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
+    /// Counts this try before it is made, so that guesses in parallel are not free, and refuses it when
+    /// there were too many. [`Self::settle`] takes it back when the password was right.
+    pub(super) async fn enter(&self, platform: &State) -> Result<(), AppError> {
+        let (account, address) = (self.account.clone(), self.address.clone());
+        let counted = platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    let wait = throttles::wait_seconds(c, &[&account, &address])?;
+                    if wait == 0 {
+                        throttles::count(c, &account, throttles::ACCOUNT)?;
+                        throttles::count(c, &address, throttles::ADDRESS)?;
+                    }
+                    ModelResult::Ok(wait)
+                })
+            })
+            .await;
+        match counted {
+            Ok(0) => Ok(()),
+            Ok(wait) => Err(AppError::TooMany(wait)),
+            // Two first tries met: the other one is counted, this one may come again.
+            Err(error) if error.is_unique_violation() => Err(AppError::TooMany(1)),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Counts a failure, or forgives the account, and logs the event.
+    /// The password was right: the account is forgiven, and the address was not guessing.
+    pub(super) async fn forgive(&self, platform: &State) -> Result<(), AppError> {
+        let (account, address) = (self.account.clone(), self.address.clone());
+        platform
+            .shared
+            .run(move |c| {
+                throttles::forgive(c, &account)?;
+                throttles::take_back(c, &address)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Forgives when the password opened something, and logs the event.
     pub(super) async fn settle(
         &self,
         platform: &State,
         client: &Client,
         accounts: &[Account],
     ) -> Result<(), AppError> {
-        let (account, address, hash) = (self.account.clone(), self.address.clone(), self.email_hash.clone());
+        if !accounts.is_empty() {
+            self.forgive(platform).await?;
+        }
+        let hash = self.email_hash.clone();
         let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
         platform
             .shared
             .run(move |c| {
                 c.write_tx(|c| {
-                    if failed {
-                        throttles::count(c, &account, throttles::ACCOUNT)?;
-                        throttles::count(c, &address, throttles::ADDRESS)?;
-                    } else {
-                        throttles::forgive(c, &account)?;
-                    }
                     security_log::record(
                         c,
                         &SecurityEvent {
