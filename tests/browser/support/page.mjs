@@ -38,6 +38,9 @@ export async function press(page, name) {
 }
 
 export async function control(page, name) {
+  // Counting does not wait, and the page may still be on its way.
+  const anywhere = page.getByRole("button", { name: exactly(name) }).or(page.getByRole("link", { name: exactly(name) }));
+  await anywhere.first().waitFor({ state: "attached" }).catch(() => {});
   for (const within of [page.getByRole("dialog"), page.getByRole("main"), page]) {
     for (const role of ["button", "link"]) {
       const found = within.getByRole(role, { name: exactly(name) });
