@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    db::{Id, pools::PoolError},
+    db::{Id, pools::PoolError, trouble::Trouble},
     models::ModelError,
     web::{
         error_page::ErrorPage,
@@ -162,20 +162,15 @@ impl From<ModelError> for AppError {
 /// A full disk or a server that went away is no defect: it is told in words, and nothing was saved.
 fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
     let text = cause.to_string();
-    let any = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
-    let (words, wait) = if any(&["disk is full", "No space left on device"]) {
-        ("The server's disk is full, so nothing was saved.", 60)
-    } else if any(&["readonly database", "read-only transaction"]) {
-        ("The database can only be read right now, so nothing was saved.", 60)
-    } else if any(&[
-        "server closed the connection",
-        "terminating connection",
-        "disk I/O error",
-        "connection to server",
-    ]) {
-        ("The database went away, so nothing was saved.", 10)
-    } else {
-        return None;
+    let (words, wait) = match Trouble::of(&text)? {
+        Trouble::DiskFull | Trouble::ServerDiskFull => {
+            ("The server's disk is full, so nothing was saved.", 60)
+        }
+        Trouble::ReadOnly => ("The database can only be read right now, so nothing was saved.", 60),
+        Trouble::NoConnection | Trouble::RoleLimit => {
+            ("The database is busy: every connection of it is in use.", 10)
+        }
+        Trouble::Away | Trouble::DiskFailed => ("The database went away, so nothing was saved.", 10),
     };
     log::error!("storage trouble cause={text:?}");
     Some(AppError::Unavailable(words.into(), wait))

@@ -1,7 +1,11 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod disk_full;
 mod errors;
+mod faults;
+#[cfg(feature = "crash-points")]
+mod fencing;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
