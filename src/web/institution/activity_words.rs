@@ -144,6 +144,9 @@ pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
         None => deed_here(&entry.action).to_owned(),
     };
     let mut shown = ShownEntry::new(clock.when(entry.at), entry.actor_name.clone(), what);
+    if entry.action == "students.imported" {
+        shown.detail = Some(summary(entry));
+    }
     // What was typed when the record was made stands on its page already.
     if entry.changes().iter().any(|change| change.before.is_some()) {
         shown.changes = entry.changes().iter().map(change).collect();
