@@ -1,5 +1,8 @@
 // What asks first has a page of its own; here a dialog shows the same question over the page one is on.
+let asking = false;
+
 async function ask(link) {
+  asking = true;
   const dialog = document.createElement("dialog");
   try {
     const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
@@ -15,6 +18,8 @@ async function ask(link) {
     dialog.append(heading, document.adoptNode(question));
   } catch {
     return location.assign(link.href);
+  } finally {
+    asking = false;
   }
   document.body.append(dialog);
   // Showing it remembers where the focus was, and closing it, by Esc too, puts the focus back there.
@@ -33,5 +38,5 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-asks]");
   if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  if (!document.querySelector("dialog[open]")) ask(link);
+  if (!asking) ask(link);
 });
