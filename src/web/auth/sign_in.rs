@@ -200,7 +200,11 @@ async fn choice_form(
     if let Some(data) = data {
         form = form.submitted(data);
     }
-    let chosen = form.select("account", "Where do you want to work?", choices).radios().required();
+    let chosen = form
+        .select("account", "Where do you want to work?", choices)
+        .radios()
+        .missing("Choose where you want to work.")
+        .required();
     Ok((form, chosen.and_then(|Chosen(value)| value.parse().ok())))
 }
 

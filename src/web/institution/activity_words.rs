@@ -68,7 +68,8 @@ pub fn deed_alone(action: &str) -> &str {
 pub fn summary(entry: &Entry) -> String {
     let changes = entry.changes();
     let words: Vec<String> = if entry.record_kind == "students" {
-        changes.iter().map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
+        let some = changes.iter().filter(|change| change.after.as_deref() != Some("0"));
+        some.map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
     } else if changes.iter().any(|change| change.before.is_some()) {
         changes.iter().map(|change| field(&change.field).into_owned()).collect()
     } else {
