@@ -9,7 +9,7 @@ use actix_web::{
 
 use crate::{
     db::{Id, pools::PoolError, trouble::Trouble},
-    models::ModelError,
+    models::{ModelError, ModelResult},
     web::{
         error_page::ErrorPage,
         page::Page,
@@ -138,9 +138,11 @@ impl ResponseError for AppError {
             log::error!("request failed id={id} cause={:?}", cause.to_string());
             page = page.request_id(id.to_string());
         }
-        let mut response = respond::html_with_status(status, &page).unwrap_or_else(|_| {
-            HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title)
-        });
+        let mut response = match respond::html_with_status(status, &page) {
+            Ok(response) => response,
+            Err(_) => HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title),
+        };
+        response.extensions_mut().insert(page);
         if let Self::TooMany(seconds) | Self::Unavailable(_, seconds) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
         }
@@ -200,5 +202,17 @@ impl From<PoolError> for AppError {
 impl From<RenderError> for AppError {
     fn from(error: RenderError) -> Self {
         Self::internal(error.0)
+    }
+}
+
+/// Splits off what a person is to be told beside the form or on the next page.
+///
+/// # Errors
+/// Every other failure.
+pub fn told<T>(result: ModelResult<T>) -> Result<Result<T, String>, AppError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(ModelError::Changed(text) | ModelError::Refused(text)) => Ok(Err(text)),
+        Err(error) => Err(error.into()),
     }
 }
