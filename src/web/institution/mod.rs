@@ -9,7 +9,7 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web::Bytes};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Bytes};
 use futures_util::{
     StreamExt,
     future::{Ready, ready},
@@ -21,7 +21,10 @@ use crate::{
     error::AppError,
     models::{ModelError, ModelResult, institution::profile},
     services::csv_text::CsvWriter,
-    web::time::{Clock, DateFormat},
+    web::{
+        respond::csv_download,
+        time::{Clock, DateFormat},
+    },
 };
 
 /// Rows read at a time for a file.
@@ -88,8 +91,5 @@ where
         let piece = Bytes::from(csv.take());
         Ok(Some((piece, (cursor, csv, next))))
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
-        .streaming(first.chain(rest)))
+    Ok(csv_download(file_name).streaming(first.chain(rest)))
 }
