@@ -6,6 +6,7 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod logs;
 mod main_job;
 mod platform_models;
 mod platform_services;
@@ -15,6 +16,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod sign_in;
+mod strangers;
 mod support;
 mod tenancy;
 mod thousands;
