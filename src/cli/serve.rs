@@ -10,13 +10,13 @@ use crate::{
         ModelResult,
         platform::{
             account_tokens::{self, Holder, Purpose},
-            admins, sessions, throttles,
+            admins, imports, sessions, throttles,
         },
     },
     services::{audit_anchor, platform::Platform, tokens::Token},
 };
 
-/// How often expired sessions and old counts are removed.
+/// How often expired sessions, old counts and old files are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often the head of the audit log is noted: what is cut off sooner does not show.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
@@ -84,7 +84,9 @@ async fn sweep(platform: Arc<Platform>) {
             .run(|c| {
                 sessions::sweep(c)?;
                 throttles::sweep(c)?;
-                account_tokens::purge(c, crate::db::now() - chrono::TimeDelta::days(30))?;
+                let month_ago = crate::db::now() - chrono::TimeDelta::days(30);
+                account_tokens::purge(c, month_ago)?;
+                imports::purge(c, month_ago)?;
                 ModelResult::Ok(())
             })
             .await;
