@@ -11,13 +11,22 @@ pub mod users;
 
 use actix_web::{HttpResponse, http::header, web::Bytes};
 use futures_util::{StreamExt, future::ready, stream};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Bytes};
+use futures_util::{
+    StreamExt,
+    future::{Ready, ready},
+    stream,
+};
 
 use crate::{
     db::tenant::TenantConn,
     error::AppError,
     models::{ModelResult, institution::profile},
     services::csv_text::CsvWriter,
-    web::time::{Clock, DateFormat},
+    web::{
+        respond::csv_download,
+        time::{Clock, DateFormat},
+    },
 };
 
 /// Rows read at a time for a file.
@@ -61,8 +70,5 @@ where
         let piece = Bytes::from(csv.take());
         Ok(Some((piece, (cursor, csv, next))))
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
-        .streaming(first.chain(rest)))
+    Ok(csv_download(file_name).streaming(first.chain(rest)))
 }
