@@ -9,15 +9,6 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{HttpResponse, http::header, web::Bytes};
-use futures_util::{StreamExt, future::ready, stream};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web::Bytes};
-use futures_util::{
-    StreamExt,
-    future::{Ready, ready},
-    stream,
-};
-
 use crate::{
     db::tenant::TenantConn,
     error::AppError,
@@ -28,6 +19,8 @@ use crate::{
         time::{Clock, DateFormat},
     },
 };
+use actix_web::{HttpResponse, web::Bytes};
+use futures_util::{StreamExt, future::ready, stream};
 
 /// Rows read at a time for a file.
 const CSV_CHUNK: i64 = 2_000;
