@@ -159,7 +159,8 @@ impl From<ModelError> for AppError {
     }
 }
 
-/// A full disk or a server that went away is no defect: it is told in words, and nothing was saved.
+/// A full disk, another writer or a server that went away is no defect: it is told in words, and nothing was
+/// saved.
 fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
     let text = cause.to_string();
     let any = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
@@ -174,6 +175,10 @@ fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
         "connection to server",
     ]) {
         ("The database went away, so nothing was saved.", 10)
+    } else if any(&["is locked", "lock timeout", "deadlock detected", "could not serialize access"]) {
+        ("Somebody else is writing to this database and takes long, so nothing was saved.", 5)
+    } else if text.contains("statement timeout") {
+        ("The database takes too long to answer, so nothing was saved.", 10)
     } else {
         return None;
     };
@@ -205,5 +210,29 @@ impl From<PoolError> for AppError {
 impl From<RenderError> for AppError {
     fn from(error: RenderError) -> Self {
         Self::internal(error.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::{DatabaseErrorKind::Unknown, Error::DatabaseError};
+
+    use super::*;
+
+    #[test]
+    fn another_writer_is_no_defect() {
+        for (told, status) in [
+            ("database is locked", 503),
+            ("database table is locked: users", 503),
+            ("canceling statement due to lock timeout", 503),
+            ("canceling statement due to statement timeout", 503),
+            ("deadlock detected", 503),
+            ("syntax error at or near \"SELEKT\"", 500),
+        ] {
+            let cause = DatabaseError(Unknown, Box::new(told.to_owned()));
+            let answer = AppError::from(ModelError::Database(cause)).error_response();
+            assert_eq!(answer.status(), status, "{told}");
+            assert_eq!(answer.headers().contains_key(header::RETRY_AFTER), status == 503, "{told}");
+        }
     }
 }

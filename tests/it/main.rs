@@ -1,11 +1,13 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod credentials;
 mod errors;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod lists;
 mod main_job;
 mod platform_models;
 mod platform_services;

@@ -108,5 +108,7 @@ fn applied_already(changed: usize) -> ModelResult<()> {
 /// # Errors
 /// Any database error.
 pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
-    Ok(diesel::delete(imports::table.filter(imports::created_at.lt(before))).execute(connection)?)
+    connection.write_tx(|connection| {
+        Ok(diesel::delete(imports::table.filter(imports::created_at.lt(before))).execute(connection)?)
+    })
 }

@@ -3,10 +3,18 @@
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{identity, new_password::new_password, sign_in, throttle::slow_down};
+use super::{
+    identity,
+    new_password::new_password,
+    sign_in,
+    throttle::{slow_down, subject_of},
+};
 use crate::{
     error::AppError,
-    models::platform::{account_tokens::Purpose, throttles},
+    models::platform::{
+        account_tokens::Purpose,
+        throttles::{self, Rule},
+    },
     services::accounts::{self, Account},
     web::{
         State,
@@ -17,6 +25,10 @@ use crate::{
         respond::{html, html_with_status, see_other},
     },
 };
+
+/// Mails to one account: a stranger who asks on and on fills nobody's mailbox. A link lives for longer than
+/// the longest wait.
+const RESETS: Rule = Rule { free: 5, longest_seconds: 15 * 60 };
 
 /// `GET /password-reset`: everybody.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, AppError> {
@@ -39,13 +51,12 @@ pub async fn submit(
     };
     let address = format!("reset:{}", Client::of(&request).ip);
     slow_down(&platform, address, throttles::ADDRESS).await?;
-    // Sent after the answer, so that its time does not tell whether there is an account.
-    let sender = platform.clone();
-    actix_web::rt::spawn(async move {
-        if let Err(error) = accounts::send_reset(&sender, &email).await {
-            log::error!("password reset not sent cause={:?}", error.to_string());
-        }
-    });
+    // Counted whether the e-mail has an account or not, and answered the same: the last link still works.
+    match slow_down(&platform, format!("reset:{}", subject_of(&platform, &email)), RESETS).await {
+        Ok(()) => send_later(platform, email),
+        Err(AppError::TooMany(_)) => {}
+        Err(error) => return Err(error),
+    }
     identity::flash(
         &session,
         Notice::success(
@@ -53,6 +64,15 @@ pub async fn submit(
         ),
     )?;
     Ok(see_other("/sign-in"))
+}
+
+/// Sends after the answer, so that its time does not tell whether there is an account.
+fn send_later(platform: State, email: String) {
+    actix_web::rt::spawn(async move {
+        if let Err(error) = accounts::send_reset(&platform, &email).await {
+            log::error!("password reset not sent cause={:?}", error.to_string());
+        }
+    });
 }
 
 /// `GET /password-reset/{token}`: who holds the token.
@@ -85,8 +105,7 @@ pub async fn submit_new(
         )?);
     };
     let actor = Client::of(&request).actor(user_id, &name);
-    accounts::use_link(&platform, &link).await?;
-    accounts::change_password(&platform, account, actor, &password, None).await?;
+    accounts::reset_password(&platform, &link, account, actor, &password).await?;
     identity::flash(&session, sign_in::password_set())?;
     Ok(see_other("/sign-in"))
 }

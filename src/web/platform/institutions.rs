@@ -22,7 +22,10 @@ use crate::{
         },
         time_zone::TimeZone,
     },
-    services::registration_import::web_address,
+    services::{
+        institution_settings::{self, CorrectError},
+        registration_import::web_address,
+    },
     web::{
         State,
         auth::SuperAdmin,
@@ -297,21 +300,18 @@ pub async fn save(
     let mut form = profile_form(&institution).at_version(institution.version).submitted(&data);
     let changes = profile_fields(&mut form);
     if let (Some(changes), Some(version)) = (changes, form.posted_version()) {
-        let (audit, id) = (admin.audit(&platform), institution.id);
-        let saved = platform
-            .shared
-            .run(move |c| institutions::update_profile(c, &audit, id, version, &changes))
-            .await;
-        match saved {
+        match institution_settings::correct(&platform, &institution, admin.actor(), version, changes).await {
             Ok(saved) => {
                 admin.flash(Notice::success(format!("The profile of {} is saved.", saved.name)))?;
                 return Ok(see_other(format!("{PATH}/{}", institution.domain)));
             }
-            Err(ModelError::Changed(sentence)) => {
+            Err(CorrectError::Model(ModelError::Changed(sentence))) => {
                 let now = found(&platform, &domain).await?;
                 form.conflict(sentence, &values(&now), now.version);
             }
-            Err(error) => return Err(error.into()),
+            Err(CorrectError::Model(ModelError::Refused(sentence))) => form.error("", sentence),
+            Err(CorrectError::Model(error)) => return Err(error.into()),
+            Err(CorrectError::Tenant(error)) => return Err(error.into()),
         }
     }
     let view = FormPage::new(page_about(&admin, &institution, "Edit profile"), form);
