@@ -23,6 +23,7 @@ use crate::{
         auth::session_store::DatabaseSessions,
         client::TrustedProxies,
         middleware::{
+            framed::framed,
             guard::{OverTls, guard},
             same_origin::{OwnOrigin, same_origin},
         },
@@ -71,6 +72,7 @@ pub fn build_app(
                 .into()
         }))
         .configure(routes::configure)
+        .wrap(from_fn(framed))
         .wrap(sessions(platform, tls))
         .wrap(from_fn(same_origin))
         .wrap(Compress::default())
@@ -80,9 +82,10 @@ pub fn build_app(
 fn sessions(platform: &Platform, tls: bool) -> SessionMiddleware<DatabaseSessions> {
     let limits = platform.settings.limits;
     let length = i64::try_from(limits.session_length.as_secs()).unwrap_or(i64::MAX);
+    // The cookie lives as long as a session can; the database decides when it ends.
     let lifecycle = PersistentSession::default()
         .session_ttl(actix_web::cookie::time::Duration::seconds(length))
-        .session_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
+        .session_ttl_extension_policy(TtlExtensionPolicy::OnStateChanges);
     SessionMiddleware::builder(DatabaseSessions::new(platform.shared.clone(), limits), cookie_key(platform))
         .cookie_name(if tls { "__Host-provost" } else { "provost" }.into())
         .cookie_secure(tls)

@@ -246,25 +246,35 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
 }
 
 async fn send_reset_to(platform: &Platform, account: Account) -> Result<(), AccountError> {
-    if stored_hash(platform, account).await?.is_none() {
+    let holder = account.holder();
+    let since = now() - NEWEST_STAYS;
+    // Whoever asks on and on must not make useless what is just being read.
+    let just_sent =
+        move |c: &mut SharedConn| account_tokens::sent_since(c, holder, Purpose::PasswordReset, since);
+    if stored_hash(platform, account).await?.is_none() || platform.shared.run(just_sent).await? {
         return Ok(());
     }
+    send_reset_link(platform, account).await
+}
+
+/// Sends a reset link to one account, and makes its earlier ones useless. Nobody but its owner sees the link.
+///
+/// # Errors
+/// Database errors.
+pub async fn send_reset_link(platform: &Platform, account: Account) -> Result<(), AccountError> {
     let (name, address) = name_and_email(platform, account).await?;
     let token = Token::generate()?;
     let link = platform.link(&format!("/password-reset/{}", token.reveal()));
     let to = Recipient { email: &address, name: &name };
     let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
     let keys = platform.keys.clone();
+    let lifetime = Purpose::PasswordReset.lifetime();
     platform
         .shared
         .run(move |c| {
             c.write_tx(|c| {
-                let (holder, purpose) = (account.holder(), Purpose::PasswordReset);
-                // Whoever asks on and on must not make useless what is just being read.
-                if account_tokens::sent_since(c, holder, purpose, now() - NEWEST_STAYS)? {
-                    return Ok(());
-                }
-                account_tokens::create(c, purpose, holder, &token.hash(), purpose.lifetime())?;
+                let (purpose, holder) = (Purpose::PasswordReset, account.holder());
+                account_tokens::create(c, purpose, holder, &token.hash(), lifetime)?;
                 outbox::enqueue(c, &keys, &message)
             })
         })

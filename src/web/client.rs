@@ -80,11 +80,39 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
+/// "Firefox on Linux" says more to a person than the whole user agent.
+#[must_use]
+pub fn browser_name(agent: &str) -> String {
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
+    };
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = find(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        _ => "Unknown browser".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::{test::TestRequest, web::Data};
 
-    use super::{Client, TrustedProxies, nearest_stranger};
+    use super::{Client, TrustedProxies, browser_name, nearest_stranger};
 
     #[test]
     fn only_named_proxies_are_believed() {
@@ -113,5 +141,12 @@ mod tests {
             .append_header(("X-Forwarded-For", "9.9.9.9"))
             .to_http_request();
         assert_eq!(Client::of(&request).ip, "9.9.9.9");
+    }
+
+    #[test]
+    fn a_browser_has_a_name() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36 Edg/131.0";
+        assert_eq!(browser_name(agent), "Edge on Linux");
+        assert_eq!(browser_name("curl/8.5"), "Unknown browser");
     }
 }

@@ -2,13 +2,19 @@
 
 mod command_line;
 mod credentials;
+mod disk_full;
 mod errors;
+mod faults;
+#[cfg(feature = "crash-points")]
+mod fencing;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
 mod lists;
 mod main_job;
+mod pages;
+
 mod platform_models;
 mod platform_services;
 mod pools;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub use access::{change_name, disable, enable, remove, update};
-pub use list::{UserFilter, count, page};
+pub use list::{UserFilter, active_owners, count, page};
 
 text_enum! {
     /// What a user may do. A user can have several.

@@ -20,6 +20,7 @@ use crate::{
 
 pub(super) use life::add_history;
 pub use life::{CutOff, StatusChange, changed, cut_off, reactivate, status_changes, suspend, transition};
+pub(super) use list::by_country;
 pub use list::{InstitutionFilter, InstitutionRow, countries, counts_by_status, ids_matching, page};
 
 crate::text_enum! {

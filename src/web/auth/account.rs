@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::Stat
 use askama::Template;
 use futures_util::future::LocalBoxFuture;
 
-use super::{Identity, InstitutionUser, SuperAdmin, identity, new_password::new_password};
+use super::{Identity, Somebody, identity, new_password::new_password};
 use crate::{
     db::Id,
     error::AppError,
@@ -19,7 +19,7 @@ use crate::{
     services::accounts::{self, Account},
     web::{
         State,
-        client::Client,
+        client::{Client, browser_name},
         forms::{Form, FormData},
         page::{Notice, Page},
         respond::{html, html_with_status, see_other},
@@ -30,9 +30,7 @@ use crate::{
 /// Anybody who is signed in, checked on this very request.
 pub struct SignedIn {
     who: Identity,
-    name: String,
-    email: String,
-    page: Page,
+    me: Somebody,
     session: Session,
     client: Client,
 }
@@ -53,18 +51,8 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let who = Identity::required(&session, &request)?;
-            let mut nothing = Payload::None;
-            let page = match who.institution_id {
-                None => SuperAdmin::from_request(&request, &mut nothing).await?.page("Your account"),
-                Some(institution) => {
-                    let user =
-                        InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
-                    user.page("Your account")
-                }
-            };
-            let viewer = page.viewer.as_ref();
-            let (name, email) = viewer.map(|me| (me.name.clone(), me.email.clone())).unwrap_or_default();
-            Ok(Self { who, name, email, page, session, client: Client::of(&request) })
+            let me = Somebody::of(&request, &session, who).await?;
+            Ok(Self { who, me, session, client: Client::of(&request) })
         })
     }
 }
@@ -105,11 +93,11 @@ pub async fn change_password(
     platform: State,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let (mut form, passwords) = password_form(Some(&data), &[&me.name, &me.email]);
+    let (mut form, passwords) = password_form(Some(&data), &[me.me.name(), me.me.email()]);
     let Some((current, new)) = passwords else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     };
-    let throttle = super::throttle::Throttle::new(&platform, &me.email, &me.client);
+    let throttle = super::throttle::Throttle::new(&platform, me.me.email(), &me.client);
     throttle.enter(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.refused(&platform, &me.client, &[me.account()]).await?;
@@ -117,7 +105,7 @@ pub async fn change_password(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
     throttle.forgive(&platform).await?;
-    let actor = me.client.actor(me.who.user_id, &me.name);
+    let actor = me.client.actor(me.who.user_id, me.me.name());
     accounts::change_password(&platform, me.account(), actor, &new, me.who.session_id).await?;
     me.session.renew();
     identity::flash(
@@ -168,7 +156,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         })
         .collect();
     let events = events.into_iter().map(|entry| event_line(clock, entry)).collect();
-    Ok(AccountView { page: me.page.clone(), password, sessions, events })
+    Ok(AccountView { page: me.me.page("Your account"), password, sessions, events })
 }
 
 fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
@@ -180,33 +168,6 @@ fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
         _ => "Account changed",
     };
     EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: clock.when(entry.at) }
-}
-
-/// "Firefox on Linux" says more to its owner than the whole user agent.
-fn browser_name(agent: &str) -> String {
-    let find = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
-    };
-    let browser = find(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-    ]);
-    let system = find(&[
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(browser), None) => browser.to_owned(),
-        _ => "Unknown browser".to_owned(),
-    }
 }
 
 fn password_form(data: Option<&FormData>, context: &[&str]) -> (Form, Option<(String, String)>) {

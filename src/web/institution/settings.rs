@@ -2,9 +2,8 @@
 
 use actix_web::{HttpResponse, http::StatusCode};
 
-use super::told;
 use crate::{
-    error::AppError,
+    error::{AppError, told},
     models::{
         country::Country,
         institution::profile::{self, Profile, ProfileChanges, WeekStart},

@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{RecordId, activity_words, clock, told};
+use super::{activity_words, clock};
 use crate::{
     db::Id,
-    error::AppError,
+    error::{AppError, told},
     models::{
         ModelResult,
         institution::{
@@ -16,7 +16,7 @@ use crate::{
     },
     services::institution_users,
     web::{
-        State,
+        RecordId, State,
         auth::{InstitutionUser, Owner},
         badge::{Badge, Tone},
         cell::Cell,
@@ -196,11 +196,11 @@ fn actions(own: &str, known: &User) -> Vec<Action> {
         ],
         UserStatus::Active => vec![
             Action::post("Disable user", format!("{own}/disable")).icon(Icon::Ban),
-            Action::link("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
+            Action::ask("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
         ],
         UserStatus::Disabled => vec![
             Action::post("Enable user", format!("{own}/disable/remove")).icon(Icon::Check),
-            Action::link("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
+            Action::ask("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
         ],
     }
 }
