@@ -26,3 +26,4 @@ mod sign_in;
 mod support;
 mod tenancy;
 mod thousands;
+mod traces;

@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, country_name, csv, databases, history, operations as operation_pages, registrations::website,
-    status_badge,
+    asked, country_name, csv, databases, history, note_export, operations as operation_pages,
+    registrations::website, status_badge,
 };
 use crate::{
     error::AppError,
@@ -102,12 +102,14 @@ pub async fn list(
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    _admin: SuperAdmin,
+    admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
     let heads = ["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"];
     let load = move |c: &mut _, paging: &_| institutions::page(c, &filter, paging);
+    note_export(&platform, &admin, ("institutions.exported", "institutions.csv"), &query, load.clone())
+        .await?;
     csv(&platform, &query, ("institutions.csv", &heads), load, |row: InstitutionRow| {
         vec![
             row.name,
