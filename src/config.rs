@@ -220,10 +220,10 @@ pub fn load_env_file() -> Result<(), String> {
     match dotenvy::from_path(ENV_FILE) {
         Ok(()) => Ok(()),
         Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        // The line itself may hold a secret.
+        // The line, or the end of it that is told here, may hold a secret.
         Err(dotenvy::Error::LineParse(line, _)) => {
             let text = std::fs::read_to_string(ENV_FILE).unwrap_or_default();
-            let at = text.lines().position(|known| known.trim() == line.trim());
+            let at = text.lines().position(|known| known.trim().ends_with(line.trim()));
             let place = at.map_or("A line".to_owned(), |index| format!("Line {}", index + 1));
             Err(format!(
                 "{place} of the file .env cannot be read; write NAME=value, with quotes around a value that holds \
