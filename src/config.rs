@@ -13,6 +13,9 @@ use crate::{
 };
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+const ENV_FILE: &str = ".env";
+/// Cheaper hashes are guessed too fast: a warning.
+const LOW_PASSWORD_COST: u32 = 10;
 
 /// Options of every command; each can be set in the environment instead.
 #[derive(Debug, Clone, Default, Args)]
@@ -208,9 +211,27 @@ pub struct Config {
     pub public_url: url::Url,
 }
 
-/// Reads a `.env` file in the present folder, for development. Call it before the flags are parsed.
-pub fn load_env_file() {
-    dotenvy::dotenv().ok();
+/// Reads the file `.env` of the present folder, for development; no other folder's. Call it before the flags
+/// are parsed.
+///
+/// # Errors
+/// A sentence for the operator when there is a file and it cannot be read to its end.
+pub fn load_env_file() -> Result<(), String> {
+    match dotenvy::from_path(ENV_FILE) {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // The line, or the end of it that is told here, may hold a secret.
+        Err(dotenvy::Error::LineParse(line, _)) => {
+            let text = std::fs::read_to_string(ENV_FILE).unwrap_or_default();
+            let at = text.lines().position(|known| known.trim().ends_with(line.trim()));
+            let place = at.map_or("A line".to_owned(), |index| format!("Line {}", index + 1));
+            Err(format!(
+                "{place} of the file .env cannot be read; write NAME=value, with quotes around a value that holds \
+                 blanks."
+            ))
+        }
+        Err(error) => Err(format!("The file .env cannot be read: {error}.")),
+    }
 }
 
 /// Refuses variables that start with `PROVOST_` and mean nothing.
@@ -256,9 +277,15 @@ impl Options {
     pub fn read(&self) -> Result<Config, String> {
         let data_dir = self.data_dir.clone().unwrap_or_else(|| "provost-data".into());
         let listen = self.listen.clone().unwrap_or_else(|| DEFAULT_LISTEN.into());
-        if listen.parse::<std::net::SocketAddr>().is_err() {
+        let Ok(address) = listen.parse::<std::net::SocketAddr>() else {
             return Err(format!(
                 "PROVOST_LISTEN is {listen:?}; write an address and a port, such as 127.0.0.1:8080."
+            ));
+        };
+        if address.ip().is_unspecified() && self.public_url.is_none() {
+            return Err(format!(
+                "PROVOST_LISTEN is {listen}, which is every address of this machine; set PROVOST_PUBLIC_URL to the \
+                 one that people use, such as https://provost.example.org."
             ));
         }
         let mut settings = Settings::new(data_dir);
@@ -346,6 +373,17 @@ impl Options {
 }
 
 impl Config {
+    /// What an operator should think about again, a sentence each; the server starts all the same.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let cost = self.settings.password_cost;
+        let cheap = cost < LOW_PASSWORD_COST;
+        let cheap = cheap.then(|| {
+            format!("PROVOST_PASSWORD_COST is {cost}: stolen passwords are guessed fast; use 10 to 16.")
+        });
+        cheap.into_iter().collect()
+    }
+
     /// Name and value of what is in force, secrets hidden; for `provost config`.
     #[must_use]
     pub fn in_force(&self) -> Vec<(&'static str, String)> {

@@ -161,10 +161,12 @@ impl From<ModelError> for AppError {
     }
 }
 
-/// A full disk or a server that went away is no defect: it is told in words, and nothing was saved.
+/// A full disk, another writer or a server that went away is no defect: it is told in words, and nothing was
+/// saved.
 fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
     let text = cause.to_string();
-    let (words, wait) = match Trouble::of(&text)? {
+    let Some(trouble) = Trouble::of(&text) else { return waited_in_vain(&text) };
+    let (words, wait) = match trouble {
         Trouble::DiskFull | Trouble::ServerDiskFull => {
             ("The server's disk is full, so nothing was saved.", 60)
         }
@@ -175,6 +177,21 @@ fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
         Trouble::Away | Trouble::DiskFailed => ("The database went away, so nothing was saved.", 10),
     };
     log::error!("storage trouble cause={text:?}");
+    Some(AppError::Unavailable(words.into(), wait))
+}
+
+/// Another writer, or a question that takes too long.
+fn waited_in_vain(text: &str) -> Option<AppError> {
+    let any = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let (words, wait) =
+        if any(&["is locked", "lock timeout", "deadlock detected", "could not serialize access"]) {
+            ("Somebody else is writing to this database and takes long, so nothing was saved.", 5)
+        } else if text.contains("statement timeout") {
+            ("The database takes too long to answer, so nothing was saved.", 10)
+        } else {
+            return None;
+        };
+    log::warn!("waited in vain cause={text:?}");
     Some(AppError::Unavailable(words.into(), wait))
 }
 
@@ -214,5 +231,29 @@ pub fn told<T>(result: ModelResult<T>) -> Result<Result<T, String>, AppError> {
         Ok(value) => Ok(Ok(value)),
         Err(ModelError::Changed(text) | ModelError::Refused(text)) => Ok(Err(text)),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::{DatabaseErrorKind::Unknown, Error::DatabaseError};
+
+    use super::*;
+
+    #[test]
+    fn another_writer_is_no_defect() {
+        for (told, status) in [
+            ("database is locked", 503),
+            ("database table is locked: users", 503),
+            ("canceling statement due to lock timeout", 503),
+            ("canceling statement due to statement timeout", 503),
+            ("deadlock detected", 503),
+            ("syntax error at or near \"SELEKT\"", 500),
+        ] {
+            let cause = DatabaseError(Unknown, Box::new(told.to_owned()));
+            let answer = AppError::from(ModelError::Database(cause)).error_response();
+            assert_eq!(answer.status(), status, "{told}");
+            assert_eq!(answer.headers().contains_key(header::RETRY_AFTER), status == 503, "{told}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 
 use clap::Subcommand;
 
-use super::{Outcome, open};
+use super::{Outcome, open, output::print_line};
 use crate::{
     config::Config,
     models::{
@@ -42,6 +42,9 @@ fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome
     if name.trim().is_empty() {
         return Err("The name is empty.".into());
     }
+    if name.chars().any(char::is_control) {
+        return Err("The name holds a line break or another control character.".into());
+    }
     let password = read_password(from_stdin)?;
     check_password(&password, &[name, email.as_str()])
         .map_err(|error| format!("The password cannot be used: {error}."))?;
@@ -51,7 +54,12 @@ fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome
     let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: name.trim() };
     let admin = admins::create(&mut connection, &platform.audit(Actor::command_line()), &new, &hash)
         .map_err(|error| error.to_string())?;
-    println!("{} can now sign in at {} with {}.", admin.name, platform.link("/sign-in"), admin.email);
+    print_line(&format!(
+        "{} can now sign in at {} with {}.",
+        admin.name,
+        platform.link("/sign-in"),
+        admin.email
+    ));
     Ok(())
 }
 

@@ -97,11 +97,11 @@ type Outcome = Result<(), String>;
 /// Reads the command line, starts the log, runs the command.
 #[must_use]
 pub fn run() -> ExitCode {
-    config::load_env_file();
+    let env_file = config::load_env_file();
     let arguments = Arguments::parse();
     let quiet = !matches!(arguments.command, None | Some(Command::Serve | Command::Demo { .. }));
     start_log(if quiet { "warn" } else { "info" });
-    match carry_out(arguments) {
+    match env_file.and_then(|()| carry_out(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("provost: {sentence}");
@@ -126,10 +126,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Keys(command) => keys::run(&config, &command),
         Command::Audit(command) => audit::run(&config, &command),
         Command::Doctor { json } => doctor::run(&config, json),
-        Command::Config { json } => {
-            print_config(&config, json);
-            Ok(())
-        }
+        Command::Config { json } => print_config(&config, json),
     }
 }
 
@@ -157,19 +154,19 @@ fn one_line(text: &str) -> String {
     line
 }
 
-fn print_config(config: &Config, json: bool) {
+fn print_config(config: &Config, json: bool) -> Outcome {
     let values = config.in_force();
     if json {
         let map: serde_json::Map<_, _> = values
             .into_iter()
             .map(|(name, value)| (name.to_owned(), serde_json::Value::from(value)))
             .collect();
-        println!("{}", serde_json::Value::from(map));
-    } else {
-        for (name, value) in values {
-            println!("{name}={value}");
-        }
+        return output::print_json(&map);
     }
+    for (name, value) in values {
+        output::print_line(&format!("{name}={value}"));
+    }
+    Ok(())
 }
 
 /// Opens a platform that is there already: a look at the wrong folder must not make a new platform in it.

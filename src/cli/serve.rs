@@ -2,21 +2,23 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use super::{Outcome, open};
+use super::{Outcome, open, output::print_line};
 use crate::{
     app,
     config::Config,
-    models::{
-        ModelResult,
-        platform::{
-            account_tokens::{self, Holder, Purpose},
-            admins, imports, sessions, throttles,
-        },
+    models::platform::{
+        account_tokens::{self, Holder, Purpose},
+        admins,
     },
-    services::{audit_anchor, platform::Platform, tokens::Token},
+    services::{
+        audit_anchor,
+        housekeeping::{self, Swept},
+        platform::Platform,
+        tokens::Token,
+    },
 };
 
-/// How often expired sessions, old counts and old files are removed.
+/// How often what has had its time is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often the head of the audit log is noted: what is cut off sooner does not show.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
@@ -25,8 +27,9 @@ pub(super) fn serve(config: Config) -> Outcome {
     // The port comes first: nothing is created for a server that cannot listen.
     let listener = listen(&config)?;
     let platform = open(&config)?;
-    println!("Provost listens on http://{}", config.listen);
-    println!("Its address is {}", config.settings.public_url);
+    config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+    print_line(&format!("Provost listens on http://{}", config.listen));
+    print_line(&format!("Its address is {}", config.settings.public_url));
     offer_setup(&platform)?;
     run(platform, config, listener)
 }
@@ -72,26 +75,17 @@ fn offer_setup(platform: &Platform) -> Outcome {
     let nobody = Holder { institution_id: None, user_id: None };
     account_tokens::create(&mut connection, Purpose::Setup, nobody, &token.hash(), Purpose::Setup.lifetime())
         .map_err(|error| told(&error))?;
-    println!("Make the first super admin here (works once, for 24 hours):");
-    println!("  {}", platform.link(&format!("/setup/{}", token.reveal())));
+    print_line("Make the first super admin here (works once, for 24 hours):");
+    print_line(&format!("  {}", platform.link(&format!("/setup/{}", token.reveal()))));
     Ok(())
 }
 
 async fn sweep(platform: Arc<Platform>) {
     loop {
-        let swept = platform
-            .shared
-            .run(|c| {
-                sessions::sweep(c)?;
-                throttles::sweep(c)?;
-                let month_ago = crate::db::now() - chrono::TimeDelta::days(30);
-                account_tokens::purge(c, month_ago)?;
-                imports::purge(c, month_ago)?;
-                ModelResult::Ok(())
-            })
-            .await;
-        if let Err(error) = swept {
-            log::warn!("sweep failed cause={:?}", error.to_string());
+        match platform.shared.run(housekeeping::sweep).await {
+            Ok(swept) if swept == Swept::default() => {}
+            Ok(swept) => log::info!("swept {swept:?}"),
+            Err(error) => log::warn!("sweep failed cause={:?}", error.to_string()),
         }
         actix_web::rt::time::sleep(SWEEP_EVERY).await;
     }

@@ -18,6 +18,7 @@
 mod connection;
 pub mod crash;
 pub mod engine;
+pub mod locks;
 pub mod migrate;
 pub mod pools;
 pub mod schema_shared;

@@ -1,5 +1,7 @@
 //! The connection to the shared database: the registry of the platform.
 
+use super::locks::Lock;
+
 super::connection::connection! {
     /// A connection to the shared database.
     SharedConn
@@ -11,7 +13,7 @@ impl SharedConn {
     /// # Errors
     /// Any database error.
     pub fn lock_for_start(&mut self) -> diesel::QueryResult<()> {
-        self.start_lock("SELECT pg_advisory_lock(20261121, 2)")
+        if let Self::Postgres(connection) = self { Lock::Start.hold(connection) } else { Ok(()) }
     }
 
     /// Lets the next node in.
@@ -19,14 +21,6 @@ impl SharedConn {
     /// # Errors
     /// Any database error.
     pub fn unlock_after_start(&mut self) -> diesel::QueryResult<()> {
-        self.start_lock("SELECT pg_advisory_unlock(20261121, 2)")
-    }
-
-    fn start_lock(&mut self, statement: &str) -> diesel::QueryResult<()> {
-        use diesel::RunQueryDsl;
-        if let Self::Postgres(connection) = self {
-            diesel::sql_query(statement).execute(connection)?;
-        }
-        Ok(())
+        if let Self::Postgres(connection) = self { Lock::Start.release(connection) } else { Ok(()) }
     }
 }

@@ -42,13 +42,11 @@ impl Target {
             return Ok(Self::Sqlite(path.into()));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return match url::Url::parse(text) {
-                Ok(url) if url.path().len() > 1 => Ok(Self::Postgres(text.to_owned())),
-                Ok(_) => {
-                    Err("The PostgreSQL URL names no database; write postgres://user:password@host/database."
-                        .into())
-                }
-                Err(error) => Err(format!("The PostgreSQL URL cannot be read: {error}.")),
+            let url = url::Url::parse(text)
+                .map_err(|error| format!("The PostgreSQL URL cannot be read: {error}."))?;
+            return match postgres_problem(&url) {
+                Some(problem) => Err(problem),
+                None => Ok(Self::Postgres(text.to_owned())),
             };
         }
         let scheme = text.split_once(':').map_or("none", |(scheme, _)| scheme);
@@ -65,6 +63,24 @@ impl Target {
             Self::Postgres(_) => Engine::Postgres,
         }
     }
+}
+
+/// What keeps the URL of the shared database from leading to the tenants' as well: theirs differ in user,
+/// password and database only.
+fn postgres_problem(url: &url::Url) -> Option<String> {
+    const EXAMPLE: &str = "postgres://user:password@host/database";
+    if url.host_str().is_none_or(str::is_empty) {
+        return Some(format!(
+            "The PostgreSQL URL names no server; write {EXAMPLE}, or for a socket the percent-encoded folder as \
+             the host, such as postgres://user@%2Frun%2Fpostgresql/database."
+        ));
+    }
+    if url.path().len() <= 1 {
+        return Some(format!("The PostgreSQL URL names no database; write {EXAMPLE}."));
+    }
+    let misplaced = ["user", "password", "dbname", "service"];
+    let (name, _) = url.query_pairs().find(|(name, _)| misplaced.contains(&name.as_ref()))?;
+    Some(format!("The PostgreSQL URL gives {name} behind the question mark; write {EXAMPLE}."))
 }
 
 impl fmt::Display for Target {
@@ -142,6 +158,18 @@ mod tests {
         assert!(Target::parse("provost.db").is_err());
         assert!(Target::parse("mysql://x/y").is_err());
         assert!(Target::parse("postgres://u:p@host").is_err());
+        // These would open the shared database and no tenant's.
+        for (bad, why) in [
+            ("postgres:///db?host=/run/postgresql", "no server"),
+            ("postgres://host/db?user=u&password=p", "user"),
+            ("postgres://u@host/db?password=p", "password"),
+            ("postgres://u:p@host/db?dbname=other", "dbname"),
+        ] {
+            let told = Target::parse(bad).expect_err(bad);
+            assert!(told.contains(why) && !told.contains("=p"), "{told}");
+        }
+        assert!(Target::parse("postgres://u@%2Frun%2Fpostgresql/db").is_ok());
+        assert!(Target::parse("postgres://u:p@host/db?sslmode=require").is_ok());
         let target = Target::parse("postgres://u:secret@host/db").expect("readable");
         assert_eq!(format!("{target:?}"), "postgres://u@host:5432/db");
     }

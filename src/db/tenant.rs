@@ -1,5 +1,7 @@
 //! The connection to one institution's own database.
 
+use super::locks::Lock;
+
 super::connection::connection! {
     /// A connection to one tenant database.
     TenantConn
@@ -12,10 +14,6 @@ impl TenantConn {
     /// # Errors
     /// Any database error.
     pub fn lock_for_migration(&mut self) -> diesel::QueryResult<()> {
-        use diesel::RunQueryDsl;
-        if let Self::Postgres(connection) = self {
-            diesel::sql_query("SELECT pg_advisory_lock(20261121, 3)").execute(connection)?;
-        }
-        Ok(())
+        if let Self::Postgres(connection) = self { Lock::TenantMigration.hold(connection) } else { Ok(()) }
     }
 }

@@ -22,8 +22,16 @@ pub struct Slice<T> {
     pub total: i64,
 }
 
-/// Orders a boxed query by columns, all in the same direction; the last one settles ties.
+/// Orders a boxed query by columns, all in the same direction; the last one settles ties. Engines disagree on
+/// where a NULL goes: of a column that may be NULL, say `blank last`, which holds in both directions.
 macro_rules! ordered {
+    ($query:expr, $descending:expr, blank last $column:expr, $ties:expr) => {
+        if $descending {
+            $query.order(($column.is_null().asc(), $column.desc(), $ties.desc()))
+        } else {
+            $query.order(($column.is_null().asc(), $column.asc(), $ties.asc()))
+        }
+    };
     ($query:expr, $descending:expr, $($column:expr),+) => {
         if $descending { $query.order(($($column.desc(),)+)) } else { $query.order(($($column.asc(),)+)) }
     };

@@ -49,12 +49,6 @@ pub fn contains_pattern(text: &str) -> String {
     pattern
 }
 
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// SQL's own `lower`, for the few searched columns that have no folded one beside them.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
 #[cfg(test)]
 mod tests {
     use super::{contains_pattern, fold};

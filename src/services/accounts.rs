@@ -2,18 +2,20 @@
 //!
 //! A person may have several accounts under one e-mail: one as platform admin, one per institution.
 
+mod credentials;
+
+use chrono::TimeDelta;
+
 use crate::{
-    db::{Id, now, pools::PoolError, tenant::TenantConn},
+    db::{Id, now, pools::PoolError, shared::SharedConn, tenant::TenantConn},
     models::{
         Actor, ModelError, ModelResult,
-        institution::{
-            activity::Activity,
-            users::{self, UserStatus},
-        },
+        institution::users::{self, UserStatus},
         platform::{
             account_tokens::{self, AccountToken, Holder, Purpose},
             admins::{self, AdminStatus},
-            login_index, sessions,
+            login_index,
+            security_log::{self, SecurityEvent},
         },
         text::Email,
     },
@@ -27,8 +29,12 @@ use crate::{
     },
 };
 
+pub use credentials::{accept_invitation, change_password, reset_password};
+
 /// More accounts than this under one e-mail are not tried.
 const MOST_ACCOUNTS: usize = 8;
+/// A reset link younger than this is not replaced by another.
+const NEWEST_STAYS: TimeDelta = TimeDelta::minutes(1);
 
 /// One account: a platform admin, or a user of an institution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,28 +92,48 @@ impl From<PasswordError> for AccountError {
     }
 }
 
-/// The accounts that this e-mail and password open. An unknown e-mail costs as much as a wrong password.
+/// What an e-mail and a password came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// The accounts under this e-mail: whose owners may want to know that somebody tried.
+    pub tried: Vec<Account>,
+    /// Those that the password opens.
+    pub opened: Vec<Account>,
+}
+
+/// Tries e-mail and password. An unknown e-mail costs as much as a wrong password. An account that cannot be
+/// looked at keeps nobody from another one; where nothing opens, it is an error and no wrong password.
 ///
 /// # Errors
 /// [`AccountError::Busy`] when the hashing pool is full; database errors.
-pub async fn matching(
-    platform: &Platform,
-    email: &str,
-    password: &str,
-) -> Result<Vec<Account>, AccountError> {
-    let mut accounts = Vec::new();
-    let candidates = candidates(platform, email).await?;
-    if candidates.is_empty() {
+pub async fn attempt(platform: &Platform, email: &str, password: &str) -> Result<Attempt, AccountError> {
+    let mut attempt = Attempt { tried: candidates(platform, email).await?, opened: Vec::new() };
+    let mut failed = None;
+    if attempt.tried.is_empty() {
         platform.passwords.verify(password.to_owned(), None).await?;
     }
-    for account in candidates {
-        let stored = stored_hash(platform, account).await?;
-        if platform.passwords.verify(password.to_owned(), stored.as_deref()).await? {
-            rehash(platform, account, password, stored).await?;
-            accounts.push(account);
+    for account in attempt.tried.iter().copied() {
+        match opens(platform, account, password).await {
+            Ok(true) => attempt.opened.push(account),
+            Ok(false) => {}
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
     }
-    Ok(accounts)
+    match failed {
+        Some(error) if attempt.opened.is_empty() => Err(error),
+        _ => Ok(attempt),
+    }
+}
+
+async fn opens(platform: &Platform, account: Account, password: &str) -> Result<bool, AccountError> {
+    let stored = stored_hash(platform, account).await?;
+    let opens = platform.passwords.verify(password.to_owned(), stored.as_deref()).await?;
+    if opens {
+        rehash(platform, account, password, stored).await?;
+    }
+    Ok(opens)
 }
 
 /// Whether this password opens this account.
@@ -150,7 +176,8 @@ async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<Str
         Some(institution) => match platform.tenant(institution).await {
             Ok(db) => db.run(move |c| active_hash(c, user)).await,
             // Suspended, being moved, failed: the same answer as a wrong password.
-            Err(_) => Ok(None),
+            Err(TenantError::NotFound | TenantError::NotActive(_)) => Ok(None),
+            Err(error) => return Err(error.into()),
         },
     };
     match found {
@@ -180,17 +207,17 @@ async fn rehash(
         None => platform.shared.run(move |c| admins::rehash(c, user, &old, &new)).await?,
         Some(institution) => {
             let db = platform.tenant(institution).await?;
-            db.run(move |c| users::rehash_password(c, user, &new)).await?;
+            db.run(move |c| users::rehash_password(c, user, &old, &new)).await?;
         }
     }
     Ok(())
 }
 
-/// Notes a sign-in on the account.
+/// Notes a sign-in on the account that was chosen, and in its owner's log.
 ///
 /// # Errors
 /// Database errors.
-pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), AccountError> {
+pub async fn note_sign_in(platform: &Platform, account: Account, from: Actor) -> Result<(), AccountError> {
     let user = account.user_id;
     match account.institution_id {
         None => platform.shared.run(move |c| admins::touch_sign_in(c, user)).await?,
@@ -199,83 +226,59 @@ pub async fn note_sign_in(platform: &Platform, account: Account) -> Result<(), A
             db.run(move |c| users::record_sign_in(c, user)).await?;
         }
     }
-    Ok(())
-}
-
-/// Replaces a password and ends every session of the account except `keep`; the owner is told by mail.
-///
-/// # Errors
-/// Hashing and database errors.
-pub async fn change_password(
-    platform: &Platform,
-    account: Account,
-    actor: Actor,
-    password: &str,
-    keep: Option<Id>,
-) -> Result<(), AccountError> {
-    let user = account.user_id;
-    let (name, email) = name_and_email(platform, account).await?;
-    let hash = platform.passwords.hash(password.to_owned()).await?;
-    match account.institution_id {
-        None => {
-            let audit = platform.audit(actor);
-            platform.shared.run(move |c| admins::set_password(c, &audit, user, &hash)).await?;
-        }
-        Some(institution) => {
-            let db = platform.tenant(institution).await?;
-            let activity = Activity::new(actor);
-            db.run(move |c| users::set_password_hash(c, &activity, user, &hash)).await?;
-        }
-    }
-    let to = Recipient { email: &email, name: &name };
-    let when = now().format("%Y-%m-%d %H:%M UTC").to_string();
-    let message = platform.mail_texts.password_changed(to, &when, &platform.link("/password-reset"));
-    let keys = platform.keys.clone();
-    platform
-        .shared
-        .run(move |c| {
-            c.write_tx(|c| {
-                sessions::end_all_of_user(c, user, keep)?;
-                account_tokens::revoke_for(c, account.holder(), Purpose::PasswordReset)?;
-                outbox::enqueue(c, &keys, &message)
-            })
-        })
-        .await?;
-    Ok(())
+    let institution = account.institution_id;
+    let log = move |c: &mut SharedConn| {
+        security_log::record(c, &SecurityEvent::of_account("sign_in", institution, user, &from))
+    };
+    Ok(platform.shared.run(log).await?)
 }
 
 /// Sends a reset link to every account of this e-mail. The caller answers the same whether there is one.
 ///
 /// # Errors
-/// Database errors.
+/// Database errors; the other accounts have got their link then.
 pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountError> {
+    let mut outcome = Ok(());
     for account in candidates(platform, email).await? {
-        if stored_hash(platform, account).await?.is_none() {
-            continue;
-        }
-        let (name, address) = name_and_email(platform, account).await?;
-        let token = Token::generate()?;
-        let link = platform.link(&format!("/password-reset/{}", token.reveal()));
-        let to = Recipient { email: &address, name: &name };
-        let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
-        let keys = platform.keys.clone();
-        let lifetime = Purpose::PasswordReset.lifetime();
-        platform
-            .shared
-            .run(move |c| {
-                c.write_tx(|c| {
-                    account_tokens::create(
-                        c,
-                        Purpose::PasswordReset,
-                        account.holder(),
-                        &token.hash(),
-                        lifetime,
-                    )?;
-                    outbox::enqueue(c, &keys, &message)
-                })
-            })
-            .await?;
+        outcome = outcome.and(send_reset_to(platform, account).await);
     }
+    outcome
+}
+
+async fn send_reset_to(platform: &Platform, account: Account) -> Result<(), AccountError> {
+    let holder = account.holder();
+    let since = now() - NEWEST_STAYS;
+    // Whoever asks on and on must not make useless what is just being read.
+    let just_sent =
+        move |c: &mut SharedConn| account_tokens::sent_since(c, holder, Purpose::PasswordReset, since);
+    if stored_hash(platform, account).await?.is_none() || platform.shared.run(just_sent).await? {
+        return Ok(());
+    }
+    send_reset_link(platform, account).await
+}
+
+/// Sends a reset link to one account, and makes its earlier ones useless. Nobody but its owner sees the link.
+///
+/// # Errors
+/// Database errors.
+pub async fn send_reset_link(platform: &Platform, account: Account) -> Result<(), AccountError> {
+    let (name, address) = name_and_email(platform, account).await?;
+    let token = Token::generate()?;
+    let link = platform.link(&format!("/password-reset/{}", token.reveal()));
+    let to = Recipient { email: &address, name: &name };
+    let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
+    let keys = platform.keys.clone();
+    let lifetime = Purpose::PasswordReset.lifetime();
+    platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                let (purpose, holder) = (Purpose::PasswordReset, account.holder());
+                account_tokens::create(c, purpose, holder, &token.hash(), lifetime)?;
+                outbox::enqueue(c, &keys, &message)
+            })
+        })
+        .await?;
     Ok(())
 }
 
@@ -291,19 +294,6 @@ pub async fn behind_link(
     let hash = Token::from_presented(token).ok_or(AccountError::LinkExpired)?.hash();
     let found = platform.shared.run(move |c| account_tokens::find_valid(c, purpose, &hash)).await?;
     found.ok_or(AccountError::LinkExpired)
-}
-
-/// Uses a link up; of two who try at once one succeeds.
-///
-/// # Errors
-/// [`AccountError::LinkExpired`] for the other; database errors.
-pub async fn use_link(platform: &Platform, token: &AccountToken) -> Result<(), AccountError> {
-    let id = token.id;
-    match platform.shared.run(move |c| account_tokens::use_once(c, id)).await {
-        Ok(()) => Ok(()),
-        Err(ModelError::Changed(_)) => Err(AccountError::LinkExpired),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Name and e-mail of an account, as its owner writes them.

@@ -91,7 +91,8 @@ pub async fn disable(platform: &Platform, db: &TenantDb, activity: Activity, id:
     Ok(())
 }
 
-/// Removes a user, or withdraws an invitation: sessions, links and sign-in go with them.
+/// Removes a user, or withdraws an invitation: sessions, links and sign-in go with them. Returns their name.
+/// Where the first try did not get to its end, the next one finishes.
 ///
 /// # Errors
 /// As [`users::remove`].
@@ -101,8 +102,19 @@ pub async fn remove(
     institution_id: Id,
     activity: Activity,
     id: Id,
-) -> ModelResult<User> {
-    let user = db.run(move |c| users::remove(c, &activity, id)).await?;
+) -> ModelResult<String> {
+    let login = Login { institution_id, user_id: id };
+    let name = match db.run(move |c| users::remove(c, &activity, id)).await {
+        Ok(user) => user.name,
+        // Only what is left of a user of this very institution: an id proves nothing.
+        Err(error) if error.is_not_found() => {
+            if !platform.shared.run(move |c| login_index::exists(c, login)).await? {
+                return Err(error);
+            }
+            "the user".to_owned()
+        }
+        Err(error) => return Err(error),
+    };
     platform
         .shared
         .run(move |c| {
@@ -111,11 +123,11 @@ pub async fn remove(
                 sessions::end_all_of_user(c, id, None)?;
                 account_tokens::revoke_for(c, holder, Purpose::Invitation)?;
                 account_tokens::revoke_for(c, holder, Purpose::PasswordReset)?;
-                login_index::remove(c, Login { institution_id, user_id: id })
+                login_index::remove(c, login)
             })
         })
         .await?;
-    Ok(user)
+    Ok(name)
 }
 
 fn email_of(user: &User) -> ModelResult<Email> {

@@ -42,7 +42,7 @@ pub struct Mailer {
 
 enum Way {
     Smtp { transport: SmtpTransport, server: String },
-    Outbox(PathBuf),
+    Outbox { folder: PathBuf, tells_links: bool },
 }
 
 /// Why a message was not sent, or mail cannot be set up.
@@ -97,9 +97,10 @@ impl Mailer {
         Ok(Self { from, way: Way::Smtp { transport, server } })
     }
 
-    /// Into a folder, a file a message: for development, where the log then tells the links as well.
-    pub fn outbox(folder: PathBuf, from: Sender) -> Self {
-        Self { from, way: Way::Outbox(folder) }
+    /// Into a folder, a file a message. For development the log can tell the links as well; elsewhere whoever
+    /// reads the log could sign in with them.
+    pub fn outbox(folder: PathBuf, from: Sender, tells_links: bool) -> Self {
+        Self { from, way: Way::Outbox { folder, tells_links } }
     }
 
     /// Sends a message, or says why not.
@@ -110,11 +111,10 @@ impl Mailer {
                 Ok(_) => Ok(()),
                 Err(cause) => Err(MailError::Smtp { server: server.clone(), cause }),
             },
-            Way::Outbox(folder) => {
+            Way::Outbox { folder, tells_links } => {
                 let path = write_file(folder, &letter.formatted())
                     .map_err(|cause| MailError::Outbox { path: folder.clone(), cause })?;
-                let links: Vec<_> = links(&message.body).collect();
-                log::info!("mail to {} is in {}; links: {}", message.to, path.display(), links.join(" "));
+                log::info!("{}", written(message, &path, *tells_links));
                 Ok(())
             }
         }
@@ -144,7 +144,7 @@ impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
             Way::Smtp { server, .. } => write!(f, "Mailer(through {server})"),
-            Way::Outbox(folder) => write!(f, "Mailer(into {})", folder.display()),
+            Way::Outbox { folder, .. } => write!(f, "Mailer(into {})", folder.display()),
         }
     }
 }
@@ -160,6 +160,13 @@ fn mailbox(name: &str, email: &Email) -> Result<Mailbox, MailError> {
 fn one_line(text: &str) -> String {
     let blank = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
     text.chars().map(blank).take(MAX_SUBJECT_CHARS).collect::<String>().trim().to_owned()
+}
+
+/// What the log says of a message in a file.
+fn written(message: &Message, path: &Path, tells_links: bool) -> String {
+    let links: Vec<_> = links(&message.body).filter(|_| tells_links).collect();
+    let links = if links.is_empty() { String::new() } else { format!("; links: {}", links.join(" ")) };
+    format!("mail to {} is in {}{links}", message.to, path.display())
 }
 
 fn links(body: &str) -> impl Iterator<Item = &str> {
@@ -204,7 +211,7 @@ mod tests {
 
     fn sent_to_outbox(message: &Message) -> String {
         let folder = std::env::temp_dir().join(format!("provost-mail-{}", uuid::Uuid::now_v7()));
-        Mailer::outbox(folder.clone(), from()).send(message).unwrap();
+        Mailer::outbox(folder.clone(), from(), false).send(message).unwrap();
         let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 1);
         assert_eq!(files[0].extension().unwrap(), "eml");
@@ -229,6 +236,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} in {text}");
         }
+    }
+
+    #[test]
+    fn links_are_for_the_log_of_a_developer_only() {
+        let path = Path::new("outbox/1.eml");
+        assert!(written(&message(), path, true).contains("https://example.edu/invitations/abc"));
+        let told = written(&message(), path, false);
+        assert!(told.contains("outbox/1.eml") && !told.contains("https://"), "{told}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod csv_text;
 pub mod decisions;
 pub mod doctor;
 pub mod fleet;
+pub mod housekeeping;
 pub mod institution_settings;
 pub mod institution_users;
 pub mod keys;

@@ -273,8 +273,20 @@ fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
     let sender = Sender { name: settings.platform_name.clone(), address };
     match &settings.smtp_url {
         Some(url) => Mailer::smtp(url, sender).map_err(StartError::new),
-        None => Ok(Mailer::outbox(settings.data_dir.join("outbox"), sender)),
+        None => {
+            Ok(Mailer::outbox(settings.data_dir.join("outbox"), sender, is_loopback(&settings.public_url)))
+        }
     }
+}
+
+/// Whether only this machine reaches the platform: somebody tries it out.
+fn is_loopback(public_url: &str) -> bool {
+    url::Url::parse(public_url).is_ok_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
 }
 
 fn key_words(error: KeyError) -> StartError {

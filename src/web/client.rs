@@ -1,6 +1,6 @@
 //! Where a request comes from, with proxies believed only when they are named in the configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::{HttpRequest, web::Data};
 
@@ -26,7 +26,7 @@ impl Client {
         let trusted: &[IpAddr] =
             request.app_data::<Data<TrustedProxies>>().map_or(&[], |proxies| proxies.0.as_slice());
         let peer = request.peer_addr().map(|address| address.ip());
-        let ip = peer.map(|peer| nearest_stranger(peer, forwarded(request), trusted));
+        let ip = peer.map(|peer| nearest_stranger(peer, &forwarded(request), trusted));
         Self {
             ip: ip.map_or_else(|| "unknown".into(), |ip| ip.to_string()),
             user_agent: header(request, "user-agent").chars().filter(|c| !c.is_control()).take(300).collect(),
@@ -52,8 +52,11 @@ fn header<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn forwarded(request: &HttpRequest) -> &str {
-    header(request, "x-forwarded-for")
+/// Every `X-Forwarded-For` line as one: some proxies add a line of their own instead of lengthening the client's.
+fn forwarded(request: &HttpRequest) -> String {
+    // A line that is no text cannot be skipped: what stands left of it would move up.
+    let lines = request.headers().get_all("x-forwarded-for").map(|line| line.to_str().unwrap_or("?"));
+    lines.collect::<Vec<_>>().join(",")
 }
 
 /// Proxies append on the right, and everything further left can be made up by the client.
@@ -63,12 +66,18 @@ fn nearest_stranger(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr
         if !trusted.contains(&nearest) {
             break;
         }
-        match text.trim().parse() {
-            Ok(next) => nearest = next,
-            Err(_) => break,
+        match address(text.trim()) {
+            Some(next) => nearest = next,
+            None => break,
         }
     }
     nearest
+}
+
+/// An address, with or without brackets and port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|socket: SocketAddr| socket.ip()))
 }
 
 /// "Firefox on Linux" says more to a person than the whole user agent.
@@ -101,7 +110,9 @@ pub fn browser_name(agent: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{browser_name, nearest_stranger};
+    use actix_web::{test::TestRequest, web::Data};
+
+    use super::{Client, TrustedProxies, browser_name, nearest_stranger};
 
     #[test]
     fn only_named_proxies_are_believed() {
@@ -110,7 +121,28 @@ mod tests {
         assert_eq!(nearest_stranger(ip("1.2.3.4"), "9.9.9.9", &trusted), ip("1.2.3.4"));
         assert_eq!(nearest_stranger(ip("10.0.0.1"), "6.6.6.6, 9.9.9.9", &trusted), ip("9.9.9.9"));
         assert_eq!(nearest_stranger(ip("10.0.0.1"), "", &trusted), ip("10.0.0.1"));
+        for (told, meant) in [
+            ("9.9.9.9:443", "9.9.9.9"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+        ] {
+            assert_eq!(nearest_stranger(ip("10.0.0.1"), told, &trusted), ip(meant));
+        }
+        assert_eq!(nearest_stranger(ip("10.0.0.1"), "9.9.9.9, unknown", &trusted), ip("10.0.0.1"));
     }
+
+    #[test]
+    fn a_line_that_a_proxy_adds_counts_before_the_clients_own() {
+        let proxy = "10.0.0.1:4711".parse().unwrap();
+        let request = TestRequest::default()
+            .peer_addr(proxy)
+            .app_data(Data::new(TrustedProxies(vec![proxy.ip()])))
+            .append_header(("x-forwarded-for", "6.6.6.6"))
+            .append_header(("X-Forwarded-For", "9.9.9.9"))
+            .to_http_request();
+        assert_eq!(Client::of(&request).ip, "9.9.9.9");
+    }
+
     #[test]
     fn a_browser_has_a_name() {
         let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36 Edg/131.0";

@@ -48,6 +48,26 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
+#[test]
+fn the_env_file_of_this_folder_counts_to_its_last_line_and_no_other_folders() {
+    let folder = Folder::new();
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).expect("made");
+    fs::write(folder.path().join(".env"), "PROVOST_SIGNUP=automatic\n").expect("written");
+    let config = |folder: &Path| bare(folder, &["config"]).output().expect("run");
+    assert!(text(&config(folder.path()).stdout).contains("PROVOST_SIGNUP=automatic"));
+    assert!(text(&config(&inner).stdout).contains("PROVOST_SIGNUP=approval"), "a parent's file");
+    fs::write(inner.join(".env"), "PROVOST_SIGNUP=automatic\nPROVOST_SMTP_URL=a secret\n").expect("written");
+    let told = sentence(&config(&inner));
+    assert!(told.starts_with("Line 2 of the file .env cannot be read") && !told.contains("secret"), "{told}");
+    let all = bare(&inner, &["config"]).env("PROVOST_LISTEN", "0.0.0.0:80").output().expect("run");
+    assert_eq!(sentence(&all), told, "the first mistake is told first");
+    fs::remove_file(inner.join(".env")).expect("removed");
+    let mut all = bare(&inner, &["config"]);
+    all.env("PROVOST_LISTEN", "0.0.0.0:80").env("PROVOST_PUBLIC_URL", "https://x.org");
+    assert_eq!(all.output().expect("run").status.code(), Some(0));
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode()
         & 0o777
@@ -59,12 +79,17 @@ fn a_wrong_setting_is_one_sentence_and_nothing_is_created() {
     fs::write(folder.path().join("a-file"), "").expect("written");
     let taken = TcpListener::bind("127.0.0.1:0").expect("port");
     let taken = taken.local_addr().expect("address").to_string();
-    let cases: [(&str, &str, &str); 9] = [
+    let cases: [(&str, &str, &str); 10] = [
         ("PROVOST_SIGNUP", "maybe", r#"PROVOST_SIGNUP is "maybe"; write approval or automatic."#),
         (
             "PROVOST_LISTEN",
             "nowhere",
             r#"PROVOST_LISTEN is "nowhere"; write an address and a port, such as 127.0.0.1:8080."#,
+        ),
+        (
+            "PROVOST_LISTEN",
+            "0.0.0.0:8080",
+            "PROVOST_LISTEN is 0.0.0.0:8080, which is every address of this machine; set PROVOST_PUBLIC_URL to the one that people use, such as https://provost.example.org.",
         ),
         (
             "PROVOST_PUBLIC_URL",

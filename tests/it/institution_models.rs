@@ -160,22 +160,35 @@ fn every_sort_of_students_works() {
     let mut tenant = Tenant::new();
     let connection = tenant.connection();
     let activity = activity();
-    for (number, name) in [("2", "Émile"), ("1", "Zed"), ("3", "adam")] {
-        students::create(connection, &activity, &student(number, name)).expect("created");
+    for (number, name, status, year) in [
+        ("2", "Émile", StudentStatus::OnLeave, Some(2024)),
+        ("1", "Zed", StudentStatus::Left, None),
+        ("3", "adam", StudentStatus::Active, Some(2025)),
+    ] {
+        let fields = StudentFields { status, admission_year: year, ..student(number, name) };
+        students::create(connection, &activity, &fields).expect("created");
     }
-    assert_eq!(names(connection, &StudentFilter::default(), "name"), ["adam", "Émile", "Zed"]);
-    assert_eq!(names(connection, &StudentFilter::default(), "number"), ["Zed", "Émile", "adam"]);
-    for sort in ["status", "admission_year", "updated", "nonsense"] {
-        for descending in [false, true] {
+    for (sort, forwards, backwards) in [
+        ("name", ["adam", "Émile", "Zed"], ["Zed", "Émile", "adam"]),
+        ("nonsense", ["adam", "Émile", "Zed"], ["Zed", "Émile", "adam"]),
+        ("number", ["Zed", "Émile", "adam"], ["adam", "Émile", "Zed"]),
+        // By the word that is stored: active, left, on_leave.
+        ("status", ["adam", "Zed", "Émile"], ["Émile", "Zed", "adam"]),
+        // Who has none comes last, both ways.
+        ("admission_year", ["Émile", "adam", "Zed"], ["adam", "Émile", "Zed"]),
+        ("updated", ["Émile", "Zed", "adam"], ["adam", "Zed", "Émile"]),
+    ] {
+        for (descending, expected) in [(false, forwards), (true, backwards)] {
             let paging = Paging { descending, ..paging(sort) };
             let slice = students::page(connection, &StudentFilter::default(), &paging).expect("page");
-            assert_eq!((slice.rows.len(), slice.total), (3, 3));
+            let names: Vec<_> = slice.rows.iter().map(|row| row.person.name.as_str()).collect();
+            assert_eq!((names.as_slice(), slice.total), (expected.as_slice(), 3), "{sort} {descending}");
         }
     }
     let next = students::after_number(connection, &StudentFilter::default(), Some("1"), 1).expect("next");
     assert_eq!(next[0].student_number, "2");
     let counts = students::counts(connection).expect("counts");
-    assert_eq!((counts.of(StudentStatus::Active), counts.total(), counts.archived), (3, 3, 0));
+    assert_eq!((counts.of(StudentStatus::Active), counts.total(), counts.archived), (1, 3, 0));
 }
 
 #[test]
@@ -248,8 +261,28 @@ fn the_last_active_owner_stays() {
 
     let by_role = UserFilter { role: Some(Role::Registrar), ..UserFilter::default() };
     assert_eq!(users::page(connection, &by_role, &paging("name")).expect("page").rows[0].name, "Benjamin");
-    users::set_password_hash(connection, &activity, second, "new").expect("password");
+    users::set_password_hash(connection, &activity, second, "hash2", "new").expect("password");
+    let late = users::set_password_hash(connection, &activity, second, "hash2", "newer");
+    assert!(matches!(late, Err(ModelError::Changed(_))));
+    // The cost was changed, and the password meanwhile as well: the old one stays gone.
+    users::rehash_password(connection, second, "hash2", "hash2 of another cost").expect("nothing to do");
+    assert_eq!(users::password_hash(connection, second).expect("hash").as_deref(), Some("new"));
+    users::rehash_password(connection, second, "new", "new of another cost").expect("rehashed");
     users::record_sign_in(connection, second).expect("noted");
+    let all = |connection: &mut TenantConn, sort: &str, descending: bool| -> Vec<String> {
+        let paging = Paging { descending, ..paging(sort) };
+        let page = users::page(connection, &UserFilter::default(), &paging).expect("page");
+        page.rows.into_iter().map(|user| user.name).collect()
+    };
+    for (sort, forwards, backwards) in [
+        ("name", ["Ann", "Benjamin"], ["Benjamin", "Ann"]),
+        ("email", ["Ann", "Benjamin"], ["Benjamin", "Ann"]),
+        // Who never did comes last, both ways.
+        ("last_sign_in", ["Benjamin", "Ann"], ["Benjamin", "Ann"]),
+    ] {
+        assert_eq!(all(connection, sort, false), forwards, "{sort}");
+        assert_eq!(all(connection, sort, true), backwards, "{sort}, descending");
+    }
 
     // Two owners who disable each other at the same moment: one of them stays.
     let own = activity.clone();

@@ -1,6 +1,7 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod credentials;
 mod disk_full;
 mod errors;
 mod faults;
@@ -10,6 +11,7 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod lists;
 mod logs;
 mod main_job;
 mod pages;
@@ -26,3 +28,4 @@ mod strangers;
 mod support;
 mod tenancy;
 mod thousands;
+mod traces;

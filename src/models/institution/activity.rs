@@ -14,6 +14,9 @@ use crate::{
     models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::fold},
 };
 
+/// More people than this are not offered to choose from.
+const MOST_ACTORS: usize = 200;
+
 /// The right to change records: whoever holds it leaves a trace in the same transaction.
 #[derive(Debug, Clone)]
 pub struct Activity {
@@ -178,6 +181,14 @@ fn matching(filter: &ActivityFilter) -> activity_log::BoxedQuery<'static, MultiB
     query
 }
 
+/// How many entries match.
+///
+/// # Errors
+/// Any database error.
+pub fn count(connection: &mut TenantConn, filter: &ActivityFilter) -> ModelResult<i64> {
+    Ok(matching(filter).count().get_result(connection)?)
+}
+
 /// One page of the log, newest first unless asked otherwise. Ids are ordered by time and break ties.
 ///
 /// # Errors
@@ -187,7 +198,7 @@ pub fn page(
     filter: &ActivityFilter,
     paging: &Paging,
 ) -> ModelResult<Slice<Entry>> {
-    let total = matching(filter).count().get_result(connection)?;
+    let total = count(connection, filter)?;
     let rows = ordered!(matching(filter), paging.descending, activity_log::at, activity_log::id)
         .limit(paging.limit)
         .offset(paging.offset)
@@ -257,17 +268,31 @@ pub fn for_record(connection: &mut TenantConn, kind: &str, id: Id, limit: i64) -
         .load(connection)?)
 }
 
-/// Everybody who appears in the log, by name: the choices of the filter.
+/// Everybody who appears in the log, under their latest name and in the order of names: the choices of the
+/// filter. Leaps from one actor to the next along an index, so that a long log costs no more than a short one.
 ///
 /// # Errors
 /// Any database error.
 pub fn actors(connection: &mut TenantConn) -> ModelResult<Vec<(Id, String)>> {
-    let rows: Vec<(Option<Id>, String)> = activity_log::table
-        .filter(activity_log::actor_id.is_not_null())
-        .select((activity_log::actor_id, activity_log::actor_name))
-        .distinct()
-        .order((activity_log::actor_name, activity_log::actor_id))
-        .limit(200)
-        .load(connection)?;
-    Ok(rows.into_iter().filter_map(|(id, name)| Some((id?, name))).collect())
+    let mut actors: Vec<(Id, String)> = Vec::new();
+    while actors.len() < MOST_ACTORS {
+        let mut query = activity_log::table.filter(activity_log::actor_id.is_not_null()).into_boxed();
+        if let Some((last, _)) = actors.last() {
+            query = query.filter(activity_log::actor_id.gt(*last));
+        }
+        let next: Option<Option<Id>> = query
+            .order(activity_log::actor_id.asc())
+            .select(activity_log::actor_id)
+            .first(connection)
+            .optional()?;
+        let Some(id) = next.flatten() else { break };
+        let name = activity_log::table
+            .filter(activity_log::actor_id.eq(id))
+            .order(activity_log::at.desc())
+            .select(activity_log::actor_name)
+            .first(connection)?;
+        actors.push((id, name));
+    }
+    actors.sort_by_cached_key(|(_, name)| fold(name));
+    Ok(actors)
 }

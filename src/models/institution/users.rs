@@ -156,7 +156,7 @@ pub fn find(connection: &mut TenantConn, id: Id) -> ModelResult<User> {
     joined(rows)
 }
 
-/// The user with this address, and the hash of their password if they have set one: for signing in.
+/// The user with this address, with their roles.
 ///
 /// # Errors
 /// `NotFound`, or any database error.
@@ -214,7 +214,7 @@ pub fn create_first_owner(
 /// # Errors
 /// Refused when the address is a user's already; any database error.
 pub fn create_invited(connection: &mut TenantConn, activity: &Activity, new: &NewUser) -> ModelResult<Id> {
-    connection.write_tx(|connection| {
+    let invited = connection.write_tx(|connection| {
         require_a_role(&new.roles)?;
         let taken: Option<String> = users::table
             .filter(users::email_normalised.eq(new.email.normalised()))
@@ -228,7 +228,14 @@ pub fn create_invited(connection: &mut TenantConn, activity: &Activity, new: &Ne
         insert(connection, id, new, None)?;
         activity.record(connection, "user.invited", "user", Some(id), &new.name, &describe(new))?;
         Ok(id)
-    })
+    });
+    match invited {
+        // Two owners invited the same address at the same moment.
+        Err(error) if error.is_unique_violation() => {
+            Err(ModelError::Refused(format!("Somebody else has just invited {}.", new.email)))
+        }
+        outcome => outcome,
+    }
 }
 
 fn insert(
@@ -300,36 +307,47 @@ pub fn accept_invitation(
     })
 }
 
-/// Replaces the password of an active user.
+/// Replaces the password of an active user that was read as `old_hash`.
 ///
 /// # Errors
-/// `NotFound` for a user who cannot sign in; any database error.
+/// `Changed` when it was replaced meanwhile or they cannot sign in any more; `NotFound`; any database error.
 pub fn set_password_hash(
     connection: &mut TenantConn,
     activity: &Activity,
     id: Id,
-    password_hash: &str,
+    old_hash: &str,
+    new_hash: &str,
 ) -> ModelResult<()> {
     connection.write_tx(|connection| {
         let user = find(connection, id)?;
         let saved = diesel::update(users::table.find(id))
             .filter(users::status.eq(UserStatus::Active))
-            .set((users::password_hash.eq(password_hash), users::updated_at.eq(now())))
+            .filter(users::password_hash.eq(old_hash))
+            .set((users::password_hash.eq(new_hash), users::updated_at.eq(now())))
             .execute(connection)?;
         if saved == 0 {
-            return Err(ModelError::NOT_FOUND);
+            return Err(ModelError::Changed("This password was changed a moment ago.".into()));
         }
         activity.record(connection, "user.password_changed", "user", Some(id), &user.name, &[])
     })
 }
 
-/// Replaces the hash of an unchanged password after its cost was raised: no change to a person.
+/// Replaces the hash of an unchanged password after its cost was changed: no change to a person. A password
+/// that was replaced meanwhile stays.
 ///
 /// # Errors
 /// Any database error.
-pub fn rehash_password(connection: &mut TenantConn, id: Id, password_hash: &str) -> ModelResult<()> {
+pub fn rehash_password(
+    connection: &mut TenantConn,
+    id: Id,
+    old_hash: &str,
+    new_hash: &str,
+) -> ModelResult<()> {
     connection.write_tx(|connection| {
-        diesel::update(users::table.find(id)).set(users::password_hash.eq(password_hash)).execute(connection)
+        diesel::update(users::table.find(id))
+            .filter(users::password_hash.eq(old_hash))
+            .set(users::password_hash.eq(new_hash))
+            .execute(connection)
     })?;
     Ok(())
 }

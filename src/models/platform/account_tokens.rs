@@ -3,6 +3,7 @@
 use chrono::{Duration, NaiveDateTime};
 use diesel::prelude::*;
 
+use super::SharedBackend;
 use crate::{
     db::{Id, now, schema_shared::account_tokens, shared::SharedConn},
     models::{ModelError, ModelResult},
@@ -96,6 +97,36 @@ pub fn find_valid(
         .optional()?)
 }
 
+/// Passes while this token can still be used.
+///
+/// # Errors
+/// [`ModelError::Changed`] when it was used or has run out, or any database error.
+pub fn require_valid(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
+    let open = account_tokens::table
+        .find(id)
+        .filter(account_tokens::used_at.is_null())
+        .filter(account_tokens::expires_at.gt(now()));
+    if diesel::select(diesel::dsl::exists(open)).get_result(connection)? { Ok(()) } else { Err(run_out()) }
+}
+
+/// Whether this holder was sent such a link after `since`, and it can still be used.
+///
+/// # Errors
+/// Any database error.
+pub fn sent_since(
+    connection: &mut SharedConn,
+    holder: Holder,
+    purpose: Purpose,
+    since: NaiveDateTime,
+) -> ModelResult<bool> {
+    let newest: Option<NaiveDateTime> = open_of(holder, purpose)
+        .select(account_tokens::created_at)
+        .order(account_tokens::created_at.desc())
+        .first(connection)
+        .optional()?;
+    Ok(newest.is_some_and(|at| at > since))
+}
+
 /// Uses a token up; of two who try at once one succeeds. Call it inside the `write_tx` of what it allows.
 ///
 /// # Errors
@@ -107,12 +138,11 @@ pub fn use_once(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
         .filter(account_tokens::expires_at.gt(at))
         .set(account_tokens::used_at.eq(at))
         .execute(connection)?;
-    if used == 0 {
-        return Err(ModelError::Changed(
-            "This link was already used or has run out. Ask for a new one.".into(),
-        ));
-    }
-    Ok(())
+    if used == 0 { Err(run_out()) } else { Ok(()) }
+}
+
+fn run_out() -> ModelError {
+    ModelError::Changed("This link was already used or has run out. Ask for a new one.".into())
 }
 
 /// Makes every unused token of this holder and purpose useless.
@@ -120,23 +150,27 @@ pub fn use_once(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
 /// # Errors
 /// Any database error.
 pub fn revoke_for(connection: &mut SharedConn, holder: Holder, purpose: Purpose) -> ModelResult<()> {
-    let mut query = account_tokens::table
-        .filter(account_tokens::purpose.eq(purpose))
-        .filter(account_tokens::used_at.is_null())
-        .into_boxed();
-    query = match holder.institution_id {
-        Some(id) => query.filter(account_tokens::institution_id.eq(id)),
-        None => query.filter(account_tokens::institution_id.is_null()),
-    };
-    query = match holder.user_id {
-        Some(id) => query.filter(account_tokens::user_id.eq(id)),
-        None => query.filter(account_tokens::user_id.is_null()),
-    };
-    let open: Vec<Id> = query.select(account_tokens::id).load(connection)?;
+    let open: Vec<Id> = open_of(holder, purpose).select(account_tokens::id).load(connection)?;
     diesel::update(account_tokens::table.filter(account_tokens::id.eq_any(open)))
         .set(account_tokens::used_at.eq(now()))
         .execute(connection)?;
     Ok(())
+}
+
+/// The unused tokens of a holder.
+fn open_of(holder: Holder, purpose: Purpose) -> account_tokens::BoxedQuery<'static, SharedBackend> {
+    let query = account_tokens::table
+        .filter(account_tokens::purpose.eq(purpose))
+        .filter(account_tokens::used_at.is_null())
+        .into_boxed();
+    let query = match holder.institution_id {
+        Some(id) => query.filter(account_tokens::institution_id.eq(id)),
+        None => query.filter(account_tokens::institution_id.is_null()),
+    };
+    match holder.user_id {
+        Some(id) => query.filter(account_tokens::user_id.eq(id)),
+        None => query.filter(account_tokens::user_id.is_null()),
+    }
 }
 
 /// Deletes tokens that ran out before `before`; returns how many.
@@ -144,6 +178,8 @@ pub fn revoke_for(connection: &mut SharedConn, holder: Holder, purpose: Purpose)
 /// # Errors
 /// Any database error.
 pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
-    Ok(diesel::delete(account_tokens::table.filter(account_tokens::expires_at.lt(before)))
-        .execute(connection)?)
+    connection.write_tx(|connection| {
+        let old = account_tokens::table.filter(account_tokens::expires_at.lt(before));
+        Ok(diesel::delete(old).execute(connection)?)
+    })
 }

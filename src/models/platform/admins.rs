@@ -6,15 +6,18 @@ use serde_json::json;
 
 use super::{
     SharedBackend,
+    account_tokens::{self as tokens, Holder, Purpose},
     audit::{Audit, Subject},
 };
 use crate::{
     db::{
-        Id, now,
+        Id,
+        locks::Lock,
+        now,
         schema_shared::{account_tokens, platform_admins, sessions},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, search::lower},
+    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, search::fold},
 };
 
 crate::text_enum! {
@@ -134,6 +137,25 @@ pub fn create(
     insert(connection, audit, new, Some(password_hash), "platform_admin.created")
 }
 
+/// Makes the first admin, by the set-up link: only while nobody can run the platform.
+///
+/// # Errors
+/// [`ModelError::Changed`] when somebody can; otherwise as [`create`].
+pub fn create_first(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    new: &NewAdmin<'_>,
+    password_hash: &str,
+) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        lock_active(connection)?;
+        if any_active(connection)? {
+            return Err(ModelError::Changed("This platform has a super admin already.".into()));
+        }
+        create(connection, audit, new, password_hash)
+    })
+}
+
 /// Makes an admin who chooses a password by invitation.
 ///
 /// # Errors
@@ -151,6 +173,7 @@ fn insert(
 ) -> ModelResult<PlatformAdmin> {
     let status = if password_hash.is_some() { AdminStatus::Active } else { AdminStatus::Invited };
     let outcome = connection.write_tx(|connection| {
+        lock_active(connection)?;
         let (id, at) = (Id::new(), now());
         diesel::insert_into(platform_admins::table)
             .values((
@@ -158,6 +181,7 @@ fn insert(
                 platform_admins::email.eq(new.email),
                 platform_admins::email_normalised.eq(new.email_normalised),
                 platform_admins::name.eq(new.name),
+                platform_admins::search_key.eq(search_key(new.name, new.email)),
                 platform_admins::password_hash.eq(password_hash),
                 platform_admins::status.eq(status),
                 platform_admins::created_at.eq(at),
@@ -166,6 +190,9 @@ fn insert(
             ))
             .execute(connection)?;
         let admin = find(connection, id)?;
+        if status == AdminStatus::Active {
+            end_setup(connection)?;
+        }
         audit.record(connection, action, &admin.subject(), &json!({ "name": new.name }))?;
         Ok(admin)
     });
@@ -189,11 +216,13 @@ pub fn accept(
     password_hash: &str,
 ) -> ModelResult<PlatformAdmin> {
     connection.write_tx(|connection| {
+        let email = find(connection, id)?.email;
         let accepted = diesel::update(platform_admins::table.find(id))
             .filter(platform_admins::status.eq(AdminStatus::Invited))
             .set((
                 platform_admins::status.eq(AdminStatus::Active),
                 platform_admins::name.eq(name),
+                platform_admins::search_key.eq(search_key(name, &email)),
                 platform_admins::password_hash.eq(password_hash),
                 platform_admins::updated_at.eq(now()),
                 platform_admins::version.eq(platform_admins::version + 1),
@@ -205,34 +234,49 @@ pub fn accept(
             ));
         }
         let admin = find(connection, id)?;
+        end_setup(connection)?;
         audit.record(connection, "platform_admin.accepted", &admin.subject(), &json!({}))?;
         Ok(admin)
     })
 }
 
-/// Gives an active admin a new password. Ending their other sessions is the caller's.
+/// What the list is searched and sorted by: the name, then the e-mail.
+fn search_key(name: &str, email: &str) -> String {
+    fold(&format!("{name}\n{email}"))
+}
+
+/// The printed set-up link opens nothing any more once somebody can sign in.
+fn end_setup(connection: &mut SharedConn) -> ModelResult<()> {
+    tokens::revoke_for(connection, Holder { institution_id: None, user_id: None }, Purpose::Setup)
+}
+
+/// Replaces the password of an active admin that was read as `old_hash`. Ending their other sessions belongs
+/// into the same transaction and is the caller's.
 ///
 /// # Errors
-/// `NotFound` when there is no such active admin, or any database error.
+/// [`ModelError::Changed`] when it was replaced meanwhile or they cannot sign in any more, `NotFound`, or any
+/// database error.
 pub fn set_password(
     connection: &mut SharedConn,
     audit: &Audit,
     id: Id,
-    password_hash: &str,
+    old_hash: &str,
+    new_hash: &str,
 ) -> ModelResult<()> {
     connection.write_tx(|connection| {
         let set = diesel::update(platform_admins::table.find(id))
             .filter(platform_admins::status.eq(AdminStatus::Active))
+            .filter(platform_admins::password_hash.eq(old_hash))
             .set((
-                platform_admins::password_hash.eq(password_hash),
+                platform_admins::password_hash.eq(new_hash),
                 platform_admins::updated_at.eq(now()),
                 platform_admins::version.eq(platform_admins::version + 1),
             ))
             .execute(connection)?;
-        if set == 0 {
-            return Err(ModelError::NOT_FOUND);
-        }
         let admin = find(connection, id)?;
+        if set == 0 {
+            return Err(ModelError::Changed("This password was changed a moment ago.".into()));
+        }
         audit.record(connection, "platform_admin.password_changed", &admin.subject(), &json!({}))
     })
 }
@@ -321,7 +365,7 @@ fn change_status(
 /// orders them.
 fn lock_active(connection: &mut SharedConn) -> ModelResult<()> {
     if let SharedConn::Postgres(connection) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 2)").execute(connection)?;
+        Lock::PlatformAdmins.hold_in_transaction(connection)?;
     }
     Ok(())
 }
@@ -354,12 +398,7 @@ pub struct AdminFilter {
 }
 
 fn matching<'a>(filter: &AdminFilter) -> platform_admins::BoxedQuery<'a, SharedBackend> {
-    let mut query = containing!(
-        platform_admins::table.into_boxed(),
-        filter.q,
-        lower(platform_admins::name),
-        platform_admins::email_normalised
-    );
+    let mut query = containing!(platform_admins::table.into_boxed(), filter.q, platform_admins::search_key);
     if let Some(status) = filter.status {
         query = query.filter(platform_admins::status.eq(status));
     }
@@ -381,8 +420,10 @@ pub fn page(
         "email" => ordered!(query, down, platform_admins::email_normalised, platform_admins::id),
         "status" => ordered!(query, down, platform_admins::status, platform_admins::id),
         "created" => ordered!(query, down, platform_admins::created_at, platform_admins::id),
-        "signed_in" => ordered!(query, down, platform_admins::last_sign_in_at, platform_admins::id),
-        _ => ordered!(query, down, lower(platform_admins::name), platform_admins::id),
+        "signed_in" => {
+            ordered!(query, down, blank last platform_admins::last_sign_in_at, platform_admins::id)
+        }
+        _ => ordered!(query, down, platform_admins::search_key, platform_admins::id),
     };
     let rows = sorted
         .limit(paging.limit)

@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::{
-    db::{Id, now, schema_shared::audit_log, shared::SharedConn},
-    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::lower},
+    db::{Id, locks::Lock, now, schema_shared::audit_log, shared::SharedConn},
+    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::fold},
 };
 
 /// The key of the chain; it lives outside the database, so whoever edits rows cannot mend the hashes.
@@ -108,7 +108,11 @@ impl Audit {
             hash: Vec::new(),
         };
         entry.hash = entry.chained_hash(&self.key);
-        diesel::insert_into(audit_log::table).values(&entry).execute(connection)?;
+        // Not part of the hash: it says nothing that the fields do not.
+        let search_key = fold(&format!("{}\n{}\n{action}", subject.label, self.actor.name));
+        diesel::insert_into(audit_log::table)
+            .values((&entry, audit_log::search_key.eq(search_key)))
+            .execute(connection)?;
         Ok(())
     }
 }
@@ -144,7 +148,7 @@ impl AuditEntry {
 /// On PostgreSQL two writers would read the same last entry; SQLite's write lock already orders them.
 fn lock_chain(connection: &mut SharedConn) -> ModelResult<()> {
     if let SharedConn::Postgres(connection) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 1)").execute(connection)?;
+        Lock::AuditChain.hold_in_transaction(connection)?;
     }
     Ok(())
 }
@@ -257,13 +261,7 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<AuditEntry>> {
     let matching = || {
-        let mut query = containing!(
-            audit_log::table.into_boxed(),
-            filter.q,
-            lower(audit_log::subject_label),
-            lower(audit_log::actor_name),
-            audit_log::action
-        );
+        let mut query = containing!(audit_log::table.into_boxed(), filter.q, audit_log::search_key);
         if let Some(action) = &filter.action {
             query = query.filter(audit_log::action.eq(action.clone()));
         }

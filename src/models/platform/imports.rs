@@ -92,5 +92,7 @@ pub fn claim(connection: &mut SharedConn, id: Id, operation_id: Id) -> ModelResu
 /// # Errors
 /// Any database error.
 pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
-    Ok(diesel::delete(imports::table.filter(imports::created_at.lt(before))).execute(connection)?)
+    connection.write_tx(|connection| {
+        Ok(diesel::delete(imports::table.filter(imports::created_at.lt(before))).execute(connection)?)
+    })
 }

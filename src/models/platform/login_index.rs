@@ -68,6 +68,17 @@ pub fn any_of_institution(connection: &mut SharedConn, institution_id: Id) -> Mo
     Ok(count > 0)
 }
 
+/// Whether this user of this institution is known here.
+///
+/// # Errors
+/// Any database error.
+pub fn exists(connection: &mut SharedConn, login: Login) -> ModelResult<bool> {
+    let known = login_index::table
+        .filter(login_index::institution_id.eq(login.institution_id))
+        .filter(login_index::user_id.eq(login.user_id));
+    Ok(diesel::select(diesel::dsl::exists(known)).get_result(connection)?)
+}
+
 /// Removes every entry of one user.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::{
         schema_shared::{operation_steps, operations},
         shared::SharedConn,
     },
-    models::{Actor, ModelError, ModelResult},
+    models::{Actor, ModelError, ModelResult, search::fold},
 };
 
 pub use claim::{
@@ -63,7 +63,7 @@ crate::text_enum! {
 }
 
 /// Operations that a worker may take.
-const OPEN: [OperationStatus; 3] =
+pub(super) const OPEN: [OperationStatus; 3] =
     [OperationStatus::Queued, OperationStatus::Running, OperationStatus::RollingBack];
 
 /// An operation.
@@ -161,6 +161,7 @@ pub fn enqueue(connection: &mut SharedConn, new: &NewOperation<'_>, actor: &Acto
                 operations::kind.eq(new.kind),
                 operations::institution_id.eq(new.institution_id),
                 operations::subject.eq(new.subject),
+                operations::search_key.eq(fold(new.subject)),
                 operations::status.eq(OperationStatus::Queued),
                 operations::input.eq(new.input.to_string()),
                 operations::attempts.eq(0),

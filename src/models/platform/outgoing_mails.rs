@@ -102,6 +102,17 @@ pub fn mark_failed(
     Ok(())
 }
 
+/// Forgets mails that were sent before `before`; returns how many. What they said was erased when they went.
+///
+/// # Errors
+/// Any database error.
+pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
+    connection.write_tx(|c| {
+        let old = outgoing_mails::table.filter(outgoing_mails::sent_at.lt(before));
+        Ok(diesel::delete(old).execute(c)?)
+    })
+}
+
 /// Mails that were not sent, for the doctor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsent {

@@ -306,10 +306,17 @@ fn insert_registration(
             registrations::admin_name.eq(admin.map(|admin| &admin.name)),
             registrations::admin_email.eq(admin.map(|admin| &admin.email)),
             registrations::admin_password_hash.eq(admin.and_then(|admin| admin.password_hash.as_ref())),
+            registrations::search_key
+                .eq(search_key(admin.map(|admin| &*admin.name), admin.map(|admin| &*admin.email))),
             registrations::submitted_at.eq(now()),
         ))
         .execute(connection)?;
     find(connection, id)
+}
+
+/// What a search for the first admin looks into.
+fn search_key(admin_name: Option<&str>, admin_email: Option<&str>) -> String {
+    fold(&format!("{}\n{}", admin_name.unwrap_or_default(), admin_email.unwrap_or_default()))
 }
 
 /// The registration with this id.
@@ -355,11 +362,11 @@ pub fn latest_of(connection: &mut SharedConn, institution_id: Id) -> ModelResult
         .first(connection)?)
 }
 
-/// Names the first admin of a registration that came without one (or with the wrong one) and has none
-/// provisioned yet.
+/// Names the first admin of a registration that came without one, or with the wrong one. Only while it is
+/// not approved: the set-up takes the admin from it.
 ///
 /// # Errors
-/// `NotFound`, or any database error.
+/// [`ModelError::Changed`] with who approved it, `NotFound`, or any database error.
 pub fn set_admin(
     connection: &mut SharedConn,
     audit: &Audit,
@@ -368,17 +375,39 @@ pub fn set_admin(
     email: &str,
 ) -> ModelResult<Registered> {
     connection.write_tx(|connection| {
-        diesel::update(registrations::table.find(id))
+        let open = registrations::decision.is_null().or(registrations::decision.eq(Decision::Rejected));
+        let named = diesel::update(registrations::table.find(id).filter(open))
             .set((
                 registrations::admin_name.eq(name),
                 registrations::admin_email.eq(email),
                 registrations::admin_password_hash.eq(None::<String>),
+                registrations::search_key.eq(search_key(Some(name), Some(email))),
             ))
             .execute(connection)?;
+        if named == 0 {
+            return Err(find(connection, id)?.decided());
+        }
         let registered = find_with_institution(connection, id)?;
         let detail = json!({ "admin_name": name, "admin_email": email });
         audit.record(connection, "registration.admin_named", &registered.institution.subject(), &detail)?;
         Ok(registered)
+    })
+}
+
+/// Forgets the password hashes of registrations that were rejected before `before`; returns how many. Whoever
+/// is reconsidered later chooses a new password by invitation.
+///
+/// # Errors
+/// Any database error.
+pub fn forget_rejected_passwords(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
+    connection.write_tx(|connection| {
+        let rejected = registrations::table
+            .filter(registrations::decision.eq(Decision::Rejected))
+            .filter(registrations::decided_at.lt(before))
+            .filter(registrations::admin_password_hash.is_not_null());
+        Ok(diesel::update(rejected)
+            .set(registrations::admin_password_hash.eq(None::<String>))
+            .execute(connection)?)
     })
 }
 

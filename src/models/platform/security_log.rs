@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::{
     db::{Id, now, schema_shared::security_log, shared::SharedConn},
-    models::ModelResult,
+    models::{Actor, ModelResult},
 };
 
 /// One event of the log. The e-mail itself is never stored: its keyed hash tells who was meant.
@@ -20,6 +20,22 @@ pub struct SecurityEvent<'a> {
     pub ip: &'a str,
     pub user_agent: &'a str,
     pub detail: &'a str,
+}
+
+impl<'a> SecurityEvent<'a> {
+    /// What happened to one account, from where `actor` is.
+    #[must_use]
+    pub fn of_account(event: &'a str, institution_id: Option<Id>, user_id: Id, actor: &'a Actor) -> Self {
+        Self {
+            event,
+            account_hash: None,
+            institution_id,
+            user_id: Some(user_id),
+            ip: actor.ip.as_deref().unwrap_or_default(),
+            user_agent: actor.user_agent.as_deref().unwrap_or_default(),
+            detail: "",
+        }
+    }
 }
 
 /// An event as it is shown.
@@ -46,6 +62,15 @@ pub fn record(connection: &mut SharedConn, event: &SecurityEvent<'_>) -> ModelRe
             .execute(c)?;
         Ok(())
     })
+}
+
+/// Forgets events from before `before`; returns how many.
+///
+/// # Errors
+/// Any database error.
+pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
+    connection
+        .write_tx(|c| Ok(diesel::delete(security_log::table.filter(security_log::at.lt(before))).execute(c)?))
 }
 
 /// The latest events of a user, newest first.

@@ -7,13 +7,16 @@ use crate::{
         schema_shared::{institutions, operations},
         shared::SharedConn,
     },
-    models::ModelResult,
+    models::{
+        ModelResult,
+        platform::{institutions::Status, operations::OPEN},
+    },
 };
 
 /// Counts shown beside the navigation's entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Registrations to decide.
+    /// Institutions whose registration is to be decided.
     pub registrations: i64,
     /// Institutions whose database could not be made.
     pub failed_provisionings: i64,
@@ -21,18 +24,17 @@ pub struct Waiting {
     pub running_operations: i64,
 }
 
-/// Counts what waits; both counts read an index only.
+/// Counts what waits; each count reads an index only.
 ///
 /// # Errors
 /// Any database error.
 pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
-    let in_status =
-        |status: &'static str| institutions::table.filter(institutions::status.eq(status)).count();
+    let in_status = |status: Status| institutions::table.filter(institutions::status.eq(status)).count();
     Ok(Waiting {
-        registrations: in_status("pending_approval").get_result(connection)?,
-        failed_provisionings: in_status("provisioning_failed").get_result(connection)?,
+        registrations: in_status(Status::PendingApproval).get_result(connection)?,
+        failed_provisionings: in_status(Status::ProvisioningFailed).get_result(connection)?,
         running_operations: operations::table
-            .filter(operations::status.eq_any(["queued", "running", "rolling_back"]))
+            .filter(operations::status.eq_any(OPEN))
             .count()
             .get_result(connection)?,
     })

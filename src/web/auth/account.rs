@@ -12,7 +12,7 @@ use crate::{
     models::{
         ModelResult,
         platform::{
-            security_log::{self, SecurityEntry, SecurityEvent},
+            security_log::{self, SecurityEntry},
             sessions,
         },
     },
@@ -100,14 +100,13 @@ pub async fn change_password(
     let throttle = super::throttle::Throttle::new(&platform, me.me.email(), &me.client);
     throttle.enter(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
-        throttle.settle(&platform, &me.client, &[]).await?;
+        throttle.refused(&platform, &me.client, &[me.account()]).await?;
         form.error("current_password", "This is not your present password.");
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
     throttle.forgive(&platform).await?;
     let actor = me.client.actor(me.who.user_id, me.me.name());
-    accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
-    log_event(&me, &platform, "password.changed").await?;
+    accounts::change_password(&platform, me.account(), actor, &new, me.who.session_id).await?;
     me.session.renew();
     identity::flash(
         &me.session,
@@ -165,6 +164,7 @@ fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
         "sign_in" => "Signed in",
         "sign_in.refused" => "Wrong password",
         "password.changed" => "Password changed",
+        "invitation.accepted" => "Invitation accepted",
         _ => "Account changed",
     };
     EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: clock.when(entry.at) }
@@ -178,26 +178,4 @@ fn password_form(data: Option<&FormData>, context: &[&str]) -> (Form, Option<(St
     let current = form.password("current_password", "Present password").required();
     let new = new_password(&mut form, context);
     (form, current.zip(new))
-}
-
-async fn log_event(me: &SignedIn, platform: &State, event: &'static str) -> Result<(), AppError> {
-    let (client, who) = (me.client.clone(), me.who);
-    platform
-        .shared
-        .run(move |c| {
-            security_log::record(
-                c,
-                &SecurityEvent {
-                    event,
-                    account_hash: None,
-                    institution_id: who.institution_id,
-                    user_id: Some(who.user_id),
-                    ip: &client.ip,
-                    user_agent: &client.user_agent,
-                    detail: "",
-                },
-            )
-        })
-        .await?;
-    Ok(())
 }

@@ -6,12 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 use super::{identity, new_password::new_password, sign_in};
 use crate::{
     error::AppError,
-    models::{
-        institution::{activity::Activity, users},
-        platform::{
-            account_tokens::{AccountToken, Purpose},
-            admins, institutions,
-        },
+    models::platform::{
+        account_tokens::{AccountToken, Purpose},
+        institutions,
     },
     services::accounts::{self, Account},
     web::{
@@ -58,21 +55,8 @@ pub async fn submit(
         let view = FormPage::new(page(&request, &invited), form);
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
     };
-    let hash = platform.passwords.hash(password).await.map_err(accounts::AccountError::from)?;
-    accounts::use_link(&platform, &invited.link).await?;
-    let user_id = invited.account.user_id;
-    let actor = Client::of(&request).actor(user_id, &name);
-    match invited.account.institution_id {
-        None => {
-            let audit = platform.audit(actor);
-            platform.shared.run(move |c| admins::accept(c, &audit, user_id, &name, &hash)).await?;
-        }
-        Some(institution) => {
-            let db = platform.tenant(institution).await?;
-            let activity = Activity::new(actor);
-            db.run(move |c| users::accept_invitation(c, &activity, user_id, &name, &hash)).await?;
-        }
-    }
+    let actor = Client::of(&request).actor(invited.account.user_id, &name);
+    accounts::accept_invitation(&platform, &invited.link, invited.account, actor, &password).await?;
     identity::flash(&session, sign_in::password_set())?;
     Ok(see_other("/sign-in"))
 }

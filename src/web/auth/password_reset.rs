@@ -5,10 +5,18 @@ use std::time::Duration;
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{identity, new_password::new_password, sign_in, throttle::slow_down};
+use super::{
+    identity,
+    new_password::new_password,
+    sign_in,
+    throttle::{slow_down, subject_of},
+};
 use crate::{
     error::AppError,
-    models::platform::{account_tokens::Purpose, throttles},
+    models::platform::{
+        account_tokens::Purpose,
+        throttles::{self, Rule},
+    },
     services::accounts::{self, Account},
     web::{
         State,
@@ -22,6 +30,9 @@ use crate::{
 
 /// How long the work for a known e-mail waits: begun at once, it slows its own answer by a millisecond or two.
 const AFTER_THE_ANSWER: Duration = Duration::from_millis(300);
+/// Mails to one account: a stranger who asks on and on fills nobody's mailbox. A link lives for longer than
+/// the longest wait.
+const RESETS: Rule = Rule { free: 5, longest_seconds: 15 * 60 };
 
 /// `GET /password-reset`: everybody.
 pub async fn show(request: HttpRequest) -> Result<HttpResponse, AppError> {
@@ -44,14 +55,12 @@ pub async fn submit(
     };
     let address = format!("reset:{}", Client::of(&request).ip);
     slow_down(&platform, address, throttles::ADDRESS).await?;
-    // Sent after the answer, so that its time does not tell whether there is an account.
-    let sender = platform.clone();
-    actix_web::rt::spawn(async move {
-        actix_web::rt::time::sleep(AFTER_THE_ANSWER).await;
-        if let Err(error) = accounts::send_reset(&sender, &email).await {
-            log::error!("password reset not sent cause={:?}", error.to_string());
-        }
-    });
+    // Counted whether the e-mail has an account or not, and answered the same: the last link still works.
+    match slow_down(&platform, format!("reset:{}", subject_of(&platform, &email)), RESETS).await {
+        Ok(()) => send_later(platform, email),
+        Err(AppError::TooMany(_)) => {}
+        Err(error) => return Err(error),
+    }
     identity::flash(
         &session,
         Notice::success(
@@ -59,6 +68,16 @@ pub async fn submit(
         ),
     )?;
     Ok(see_other("/sign-in"))
+}
+
+/// Sends after the answer, so that its time does not tell whether there is an account.
+fn send_later(platform: State, email: String) {
+    actix_web::rt::spawn(async move {
+        actix_web::rt::time::sleep(AFTER_THE_ANSWER).await;
+        if let Err(error) = accounts::send_reset(&platform, &email).await {
+            log::error!("password reset not sent cause={:?}", error.to_string());
+        }
+    });
 }
 
 /// `GET /password-reset/{token}`: who holds the token.
@@ -91,8 +110,7 @@ pub async fn submit_new(
         )?);
     };
     let actor = Client::of(&request).actor(user_id, &name);
-    accounts::use_link(&platform, &link).await?;
-    accounts::change_password(&platform, account, actor, &password, None).await?;
+    accounts::reset_password(&platform, &link, account, actor, &password).await?;
     identity::flash(&session, sign_in::password_set())?;
     Ok(see_other("/sign-in"))
 }

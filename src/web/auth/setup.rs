@@ -9,7 +9,7 @@ use crate::{
     models::{
         ModelError, ModelResult,
         platform::{
-            account_tokens::{self, Purpose},
+            account_tokens::{self, AccountToken, Purpose},
             admins::{self, NewAdmin},
         },
         text::Email,
@@ -52,7 +52,7 @@ pub async fn show(
     platform: State,
     token: Path<String>,
 ) -> Result<HttpResponse, AppError> {
-    accounts::behind_link(&platform, &token, Purpose::Setup).await?;
+    link(&platform, &token).await?;
     let (form, _) = setup_form(&token, None);
     Ok(html(&FormPage::new(page(&request), form))?)
 }
@@ -65,7 +65,7 @@ pub async fn submit(
     token: Path<String>,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let link = accounts::behind_link(&platform, &token, Purpose::Setup).await?;
+    let link = link(&platform, &token).await?;
     let (form, first) = setup_form(&token, Some(&data));
     let Some(first) = first else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&request), form))?);
@@ -84,7 +84,7 @@ pub async fn submit(
                     email_normalised: &email.normalised(),
                     name: &first.name,
                 };
-                admins::create(c, &audit, &new, &password_hash)?;
+                admins::create_first(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())
             })
         })
@@ -100,6 +100,14 @@ pub async fn submit(
         Err(ModelError::Changed(_)) => Err(AppError::NotFound),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The link of the address, while it is valid and the platform has nobody to run it.
+async fn link(platform: &State, token: &str) -> Result<AccountToken, AppError> {
+    if platform.shared.run(admins::any_active).await? {
+        return Err(AppError::NotFound);
+    }
+    Ok(accounts::behind_link(platform, token, Purpose::Setup).await?)
 }
 
 fn setup_form(token: &str, data: Option<&FormData>) -> (Form, Option<FirstAdmin>) {

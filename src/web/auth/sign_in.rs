@@ -69,11 +69,20 @@ pub async fn submit(
     let client = Client::of(&request);
     let throttle = Throttle::new(&platform, &credentials.email, &client);
     throttle.enter(&platform).await?;
-    let accounts = accounts::matching(&platform, &credentials.email, &credentials.password).await?;
-    throttle.settle(&platform, &client, &accounts).await?;
+    let attempt = match accounts::attempt(&platform, &credentials.email, &credentials.password).await {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            throttle.take_back(&platform).await?;
+            return Err(error.into());
+        }
+    };
     let back = data.get("return").unwrap_or_default();
-    match accounts.as_slice() {
+    if !attempt.opened.is_empty() {
+        throttle.forgive(&platform).await?;
+    }
+    match attempt.opened.as_slice() {
         [] => {
+            throttle.refused(&platform, &client, &attempt.tried).await?;
             form.error(
                 "",
                 "The e-mail and password do not match an account that is open. Check both and try again.",
@@ -150,7 +159,7 @@ async fn enter(
             format!("/i/{}", institution.domain)
         }
     };
-    accounts::note_sign_in(platform, account).await?;
+    accounts::note_sign_in(platform, account, client.visitor("")).await?;
     Identity::sign_in(session, client, account.user_id, account.institution_id)?;
     // Another account's page would be a 404; only a page of this one is worth going back to.
     let back = local_path(back);

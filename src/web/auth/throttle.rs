@@ -19,6 +19,15 @@ pub async fn slow_down(platform: &State, subject: String, rule: Rule) -> Result<
     if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
 }
 
+/// An e-mail as a subject to count: its keyed hash.
+pub(super) fn subject_of(platform: &State, email: &str) -> String {
+    email_hash(platform, email).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn email_hash(platform: &State, email: &str) -> Vec<u8> {
+    platform.keys.hash("throttle", fold(email.trim()).as_bytes())
+}
+
 /// Counted failures of the account and of the address.
 pub(super) struct Throttle {
     account: String,
@@ -28,13 +37,16 @@ pub(super) struct Throttle {
 
 impl Throttle {
     pub(super) fn new(platform: &State, email: &str, client: &Client) -> Self {
-        let email_hash = platform.keys.hash("throttle", fold(email.trim()).as_bytes());
-        let hex: String = email_hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { account: format!("account:{hex}"), address: format!("address:{}", client.ip), email_hash }
+        let email_hash = email_hash(platform, email);
+        Self {
+            account: format!("account:{}", subject_of(platform, email)),
+            address: format!("address:{}", client.ip),
+            email_hash,
+        }
     }
 
     /// Counts this try before it is made, so that guesses in parallel are not free, and refuses it when
-    /// there were too many. [`Self::settle`] takes it back when the password was right.
+    /// there were too many. [`Self::forgive`] takes it back when the password was right.
     pub(super) async fn enter(&self, platform: &State) -> Result<(), AppError> {
         let (account, address) = (self.account.clone(), self.address.clone());
         let wait = platform
@@ -59,31 +71,50 @@ impl Throttle {
         Ok(())
     }
 
-    /// Forgives when the password opened something, and logs the event.
-    pub(super) async fn settle(
-        &self,
-        platform: &State,
-        client: &Client,
-        accounts: &[Account],
-    ) -> Result<(), AppError> {
-        if !accounts.is_empty() {
-            self.forgive(platform).await?;
-        }
-        let hash = self.email_hash.clone();
-        let (client, first, failed) = (client.clone(), accounts.first().copied(), accounts.is_empty());
+    /// The password could not be tried: that was no guess.
+    pub(super) async fn take_back(&self, platform: &State) -> Result<(), AppError> {
+        let (account, address) = (self.account.clone(), self.address.clone());
         platform
             .shared
             .run(move |c| {
-                let event = SecurityEvent {
-                    event: if failed { "sign_in.refused" } else { "sign_in" },
-                    account_hash: Some(&hash),
-                    institution_id: first.and_then(|account| account.institution_id),
-                    user_id: first.map(|account| account.user_id),
-                    ip: &client.ip,
-                    user_agent: &client.user_agent,
-                    detail: "",
-                };
-                security_log::record(c, &event)
+                throttles::take_back(c, &account)?;
+                throttles::take_back(c, &address)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Logs a wrong password under every account it was tried on: their owners see it.
+    pub(super) async fn refused(
+        &self,
+        platform: &State,
+        client: &Client,
+        tried: &[Account],
+    ) -> Result<(), AppError> {
+        let (hash, client) = (self.email_hash.clone(), client.clone());
+        let mut whose: Vec<Option<Account>> = tried.iter().copied().map(Some).collect();
+        if whose.is_empty() {
+            whose.push(None);
+        }
+        platform
+            .shared
+            .run(move |c| {
+                c.write_tx(|c| {
+                    whose.iter().try_for_each(|account| {
+                        security_log::record(
+                            c,
+                            &SecurityEvent {
+                                event: "sign_in.refused",
+                                account_hash: Some(&hash),
+                                institution_id: account.and_then(|account| account.institution_id),
+                                user_id: account.map(|account| account.user_id),
+                                ip: &client.ip,
+                                user_agent: &client.user_agent,
+                                detail: "",
+                            },
+                        )
+                    })
+                })
             })
             .await?;
         Ok(())

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{activity_words, clock, stream_csv};
+use super::{activity_words, clock, note_export, stream_csv};
 use crate::{
     db::{Id, pools::TenantDb, tenant::TenantConn},
     error::AppError,
@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+const NOUN: Noun = Noun::new("entry", "entries");
+
 const COLUMNS: &[Column] = &[
     Column::new("at", "When").sortable(),
     Column::new("who", "Who"),
@@ -39,7 +41,7 @@ fn spec(path: String, actors: &[(Id, String)]) -> ListSpec {
     let actions = activity_words::ACTIONS.iter().map(|(key, _, words)| Choice::new(*key, *words));
     let kinds = activity_words::KINDS.iter().map(|(key, label)| Choice::new(*key, *label));
     let actors = actors.iter().map(|(id, name)| Choice::new(id.to_string(), name.as_str()));
-    ListSpec::new(path, Noun::new("entry", "entries"), COLUMNS)
+    ListSpec::new(path, NOUN, COLUMNS)
         .sorted_by("at", Dir::Desc)
         .search("Record or person")
         .filter(Filter::one_of("who", "Who", actors))
@@ -122,7 +124,16 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Browser",
     ];
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
-    let filter = user.db.run(move |c| ModelResult::Ok(asked(c, path, &raw)?.2)).await?;
+    let log = user.activity();
+    let filter = user
+        .db
+        .run(move |c| {
+            let (_, query, filter) = asked(c, path, &raw)?;
+            let label = NOUN.count(activity::count(c, &filter)?);
+            note_export(c, &log, ("activity.exported", "activity"), &label, &query)?;
+            ModelResult::Ok(filter)
+        })
+        .await?;
     let db = user.db.clone();
     stream_csv("activity.csv", HEADS, move |before| csv_rows(db.clone(), filter.clone(), before)).await
 }

@@ -24,6 +24,8 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("students.archived", "archived", "Archived several"),
     ("students.restored", "restored", "Restored several"),
     ("students.imported", "imported students from", "Imported students"),
+    ("students.exported", "exported", "Exported students"),
+    ("activity.exported", "exported from the activity log", "Exported activity log"),
     ("user.created", "set up user", "Set up user"),
     ("user.invited", "invited", "Invited user"),
     ("user.accepted", "accepted the invitation as", "Accepted invitation"),
@@ -39,6 +41,7 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
 pub const KINDS: &[(&str, &str)] = &[
     ("student", "Student"),
     ("students", "Several students"),
+    ("activity", "Activity log"),
     ("user", "User"),
     ("institution", "Institution"),
 ];
@@ -67,7 +70,7 @@ pub fn deed_alone(action: &str) -> &str {
 /// fields stand on its own page.
 pub fn summary(entry: &Entry) -> String {
     let changes = entry.changes();
-    let words: Vec<String> = if entry.record_kind == "students" {
+    let words: Vec<String> = if matches!(entry.record_kind.as_str(), "students" | "activity") {
         let some = changes.iter().filter(|change| change.after.as_deref() != Some("0"));
         some.map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
     } else if changes.iter().any(|change| change.before.is_some()) {
@@ -94,6 +97,8 @@ pub fn field(name: &str) -> Cow<'static, str> {
         "notes" => "Notes",
         "roles" => "Roles",
         "students" => "Students",
+        "q" => "Search",
+        "year" => "Admission year",
         "created" => "Added",
         "updated" => "Changed",
         "kind" => "Kind",

@@ -12,9 +12,16 @@ pub mod users;
 use crate::{
     db::tenant::TenantConn,
     error::AppError,
-    models::{ModelResult, institution::profile},
+    models::{
+        ModelResult,
+        institution::{
+            activity::{Activity, Change},
+            profile,
+        },
+    },
     services::csv_text::CsvWriter,
     web::{
+        list::ListQuery,
         respond::csv_download,
         time::{Clock, DateFormat},
     },
@@ -38,6 +45,20 @@ fn date_format(locale: &str) -> DateFormat {
         "en-SE" => DateFormat::Iso,
         _ => DateFormat::DayMonthYear,
     }
+}
+
+/// Leaves a trace of a file before its first row is sent: who took what away, narrowed by what.
+fn note_export(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    (action, kind): (&str, &str),
+    label: &str,
+    query: &ListQuery,
+) -> ModelResult<()> {
+    let narrowed = query.narrowed_by();
+    let changes: Vec<Change> =
+        narrowed.into_iter().map(|(key, value)| Change::new(key, None, Some(value))).collect();
+    connection.write_tx(|c| activity.record(c, action, kind, None, label, &changes))
 }
 
 /// Rows of a file, and where to go on; none at the end.

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 mod archive;
 
-use super::{activity_words, clock, stream_csv, student_form};
+use super::{activity_words, clock, note_export, stream_csv, student_form};
 use crate::{
     db::{Id, pools::TenantDb},
     error::{AppError, told},
@@ -160,12 +160,16 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Notes",
     ];
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
+    let activity = user.activity();
     let (filter, paging) = user
         .db
         .run(move |c| {
             let spec = spec(path, &students::admission_years(c)?);
             let query = ListQuery::parse(&spec, &raw);
-            ModelResult::Ok((filter(&query), query.paging()))
+            let filter = filter(&query);
+            let label = NOUN.count(students::count(c, &filter)?);
+            note_export(c, &activity, ("students.exported", "students"), &label, &query)?;
+            ModelResult::Ok((filter, query.paging()))
         })
         .await?;
     let db = user.db.clone();

@@ -310,7 +310,7 @@ pub async fn withdraw(
     }
     let gone = institution_users::remove(&platform, &user.db, user.institution.id, user.activity(), id).await;
     back(&user, user.path("/users"), told(gone)?, |gone| {
-        Notice::success(format!("Withdrew the invitation of {}.", gone.name))
+        Notice::success(format!("Withdrew the invitation of {gone}."))
     })
 }
 
@@ -334,7 +334,7 @@ pub async fn ask_remove(user: Owner, RecordId(id): RecordId) -> Result<HttpRespo
 /// `POST /i/{domain}/users/{id}/remove`: owners.
 pub async fn remove(user: Owner, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let gone = institution_users::remove(&platform, &user.db, user.institution.id, user.activity(), id).await;
-    back(&user, user.path("/users"), told(gone)?, |gone| Notice::success(format!("Removed {}.", gone.name)))
+    back(&user, user.path("/users"), told(gone)?, |gone| Notice::success(format!("Removed {gone}.")))
 }
 
 /// Goes on with the good news, or back to where the refusal can be read.

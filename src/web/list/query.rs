@@ -107,6 +107,12 @@ impl ListQuery {
         Some(self.q.as_str()).filter(|q| !q.is_empty())
     }
 
+    /// What narrows the list, search text first: which rows an export took along.
+    pub fn narrowed_by(&self) -> Vec<(&'static str, String)> {
+        let q = self.q().map(|q| ("q", q.to_owned()));
+        q.into_iter().chain(self.filters.iter().filter(|(_, value)| !value.is_empty()).cloned()).collect()
+    }
+
     /// The chosen value of a filter.
     pub fn filter(&self, key: &str) -> Option<&str> {
         self.filters.iter().find(|(known, _)| *known == key).map(|(_, value)| value.as_str())

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde_json::Value;
 
-use super::{csv, institutions::found};
+use super::{csv, institutions::found, note_export};
 use crate::{
     error::AppError,
     models::platform::audit::{self, AuditEntry, AuditFilter},
@@ -52,6 +52,9 @@ const ACTIONS: &[(&str, &str)] = &[
     ("operation.tried_again", "Tried operation again"),
     ("operation.rolled_back", "Rolled operation back"),
     ("setting.changed", "Changed setting"),
+    ("registrations.exported", "Exported registrations"),
+    ("institutions.exported", "Exported institutions"),
+    ("audit_log.exported", "Exported audit log"),
 ];
 
 pub(super) fn action_label(action: &str) -> String {
@@ -122,11 +125,12 @@ pub async fn list(
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    _admin: SuperAdmin,
+    admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
     let heads = ["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"];
     let load = move |c: &mut _, paging: &_| audit::page(c, &filter, paging);
+    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, load.clone()).await?;
     csv(&platform, &query, ("audit.csv", &heads), load, |entry: AuditEntry| {
         vec![
             entry.sequence.to_string(),

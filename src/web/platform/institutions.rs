@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, country_name, csv, databases, history, operations as operation_pages, registrations::website,
-    status_badge,
+    asked, country_name, csv, databases, history, note_export, operations as operation_pages,
+    registrations::website, status_badge,
 };
 use crate::{
     error::AppError,
@@ -22,7 +22,10 @@ use crate::{
         },
         time_zone::TimeZone,
     },
-    services::registration_import::web_address,
+    services::{
+        institution_settings::{self, CorrectError},
+        registration_import::web_address,
+    },
     web::{
         State,
         auth::SuperAdmin,
@@ -99,12 +102,14 @@ pub async fn list(
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    _admin: SuperAdmin,
+    admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
     let heads = ["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"];
     let load = move |c: &mut _, paging: &_| institutions::page(c, &filter, paging);
+    note_export(&platform, &admin, ("institutions.exported", "institutions.csv"), &query, load.clone())
+        .await?;
     csv(&platform, &query, ("institutions.csv", &heads), load, |row: InstitutionRow| {
         vec![
             row.name,
@@ -292,21 +297,18 @@ pub async fn save(
     let mut form = profile_form(&institution).at_version(institution.version).submitted(&data);
     let changes = profile_fields(&mut form);
     if let (Some(changes), Some(version)) = (changes, form.posted_version()) {
-        let (audit, id) = (admin.audit(&platform), institution.id);
-        let saved = platform
-            .shared
-            .run(move |c| institutions::update_profile(c, &audit, id, version, &changes))
-            .await;
-        match saved {
+        match institution_settings::correct(&platform, &institution, admin.actor(), version, changes).await {
             Ok(saved) => {
                 admin.flash(Notice::success(format!("The profile of {} is saved.", saved.name)))?;
                 return Ok(see_other(format!("{PATH}/{}", institution.domain)));
             }
-            Err(ModelError::Changed(sentence)) => {
+            Err(CorrectError::Model(ModelError::Changed(sentence))) => {
                 let now = found(&platform, &domain).await?;
                 form.conflict(sentence, &values(&now), now.version);
             }
-            Err(error) => return Err(error.into()),
+            Err(CorrectError::Model(ModelError::Refused(sentence))) => form.error("", sentence),
+            Err(CorrectError::Model(error)) => return Err(error.into()),
+            Err(CorrectError::Tenant(error)) => return Err(error.into()),
         }
     }
     let view = FormPage::new(page_about(&admin, &institution, "Edit profile"), form);

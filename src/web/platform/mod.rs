@@ -14,6 +14,7 @@ pub mod settings;
 pub mod suspension;
 
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
 
 use super::{
     State,
@@ -34,6 +35,7 @@ use crate::{
         country::Country,
         platform::{
             admins::AdminStatus,
+            audit::Subject,
             institutions::{Kind, Status, StatusChange, countries},
             registrations::{Source, Stand},
         },
@@ -71,6 +73,25 @@ async fn country_filter(platform: &State) -> Result<Filter, AppError> {
     codes.sort_by_cached_key(|code| country_name(code));
     let choices = codes.into_iter().map(|code| (code.clone(), country_name(&code)));
     Ok(Filter::one_of("country", "Country", choices))
+}
+
+/// Leaves a trace of a file before it is sent: who took what away, narrowed by what.
+async fn note_export<T>(
+    platform: &State,
+    admin: &SuperAdmin,
+    (action, file_name): (&'static str, &'static str),
+    query: &ListQuery,
+    load: impl FnOnce(&mut SharedConn, &Paging) -> ModelResult<Slice<T>> + Send + 'static,
+) -> Result<(), AppError> {
+    let (audit, paging) = (admin.audit(platform), Paging { limit: 0, ..query.paging() });
+    let narrowed: serde_json::Map<_, _> =
+        query.narrowed_by().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let note = move |c: &mut SharedConn| {
+        let detail = json!({ "rows": load(c, &paging)?.total, "narrowed_by": narrowed });
+        let subject = Subject { kind: "export", id: None, label: file_name, institution_id: None };
+        c.write_tx(|c| audit.record(c, action, &subject, &detail))
+    };
+    Ok(platform.shared.run(note).await?)
 }
 
 /// Every row that matches, as a file.

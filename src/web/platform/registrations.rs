@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{asked, country_name, csv, history, stand_badge, status_badge};
+use super::{asked, country_name, csv, history, note_export, stand_badge, status_badge};
 use crate::{
     error::AppError,
     models::{
@@ -103,7 +103,7 @@ fn show(clock: &Clock, found: RegistrationRow) -> Row {
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    _admin: SuperAdmin,
+    admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
@@ -122,6 +122,8 @@ pub async fn export(
         "reason",
     ];
     let load = move |c: &mut _, paging: &_| registrations::page(c, &filter, paging);
+    note_export(&platform, &admin, ("registrations.exported", "registrations.csv"), &query, load.clone())
+        .await?;
     csv(&platform, &query, ("registrations.csv", &heads), load, |row: RegistrationRow| {
         vec![
             row.name.clone(),

@@ -76,8 +76,8 @@ pub fn page(
     let (query, down) = (matching(filter), paging.descending);
     let sorted = match paging.sort.as_str() {
         "number" => ordered!(query, down, students::student_number),
-        "status" => ordered!(query, down, students::status, students::admission_year, students::id),
-        "admission_year" => ordered!(query, down, students::admission_year, students::id),
+        "status" => ordered!(query, down, students::status, students::id),
+        "admission_year" => ordered!(query, down, blank last students::admission_year, students::id),
         "updated" => ordered!(query, down, students::updated_at, students::id),
         _ => ordered!(query, down, students::name_key, students::id),
     };

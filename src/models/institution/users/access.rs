@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use super::{Role, User, UserStatus, find, require_a_role, role_words, status_change, write_roles};
 use crate::{
     db::{
-        Id, now,
+        Id,
+        locks::Lock,
+        now,
         schema_tenant::{user_roles, users},
         tenant::TenantConn,
     },
@@ -155,7 +157,7 @@ pub fn remove(connection: &mut TenantConn, activity: &Activity, id: Id) -> Model
 /// write lock already orders them.
 fn lock_owners(connection: &mut TenantConn) -> ModelResult<()> {
     if let TenantConn::Postgres(connection) = connection {
-        diesel::sql_query("SELECT pg_advisory_xact_lock(20261121, 2)").execute(connection)?;
+        Lock::Owners.hold_in_transaction(connection)?;
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub fn page(connection: &mut TenantConn, filter: &UserFilter, paging: &Paging) -
     let sorted = match paging.sort.as_str() {
         "email" => ordered!(query, down, users::email_normalised, users::id),
         "status" => ordered!(query, down, users::status, users::id),
-        "last_sign_in" => ordered!(query, down, users::last_sign_in_at, users::id),
+        "last_sign_in" => ordered!(query, down, blank last users::last_sign_in_at, users::id),
         _ => ordered!(query, down, users::name_key, users::id),
     };
     let rows: Vec<UserRow> =

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Kind, OPEN, Operation, OperationStatus};
 use crate::{
     db::{Id, schema_shared::operations, shared::SharedConn},
-    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::lower},
+    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
 };
 
 /// Filters of the operations page.
@@ -23,7 +23,7 @@ pub struct OperationFilter {
 }
 
 fn matching<'a>(filter: &OperationFilter) -> operations::BoxedQuery<'a, SharedBackend> {
-    let mut query = containing!(operations::table.into_boxed(), filter.q, lower(operations::subject));
+    let mut query = containing!(operations::table.into_boxed(), filter.q, operations::search_key);
     if let Some(status) = filter.status {
         query = query.filter(operations::status.eq(status));
     }

@@ -50,7 +50,7 @@ impl RegistrationRow {
 /// Filters of the registrations list.
 #[derive(Debug, Clone, Default)]
 pub struct RegistrationFilter {
-    /// Part of a name, domain or the admin's e-mail.
+    /// Part of the institution's name or domain, or of the admin's name or e-mail.
     pub q: String,
     /// Only those that stand so.
     pub status: Option<Stand>,
@@ -74,7 +74,7 @@ fn matching<'a>(filter: &RegistrationFilter) -> Matching<'a> {
         filter.q,
         institutions::name_key,
         institutions::domain,
-        registrations::admin_email.assume_not_null()
+        registrations::search_key
     );
     query = match filter.status {
         None => query,
@@ -111,8 +111,17 @@ pub fn page(
         "domain" => ordered!(query, down, institutions::domain, registrations::id),
         "country" => ordered!(query, down, by_country(), institutions::name_key),
         "kind" => ordered!(query, down, institutions::kind, institutions::name_key),
-        "status" => ordered!(query, down, registrations::decision, registrations::id),
-        "decided" => ordered!(query, down, registrations::decided_at, registrations::id),
+        // Waiting comes last, and first the other way round.
+        "status" => {
+            ordered!(
+                query,
+                down,
+                registrations::decision.is_null(),
+                registrations::decision,
+                registrations::id
+            )
+        }
+        "decided" => ordered!(query, down, blank last registrations::decided_at, registrations::id),
         _ => ordered!(query, down, registrations::submitted_at, registrations::id),
     };
     let rows = sorted

@@ -1,0 +1,48 @@
+//! What the platform forgets, and when: nothing about people is kept for longer than it is of use.
+
+use chrono::TimeDelta;
+
+use crate::{
+    db::{now, shared::SharedConn},
+    models::{
+        ModelResult,
+        platform::{
+            account_tokens, imports, outgoing_mails, registrations, security_log, sessions, throttles,
+        },
+    },
+};
+
+/// Uploaded files, links that ran out and mails that were sent.
+const SHORT: TimeDelta = TimeDelta::days(30);
+/// Sign-ins and refusals: long enough to look into what was noticed late.
+const SECURITY_LOG: TimeDelta = TimeDelta::days(180);
+
+/// How much was forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of what was removed")]
+pub struct Swept {
+    pub sessions: usize,
+    pub throttles: usize,
+    pub links: usize,
+    pub uploaded_files: usize,
+    pub sent_mails: usize,
+    pub security_events: usize,
+    pub rejected_passwords: usize,
+}
+
+/// Forgets what has had its time. Each kind in a transaction of its own, so that nobody waits for long.
+///
+/// # Errors
+/// Any database error; what was forgotten until then stays so.
+pub fn sweep(connection: &mut SharedConn) -> ModelResult<Swept> {
+    let at = now();
+    Ok(Swept {
+        sessions: sessions::sweep(connection)?,
+        throttles: throttles::sweep(connection)?,
+        links: account_tokens::purge(connection, at - SHORT)?,
+        uploaded_files: imports::purge(connection, at - SHORT)?,
+        sent_mails: outgoing_mails::purge(connection, at - SHORT)?,
+        security_events: security_log::purge(connection, at - SECURITY_LOG)?,
+        rejected_passwords: registrations::forget_rejected_passwords(connection, at - SHORT)?,
+    })
+}
