@@ -16,6 +16,9 @@ use crate::{
     services::{platform::Platform, tokens::Token},
 };
 
+/// Below this cost of bcrypt a stolen hash is guessed too fast; tests and trials may go there all the same.
+const LEAST_COST: u32 = 10;
+
 /// How often expired sessions and old counts are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -25,6 +28,12 @@ pub(super) fn serve(config: Config) -> Outcome {
     let platform = open(&config)?;
     println!("Provost listens on http://{}", config.listen);
     println!("Its address is {}", config.settings.public_url);
+    if config.settings.password_cost < LEAST_COST {
+        log::warn!(
+            "PROVOST_PASSWORD_COST is {}: too little for real passwords",
+            config.settings.password_cost
+        );
+    }
     offer_setup(&platform)?;
     run(platform, config, listener)
 }

@@ -250,32 +250,35 @@ pub async fn change_password(
 /// Database errors.
 pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountError> {
     for account in candidates(platform, email).await? {
-        if stored_hash(platform, account).await?.is_none() {
-            continue;
+        if stored_hash(platform, account).await?.is_some() {
+            send_reset_link(platform, account).await?;
         }
-        let (name, address) = name_and_email(platform, account).await?;
-        let token = Token::generate()?;
-        let link = platform.link(&format!("/password-reset/{}", token.reveal()));
-        let to = Recipient { email: &address, name: &name };
-        let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
-        let keys = platform.keys.clone();
-        let lifetime = Purpose::PasswordReset.lifetime();
-        platform
-            .shared
-            .run(move |c| {
-                c.write_tx(|c| {
-                    account_tokens::create(
-                        c,
-                        Purpose::PasswordReset,
-                        account.holder(),
-                        &token.hash(),
-                        lifetime,
-                    )?;
-                    outbox::enqueue(c, &keys, &message)
-                })
-            })
-            .await?;
     }
+    Ok(())
+}
+
+/// Sends a reset link to one account, and makes its earlier ones useless. Nobody but its owner sees the link.
+///
+/// # Errors
+/// Database errors.
+pub async fn send_reset_link(platform: &Platform, account: Account) -> Result<(), AccountError> {
+    let (name, address) = name_and_email(platform, account).await?;
+    let token = Token::generate()?;
+    let link = platform.link(&format!("/password-reset/{}", token.reveal()));
+    let to = Recipient { email: &address, name: &name };
+    let message = platform.mail_texts.password_reset(to, &link, "30 minutes");
+    let keys = platform.keys.clone();
+    let lifetime = Purpose::PasswordReset.lifetime();
+    platform
+        .shared
+        .run(move |c| {
+            c.write_tx(|c| {
+                let (purpose, holder) = (Purpose::PasswordReset, account.holder());
+                account_tokens::create(c, purpose, holder, &token.hash(), lifetime)?;
+                outbox::enqueue(c, &keys, &message)
+            })
+        })
+        .await?;
     Ok(())
 }
 

@@ -43,7 +43,6 @@ pub struct Page {
     pub search: Option<Search>,
     pub nav: Vec<NavGroup>,
     pub crumbs: Vec<Link>,
-    pub tabs: Vec<NavItem>,
     /// One sentence under the title, only if it helps.
     pub intro: Option<String>,
     /// The record's state, beside the title.
@@ -54,11 +53,10 @@ pub struct Page {
     pub more: Vec<Action>,
     pub flash: Option<Notice>,
     pub banner: Option<Banner>,
-    pub bell: Option<Bell>,
     pub viewer: Option<Viewer>,
     pub theme: Theme,
     pub width: Width,
-    /// This page's own path and query, to come back to.
+    /// This page's own path and query, to come back to; empty for what answers a form.
     pub path: String,
 }
 
@@ -95,15 +93,15 @@ impl NavGroup {
     }
 }
 
-/// One entry of the navigation, or a tab.
+/// One entry of the navigation.
 #[derive(Debug, Clone)]
 pub struct NavItem {
     pub label: String,
     pub href: String,
     pub icon: Icon,
     pub current: bool,
-    /// Work that waits there.
-    pub count: Option<i64>,
+    /// Work that waits there, and the word for it: "3 failed".
+    pub count: Option<(i64, &'static str)>,
 }
 
 impl NavItem {
@@ -123,9 +121,9 @@ impl NavItem {
         item
     }
 
-    /// How much work waits there; zero is not shown.
-    pub fn count(mut self, n: i64) -> Self {
-        self.count = (n > 0).then_some(n);
+    /// How much work waits there, and what it is; zero is not shown.
+    pub fn count(mut self, n: i64, word: &'static str) -> Self {
+        self.count = (n > 0).then_some((n, word));
         self
     }
 }
@@ -196,16 +194,6 @@ impl NoticeKind {
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Error => "error",
-        }
-    }
-
-    /// The kind a stored flash names.
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "success" => Self::Success,
-            "warning" => Self::Warning,
-            "error" => Self::Error,
-            _ => Self::Info,
         }
     }
 
@@ -285,13 +273,6 @@ impl Banner {
     }
 }
 
-/// Notifications in the top bar.
-#[derive(Debug, Clone)]
-pub struct Bell {
-    pub href: String,
-    pub unread: i64,
-}
-
 /// Who is signed in.
 #[derive(Debug, Clone)]
 pub struct Viewer {
@@ -359,11 +340,6 @@ impl Page {
         self
     }
 
-    pub fn tab(mut self, tab: NavItem) -> Self {
-        self.tabs.push(tab);
-        self
-    }
-
     pub fn intro(mut self, sentence: impl Into<String>) -> Self {
         self.intro = Some(sentence.into());
         self
@@ -396,28 +372,23 @@ impl Page {
         self
     }
 
-    pub fn bell(mut self, href: impl Into<String>, unread: i64) -> Self {
-        self.bell = Some(Bell { href: href.into(), unread });
-        self
-    }
-
     pub fn viewer(mut self, viewer: impl Into<Option<Viewer>>) -> Self {
         self.viewer = viewer.into();
         self
     }
 
+    /// The page itself, or the nearest one above it where it cannot be asked for again.
+    pub fn way_back(&self) -> &str {
+        match (self.path.as_str(), self.crumbs.last()) {
+            ("", Some(above)) => &above.href,
+            ("", None) => &self.home,
+            (path, _) => path,
+        }
+    }
+
     /// Whether the frame of signed-in pages is drawn.
     pub fn framed(&self) -> bool {
         self.area != Area::Public
-    }
-
-    /// Notices that a person has not seen, shortened so that they fit in the bell.
-    pub fn unread(&self) -> String {
-        match self.bell.as_ref().map_or(0, |bell| bell.unread) {
-            0 => String::new(),
-            n @ 1..100 => n.to_string(),
-            _ => "99+".to_owned(),
-        }
     }
 
     /// What the browser's tab says.

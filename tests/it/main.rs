@@ -7,6 +7,7 @@ mod institution_models;
 mod kill_sweep;
 mod layers;
 mod main_job;
+mod pages;
 mod platform_models;
 mod platform_services;
 mod pools;

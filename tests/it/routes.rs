@@ -106,10 +106,10 @@ impl World {
         let (owner, path) = (self.caller(Who::Owner), |rest: &str| self.a.path(rest));
         let student = add_student(owner, &self.a, "Zoé Dubois", "S-1");
         let other = add_student(owner, &self.a, "Chloé Petit", "S-2");
-        owner.post(&path(&format!("/students/{other}/archive")), &[]).is(303);
+        owner.post(&path(&format!("/students/{other}/archiving")), &[]).is(303);
         let undo = owner.get(&path(&format!("/students/{other}"))).is(200);
         let batch = undo.attributes("form", "action").into_iter().find_map(|action| {
-            let rest = action.strip_prefix(&path("/students/archive/"))?.to_owned();
+            let rest = action.strip_prefix(&path("/students/archivings/"))?.to_owned();
             rest.strip_suffix("/remove").map(ToOwned::to_owned)
         });
         let file = "student_number,name\nS-3,Léa Roux\n";
@@ -119,7 +119,7 @@ impl World {
         let user = self.app.new_user(&self.a, "victim@evry.example", Role::Viewer);
         let session = other_session(&self.app, &self.a, owner);
         let values = [
-            ("/i/{domain}/students/archive/{id}", batch.expect("an undo")),
+            ("/i/{domain}/students/archivings/{id}", batch.expect("an undo")),
             ("/i/{domain}/students/import/{id}", tail(import.location())),
             ("/i/{domain}/students/{id}", student),
             ("/i/{domain}/activity/{id}", activity),
@@ -398,7 +398,7 @@ fn other_sites_change_nothing(world: &World) {
         }
     }
     unchanged(&before, &world.digest());
-    // An older browser says only where it comes from.
+    // An older browser, or any on plain HTTP, says only where it comes from; under "no-referrer" not even that.
     let caller = world.app.visitor().with("sec-fetch-site", "");
     let headers = [("origin", own.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     caller.send("POST", "/sign-in", &headers, b"").is(422);
@@ -478,7 +478,7 @@ fn headers_are_whole(answer: &Answer) {
     assert!(!policy.contains("unsafe"));
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("cache-control", "no-store"),

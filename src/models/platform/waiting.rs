@@ -17,11 +17,13 @@ pub struct Waiting {
     pub registrations: i64,
     /// Institutions whose database could not be made.
     pub failed_provisionings: i64,
+    /// Failed operations that a super admin can do something about.
+    pub failed_operations: i64,
     /// Operations at work.
     pub running_operations: i64,
 }
 
-/// Counts what waits; both counts read an index only.
+/// Counts what waits; the counts read an index only.
 ///
 /// # Errors
 /// Any database error.
@@ -31,6 +33,7 @@ pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
     Ok(Waiting {
         registrations: in_status("pending_approval").get_result(connection)?,
         failed_provisionings: in_status("provisioning_failed").get_result(connection)?,
+        failed_operations: super::operations::failed_count(connection)?,
         running_operations: operations::table
             .filter(operations::status.eq_any(["queued", "running", "rolling_back"]))
             .count()

@@ -21,6 +21,7 @@ use crate::{
         State,
         client::Client,
         forms::{Form, FormData},
+        institution,
         page::{Notice, Page},
         respond::{html, html_with_status, see_other},
         time::{Clock, When},
@@ -33,6 +34,7 @@ pub struct SignedIn {
     name: String,
     email: String,
     page: Page,
+    clock: Clock,
     session: Session,
     client: Client,
 }
@@ -54,17 +56,19 @@ impl FromRequest for SignedIn {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let who = Identity::required(&session, &request)?;
             let mut nothing = Payload::None;
-            let page = match who.institution_id {
-                None => SuperAdmin::from_request(&request, &mut nothing).await?.page("Your account"),
-                Some(institution) => {
-                    let user =
-                        InstitutionUser::of_session(&request, session.clone(), who, institution).await?;
-                    user.page("Your account")
+            let (page, clock) = match who.institution_id {
+                None => {
+                    let admin = SuperAdmin::from_request(&request, &mut nothing).await?;
+                    (admin.page("Your account"), Clock::utc())
+                }
+                Some(id) => {
+                    let user = InstitutionUser::of_session(&request, session.clone(), who, id).await?;
+                    (user.page("Your account"), user.db.run(institution::clock).await?)
                 }
             };
             let viewer = page.viewer.as_ref();
             let (name, email) = viewer.map(|me| (me.name.clone(), me.email.clone())).unwrap_or_default();
-            Ok(Self { who, name, email, page, session, client: Client::of(&request) })
+            Ok(Self { who, name, email, page, clock, session, client: Client::of(&request) })
         })
     }
 }
@@ -128,6 +132,24 @@ pub async fn change_password(
     Ok(see_other("/account"))
 }
 
+/// `GET /account/sessions/current`: everybody; for how many seconds they stay signed in, which this very
+/// request prolongs. A form that is being filled in asks, so that nobody types into the void.
+pub async fn session_left(session: Session, platform: State) -> Result<HttpResponse, AppError> {
+    let left = match Identity::of(&session) {
+        Some(who) => seconds_left(&platform, who).await?,
+        None => 0,
+    };
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "seconds_left": left })))
+}
+
+async fn seconds_left(platform: &State, who: Identity) -> Result<i64, AppError> {
+    let limits = &platform.settings.limits;
+    let idle = if who.institution_id.is_some() { limits.institution_idle } else { limits.super_admin_idle };
+    let end = platform.shared.run(move |c| sessions::absolute_end(c, who.session_id)).await?;
+    let left = end.map_or(0, |end| (end - crate::db::now()).num_seconds());
+    Ok(left.clamp(0, i64::try_from(idle.as_secs()).unwrap_or(i64::MAX)))
+}
+
 /// `POST /account/sessions/{id}/remove`: ends one of one's own sessions.
 pub async fn end_session(me: SignedIn, platform: State, id: Path<String>) -> Result<HttpResponse, AppError> {
     let id: Id = id.parse().map_err(|_| AppError::NotFound)?;
@@ -156,7 +178,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
-    let clock = Clock::utc();
+    let clock = me.clock;
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {

@@ -1,7 +1,7 @@
 //! The form itself: its groups of fields, its errors, and what somebody else saved meanwhile.
 
 use askama::{Template, filters::HtmlSafe};
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 
 use super::{
     data::FormData,
@@ -170,10 +170,6 @@ impl Form {
         self.field(name, label, FieldKind::Input("date"))
     }
 
-    pub fn time(&mut self, name: &'static str, label: impl Into<String>) -> FieldBuilder<'_, NaiveTime> {
-        self.field(name, label, FieldKind::Input("time"))
-    }
-
     /// One of these, by its value ([`Chosen`] holds it).
     pub fn select(
         &mut self,
@@ -191,28 +187,6 @@ impl Form {
         let field = self.select(name, label, Choice::all::<T>());
         let chosen = if T::all().len() <= 4 { field.radios().required() } else { field.required() };
         chosen.and_then(|Chosen(value)| T::all().iter().copied().find(|known| known.value() == value))
-    }
-
-    /// One value of an enum, or none.
-    pub fn choose_optional<T: ChoiceOf>(
-        &mut self,
-        name: &'static str,
-        label: impl Into<String>,
-    ) -> Option<T> {
-        let chosen = self.select(name, label, Choice::all::<T>()).optional();
-        chosen.and_then(|Chosen(value)| T::all().iter().copied().find(|known| known.value() == value))
-    }
-
-    /// A box to tick.
-    pub fn checkbox(&mut self, name: &'static str, label: impl Into<String>, hint: &str) -> bool {
-        let mut field = Field::new(name, label.into(), FieldKind::Checkbox);
-        field.hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
-        field.optional = true;
-        field.values =
-            self.data.all(name).map(str::to_owned).filter(|v| v != "false" && !v.is_empty()).collect();
-        let ticked = !field.values.is_empty();
-        self.push(field);
-        ticked
     }
 
     /// Any of these; values that are not among them are dropped.
@@ -271,7 +245,7 @@ impl Form {
             .groups
             .iter()
             .flat_map(|group| &group.fields)
-            .filter(|field| !matches!(field.kind, FieldKind::Password | FieldKind::File | FieldKind::Hidden))
+            .filter(|field| !matches!(field.kind, FieldKind::Password | FieldKind::File))
             .filter_map(|field| {
                 let theirs: Vec<String> = saved.all(field.name).map(str::to_owned).collect();
                 let (yours, saved) = (field.words(&field.values), field.words(&theirs));

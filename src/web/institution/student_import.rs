@@ -251,7 +251,7 @@ fn check(
     if counts.writes() > 0 && !open {
         let noun = Noun::new("student", "students");
         let label = format!("Import {}", noun.count(i64::try_from(counts.writes()).unwrap_or(i64::MAX)));
-        page = page.action(Action::post(label, format!("{own}/apply")).icon(Icon::Check));
+        page = page.action(Action::post(label, own.as_str()).icon(Icon::Check));
     }
     let tiles = tiles(&own, counts, false);
     let view =
@@ -370,7 +370,7 @@ pub async fn set_columns(
     Ok(see_other(own_path(&user, id)))
 }
 
-/// `POST /i/{domain}/students/import/{id}/apply`: registrars and owners.
+/// `POST /i/{domain}/students/import/{id}`: registrars and owners.
 pub async fn apply(
     user: Registrar,
     platform: State,
