@@ -80,9 +80,10 @@ pub fn build_app(
 fn sessions(platform: &Platform, tls: bool) -> SessionMiddleware<DatabaseSessions> {
     let limits = platform.settings.limits;
     let length = i64::try_from(limits.session_length.as_secs()).unwrap_or(i64::MAX);
+    // The cookie lives as long as a session can; the database decides when it ends.
     let lifecycle = PersistentSession::default()
         .session_ttl(actix_web::cookie::time::Duration::seconds(length))
-        .session_ttl_extension_policy(TtlExtensionPolicy::OnEveryRequest);
+        .session_ttl_extension_policy(TtlExtensionPolicy::OnStateChanges);
     SessionMiddleware::builder(DatabaseSessions::new(platform.shared.clone(), limits), cookie_key(platform))
         .cookie_name(if tls { "__Host-provost" } else { "provost" }.into())
         .cookie_secure(tls)

@@ -56,7 +56,6 @@ diesel::table! {
     people (id) {
         id -> Uuid,
         name -> Text,
-        name_key -> Text,
         preferred_name -> Nullable<Text>,
         birth_date -> Nullable<Date>,
         email -> Nullable<Text>,
@@ -79,6 +78,7 @@ diesel::table! {
         admission_year -> Nullable<Integer>,
         programme -> Nullable<Text>,
         notes -> Nullable<Text>,
+        name_key -> Text,
         search_key -> Text,
         archived_at -> Nullable<Timestamp>,
         archive_batch -> Nullable<Uuid>,

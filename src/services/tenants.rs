@@ -12,7 +12,10 @@ use crate::{
     },
     models::{
         ModelError,
-        platform::tenant_databases::{self, DatabaseStatus, TenantDatabase},
+        platform::{
+            institutions::{Institution, Status},
+            tenant_databases::{self, DatabaseStatus, TenantDatabase},
+        },
     },
 };
 
@@ -22,9 +25,9 @@ pub enum TenantError {
     /// There is no such institution, or it has no database.
     #[error("there is no such institution")]
     NotFound,
-    /// The institution is not active; its status as stored.
+    /// The institution is not active.
     #[error("the institution is {0}")]
-    NotActive(String),
+    NotActive(Status),
     /// No connection could be had.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -64,29 +67,32 @@ impl Tenants {
         Self { pools, engine, keys }
     }
 
-    /// The database of an active institution. One query; the password is unsealed only for a new pool.
+    /// The database of an active institution.
     ///
     /// # Errors
     /// Why it cannot be entered: unknown, suspended, ...
     pub fn open(&self, connection: &mut SharedConn, institution_id: Id) -> Result<TenantDb, TenantError> {
-        let (status, database) = tenant_databases::find_with_status(connection, institution_id)?;
-        self.open_found(connection, &status, database.as_ref())
+        let (institution, database) = tenant_databases::find_with_institution(connection, institution_id)?;
+        self.open_found(connection, &institution, database.as_ref())
     }
 
-    /// As [`Self::open`], for a caller whose own query already read status and database.
+    /// As [`Self::open`], for a caller whose own query already read both. The password is unsealed, with a
+    /// query more, only for a new pool.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn open_found(
         &self,
         connection: &mut SharedConn,
-        status: &str,
+        institution: &Institution,
         database: Option<&TenantDatabase>,
     ) -> Result<TenantDb, TenantError> {
-        if status != "active" {
-            return Err(TenantError::NotActive(status.to_owned()));
+        if institution.status != Status::Active {
+            return Err(TenantError::NotActive(institution.status));
         }
-        let ready = database.filter(|database| database.status == DatabaseStatus::Ready);
+        let ready = database.filter(|database| {
+            database.institution_id == institution.id && database.status == DatabaseStatus::Ready
+        });
         self.open_database(connection, ready.ok_or(TenantError::NotFound)?)
     }
 

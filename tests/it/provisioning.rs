@@ -195,13 +195,13 @@ fn suspended_institutions_and_old_handles_are_refused_at_once() {
     platform.tenants.raise_generation(&mut shared, id).expect("raised");
     platform.tenants.open(&mut shared, id).expect("a new handle");
     assert!(handle.get().is_err(), "the old handle is refused");
-    use provost::db::schema_shared::institutions;
+    use provost::{db::schema_shared::institutions, models::platform::institutions::Status};
     diesel::update(institutions::table.find(id))
         .set(institutions::status.eq("suspended"))
         .execute(&mut *shared)
         .expect("suspended");
     let refused = platform.tenants.open(&mut shared, id);
-    assert!(matches!(refused, Err(TenantError::NotActive(status)) if status == "suspended"));
+    assert!(matches!(refused, Err(TenantError::NotActive(status)) if status == Status::Suspended));
     drop(shared);
     workers.stop();
 }

@@ -38,7 +38,6 @@ CREATE INDEX user_roles_role ON user_roles (role);
 CREATE TABLE people (
     id UUID NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
-    name_key TEXT COLLATE "C" NOT NULL,
     preferred_name TEXT,
     birth_date DATE,
     email TEXT,
@@ -47,7 +46,6 @@ CREATE TABLE people (
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP NOT NULL
 );
-CREATE INDEX people_name ON people (name_key);
 
 CREATE TABLE students (
     id UUID NOT NULL PRIMARY KEY,
@@ -57,6 +55,7 @@ CREATE TABLE students (
     admission_year INTEGER,
     programme TEXT,
     notes TEXT,
+    name_key TEXT COLLATE "C" NOT NULL,
     search_key TEXT COLLATE "C" NOT NULL,
     archived_at TIMESTAMP,
     archive_batch UUID,
@@ -64,6 +63,7 @@ CREATE TABLE students (
     updated_at TIMESTAMP NOT NULL,
     version BIGINT NOT NULL DEFAULT 1
 );
+CREATE INDEX students_name ON students (name_key, id) WHERE archived_at IS NULL;
 CREATE INDEX students_status ON students (status, admission_year);
 CREATE INDEX students_admission_year ON students (admission_year);
 CREATE INDEX students_updated ON students (updated_at);

@@ -38,7 +38,6 @@ CREATE INDEX user_roles_role ON user_roles (role);
 CREATE TABLE people (
     id BLOB NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
-    name_key TEXT NOT NULL,
     preferred_name TEXT,
     birth_date TEXT,
     email TEXT,
@@ -47,7 +46,6 @@ CREATE TABLE people (
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 ) STRICT;
-CREATE INDEX people_name ON people (name_key);
 
 CREATE TABLE students (
     id BLOB NOT NULL PRIMARY KEY,
@@ -57,6 +55,7 @@ CREATE TABLE students (
     admission_year INTEGER,
     programme TEXT,
     notes TEXT,
+    name_key TEXT NOT NULL,
     search_key TEXT NOT NULL,
     archived_at TEXT,
     archive_batch BLOB,
@@ -64,6 +63,7 @@ CREATE TABLE students (
     updated_at TEXT NOT NULL,
     version INTEGER NOT NULL DEFAULT 1
 ) STRICT;
+CREATE INDEX students_name ON students (name_key, id) WHERE archived_at IS NULL;
 CREATE INDEX students_status ON students (status, admission_year);
 CREATE INDEX students_admission_year ON students (admission_year);
 CREATE INDEX students_updated ON students (updated_at);

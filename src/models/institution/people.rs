@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::{
     db::{Id, now, schema_tenant::people, tenant::TenantConn},
-    models::{ModelResult, search::fold},
+    models::ModelResult,
 };
 
 /// A person, as every role of theirs shows them.
@@ -39,7 +39,6 @@ pub struct PersonFields {
 pub(super) struct PersonRow {
     pub id: Id,
     name: String,
-    name_key: String,
     preferred_name: Option<String>,
     birth_date: Option<NaiveDate>,
     email: Option<String>,
@@ -55,7 +54,6 @@ impl PersonRow {
         Self {
             id: Id::new(),
             name: fields.name.clone(),
-            name_key: fold(&fields.name),
             preferred_name: fields.preferred_name.clone(),
             birth_date: fields.birth_date,
             email: fields.email.clone(),
@@ -72,7 +70,6 @@ pub(super) fn update(connection: &mut TenantConn, id: Id, fields: &PersonFields)
     diesel::update(people::table.find(id))
         .set((
             people::name.eq(&fields.name),
-            people::name_key.eq(fold(&fields.name)),
             people::preferred_name.eq(&fields.preferred_name),
             people::birth_date.eq(fields.birth_date),
             people::email.eq(&fields.email),

@@ -147,18 +147,14 @@ impl IdleLimits {
 ///
 /// # Errors
 /// Any database error.
-pub fn touch(connection: &mut SharedConn, token_hash: &[u8], limits: IdleLimits) -> ModelResult<()> {
+pub fn touch(connection: &mut SharedConn, session: &Session, limits: IdleLimits) -> ModelResult<()> {
     let at = now();
-    let stale: Option<(Option<Id>, Option<Id>)> = sessions::table
-        .filter(sessions::token_hash.eq(token_hash))
-        .filter(sessions::last_seen_at.lt(at - TimeDelta::minutes(1)))
-        .select((sessions::user_id, sessions::institution_id))
-        .first(connection)
-        .optional()?;
-    let Some((user_id, institution_id)) = stale else { return Ok(()) };
-    let idle_expires_at = at + limits.of(user_id, institution_id);
+    if session.last_seen_at > at - TimeDelta::minutes(1) {
+        return Ok(());
+    }
+    let idle_expires_at = at + limits.of(session.user_id, session.institution_id);
     connection.write_tx(|c| {
-        diesel::update(sessions::table.filter(sessions::token_hash.eq(token_hash)))
+        diesel::update(sessions::table.find(session.id))
             .set((sessions::last_seen_at.eq(at), sessions::idle_expires_at.eq(idle_expires_at)))
             .execute(c)?;
         Ok(())

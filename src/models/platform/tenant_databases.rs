@@ -8,7 +8,10 @@ use crate::{
         schema_shared::{institutions, tenant_databases},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::institutions::Status},
+    models::{
+        ModelError, ModelResult, Paging, Slice, containing, ordered,
+        platform::institutions::{Institution, Status},
+    },
 };
 
 crate::text_enum! {
@@ -56,18 +59,33 @@ pub fn find(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Opti
     Ok(row.optional()?)
 }
 
-/// Status of the institution, and its database: what every request of an institution user starts from.
+/// The institution with this domain, and its database: what every request of an institution user starts from.
 ///
 /// # Errors
 /// Any database error; `NotFound` when there is no such institution.
-pub fn find_with_status(
+pub fn find_by_domain(
+    connection: &mut SharedConn,
+    domain: &str,
+) -> ModelResult<(Institution, Option<TenantDatabase>)> {
+    Ok(institutions::table
+        .left_join(tenant_databases::table)
+        .filter(institutions::domain.eq(domain))
+        .select((Institution::as_select(), Option::<TenantDatabase>::as_select()))
+        .first(connection)?)
+}
+
+/// As [`find_by_domain`], by the institution's id.
+///
+/// # Errors
+/// As [`find_by_domain`].
+pub fn find_with_institution(
     connection: &mut SharedConn,
     institution_id: Id,
-) -> ModelResult<(String, Option<TenantDatabase>)> {
+) -> ModelResult<(Institution, Option<TenantDatabase>)> {
     Ok(institutions::table
         .left_join(tenant_databases::table)
         .filter(institutions::id.eq(institution_id))
-        .select((institutions::status, Option::<TenantDatabase>::as_select()))
+        .select((Institution::as_select(), Option::<TenantDatabase>::as_select()))
         .first(connection)?)
 }
 

@@ -9,19 +9,21 @@ use futures_util::future::LocalBoxFuture;
 
 use super::identity::{self, Identity};
 use crate::{
-    db::{Id, pools::TenantDb},
+    db::{Id, pools::TenantDb, shared::SharedConn},
     error::AppError,
     models::{
-        Actor,
+        Actor, ModelResult,
         institution::{
             activity::Activity,
             users::{self, Role, UserStatus},
         },
-        platform::institutions::{self, Institution, Status},
+        platform::{
+            institutions::{Institution, Status},
+            tenant_databases::{self, TenantDatabase},
+        },
     },
     services::tenants::TenantError,
     web::{
-        State,
         client::Client,
         icons::Icon,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
@@ -166,17 +168,45 @@ impl FromRequest for InstitutionUser {
         Box::pin(async move {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
-            let platform = super::state_of(&request)?;
-            let institution = find_institution(&platform, domain).await?;
-            if let Some(closed) = institution.as_ref().filter(|known| known.status == Status::Suspended) {
-                return Err(AppError::Suspended(closed.name.clone()));
+            let who = Identity::of(&session);
+            let found = find(&request, who, move |c| tenant_databases::find_by_domain(c, &domain)).await?;
+            if let Some(Found { institution, .. }) = &found
+                && institution.status == Status::Suspended
+            {
+                return Err(AppError::Suspended(institution.name.clone()));
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
-            let institution =
-                institution.filter(|known| who.institution_id == Some(known.id)).ok_or(AppError::NotFound)?;
-            Self::enter(&request, session, who, institution).await
+            let found = found.filter(|found| who.institution_id == Some(found.institution.id));
+            Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await
         })
+    }
+}
+
+/// An institution, and for its own user the way into its database.
+struct Found {
+    institution: Institution,
+    db: Option<Result<TenantDb, TenantError>>,
+}
+
+/// One visit to the shared database, because every request begins with it.
+async fn find(
+    request: &HttpRequest,
+    who: Option<Identity>,
+    look: impl FnOnce(&mut SharedConn) -> ModelResult<(Institution, Option<TenantDatabase>)> + Send + 'static,
+) -> Result<Option<Found>, AppError> {
+    let platform = super::state_of(request)?;
+    let tenants = platform.tenants.clone();
+    let visit = move |c: &mut SharedConn| {
+        let (institution, database) = look(c)?;
+        let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
+        let db = own.then(|| tenants.open_found(c, &institution, database.as_ref()));
+        ModelResult::Ok(Found { institution, db })
+    };
+    match platform.shared.run(visit).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -188,22 +218,22 @@ impl InstitutionUser {
         who: Identity,
         institution_id: Id,
     ) -> Result<Self, AppError> {
-        let platform = super::state_of(request)?;
-        let institution = platform.shared.run(move |c| institutions::find(c, institution_id)).await?;
-        if institution.status == Status::Suspended {
-            return Err(AppError::Suspended(institution.name));
+        let look = move |c: &mut SharedConn| tenant_databases::find_with_institution(c, institution_id);
+        let found = find(request, Some(who), look).await?.ok_or(AppError::NotFound)?;
+        if found.institution.status == Status::Suspended {
+            return Err(AppError::Suspended(found.institution.name));
         }
-        Self::enter(request, session, who, institution).await
+        Self::enter(request, session, who, found).await
     }
 
     async fn enter(
         request: &HttpRequest,
         session: Session,
         who: Identity,
-        institution: Institution,
+        found: Found,
     ) -> Result<Self, AppError> {
-        let platform = super::state_of(request)?;
-        let db = platform.tenant(institution.id).await?;
+        let Found { institution, db } = found;
+        let db = db.ok_or(AppError::NotFound)??;
         let user = match db.run(move |c| users::find(c, who.user_id)).await {
             Ok(user) if user.status == UserStatus::Active => user,
             Err(error) if !error.is_not_found() => return Err(error.into()),
@@ -223,14 +253,6 @@ impl InstitutionUser {
             way_back: Theme::way_back(request),
             theme: Theme::of(request),
         })
-    }
-}
-
-async fn find_institution(platform: &State, domain: String) -> Result<Option<Institution>, AppError> {
-    match platform.shared.run(move |c| institutions::find_by_domain(c, &domain)).await {
-        Ok(institution) => Ok(Some(institution)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

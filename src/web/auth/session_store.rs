@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 
 use super::identity;
 use crate::{
-    db::pools::SharedPool,
+    db::{pools::SharedPool, shared::SharedConn},
     models::{
-        ModelError,
+        ModelError, ModelResult,
         platform::sessions::{self, Holder, IdleLimits, Lifetime},
     },
     services::{settings::Limits, tokens::Token},
@@ -47,12 +47,17 @@ impl SessionStore for DatabaseSessions {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         // A token that cannot be one of ours was never issued: it is not adopted.
         let Some(hash) = hash_of(key) else { return Ok(None) };
-        let session = self
-            .pool
-            .run(move |c| sessions::find(c, &hash))
-            .await
-            .map_err(|error| LoadError::Other(error.into()))?;
-        let Some(session) = session else { return Ok(None) };
+        let limits = self.idle();
+        let find = move |c: &mut SharedConn| {
+            let found = sessions::find(c, &hash)?;
+            // Reading goes on where this cannot be written, as on a full disk: the session then ends earlier.
+            if let Some(Err(error)) = found.as_ref().map(|session| sessions::touch(c, session, limits)) {
+                log::warn!("session not prolonged cause={:?}", error.to_string());
+            }
+            ModelResult::Ok(found)
+        };
+        let found = self.pool.run(find).await.map_err(|error| LoadError::Other(error.into()))?;
+        let Some(session) = found else { return Ok(None) };
         let mut state: State =
             serde_json::from_str(&session.state).map_err(|error| LoadError::Deserialization(error.into()))?;
         identity::mark(&mut state, &session);
@@ -100,12 +105,8 @@ impl SessionStore for DatabaseSessions {
         Ok(key)
     }
 
-    /// Reading goes on where this cannot be written, as on a full disk: the session then ends earlier.
-    async fn update_ttl(&self, key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
-        let (Some(hash), limits) = (hash_of(key), self.idle()) else { return Ok(()) };
-        if let Err(error) = self.pool.run(move |c| sessions::touch(c, &hash, limits)).await {
-            log::warn!("session not prolonged cause={:?}", error.to_string());
-        }
+    /// Nothing to do: [`Self::load`] prolongs, in the same visit to the database.
+    async fn update_ttl(&self, _key: &SessionKey, _ttl: &Duration) -> Result<(), anyhow::Error> {
         Ok(())
     }
 

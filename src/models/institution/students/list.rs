@@ -79,7 +79,7 @@ pub fn page(
         "status" => ordered!(query, down, students::status, students::admission_year, students::id),
         "admission_year" => ordered!(query, down, students::admission_year, students::id),
         "updated" => ordered!(query, down, students::updated_at, students::id),
-        _ => ordered!(query, down, people_table::name_key, students::id),
+        _ => ordered!(query, down, students::name_key, students::id),
     };
     let rows =
         sorted.limit(paging.limit).offset(paging.offset).select(Student::as_select()).load(connection)?;
