@@ -308,7 +308,7 @@ fn plant(app: &TestApp, a: &Institution, canary: &str) {
     let file = format!("student_number,name\nS-{canary},Léa {canary}\n");
     let import =
         owner.upload(&a.path("/students/import"), &format!("{canary}.csv"), file.as_bytes(), &[]).is(303);
-    owner.post(&import.location(), &[]);
+    owner.post(import.location(), &[]);
     let form = owner.get(&a.path("/users/new")).is(200).form("main form");
     form.fill("name", &format!("{canary} Viewer"))
         .fill("email", "invited@people.example")
