@@ -23,6 +23,7 @@ use crate::{
         auth::session_store::DatabaseSessions,
         client::TrustedProxies,
         middleware::{
+            framed::framed,
             guard::{OverTls, guard},
             same_origin::{OwnOrigin, same_origin},
         },
@@ -71,6 +72,7 @@ pub fn build_app(
                 .into()
         }))
         .configure(routes::configure)
+        .wrap(from_fn(framed))
         .wrap(sessions(platform, tls))
         .wrap(from_fn(same_origin))
         .wrap(Compress::default())

@@ -8,8 +8,8 @@ use actix_web::{
 };
 
 use crate::{
-    db::{Id, pools::PoolError},
-    models::ModelError,
+    db::{Id, pools::PoolError, trouble::Trouble},
+    models::{ModelError, ModelResult},
     web::{
         error_page::ErrorPage,
         page::Page,
@@ -151,9 +151,11 @@ impl ResponseError for AppError {
             log::error!("request failed id={id} cause={:?}", cause.to_string());
             page = page.request_id(id.to_string());
         }
-        let mut response = respond::html_with_status(status, &page).unwrap_or_else(|_| {
-            HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title)
-        });
+        let mut response = match respond::html_with_status(status, &page) {
+            Ok(response) => response,
+            Err(_) => HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title),
+        };
+        response.extensions_mut().insert(page);
         if let Self::TooMany(seconds) | Self::Unavailable(_, seconds) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
         }
@@ -175,20 +177,15 @@ impl From<ModelError> for AppError {
 /// A full disk or a server that went away is no defect: it is told in words, and nothing was saved.
 fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
     let text = cause.to_string();
-    let any = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
-    let (words, wait) = if any(&["disk is full", "No space left on device"]) {
-        ("The server's disk is full, so nothing was saved.", 60)
-    } else if any(&["readonly database", "read-only transaction"]) {
-        ("The database can only be read right now, so nothing was saved.", 60)
-    } else if any(&[
-        "server closed the connection",
-        "terminating connection",
-        "disk I/O error",
-        "connection to server",
-    ]) {
-        ("The database went away, so nothing was saved.", 10)
-    } else {
-        return None;
+    let (words, wait) = match Trouble::of(&text)? {
+        Trouble::DiskFull | Trouble::ServerDiskFull => {
+            ("The server's disk is full, so nothing was saved.", 60)
+        }
+        Trouble::ReadOnly => ("The database can only be read right now, so nothing was saved.", 60),
+        Trouble::NoConnection | Trouble::RoleLimit => {
+            ("The database is busy: every connection of it is in use.", 10)
+        }
+        Trouble::Away | Trouble::DiskFailed => ("The database went away, so nothing was saved.", 10),
     };
     log::error!("storage trouble cause={text:?}");
     Some(AppError::Unavailable(words.into(), wait))
@@ -218,5 +215,17 @@ impl From<PoolError> for AppError {
 impl From<RenderError> for AppError {
     fn from(error: RenderError) -> Self {
         Self::internal(error.0)
+    }
+}
+
+/// Splits off what a person is to be told beside the form or on the next page.
+///
+/// # Errors
+/// Every other failure.
+pub fn told<T>(result: ModelResult<T>) -> Result<Result<T, String>, AppError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(ModelError::Changed(text) | ModelError::Refused(text)) => Ok(Err(text)),
+        Err(error) => Err(error.into()),
     }
 }

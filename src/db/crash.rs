@@ -1,8 +1,10 @@
-//! Crash points: places where a test kills this process, to prove that what is left behind is recovered.
+//! Crash points: places where a test kills this process, or makes it sleep, to prove that what is left
+//! behind is recovered and that a late one does no harm.
 //!
-//! Compiled under the feature `crash-points` only. `PROVOST_CRASH_AT=name:n` kills at the n-th passing.
+//! Compiled under the feature `crash-points` only. `PROVOST_CRASH_AT=name:n` kills at the n-th passing,
+//! `PROVOST_STOP_AT=name:n` stops until SIGCONT.
 
-/// Stops this process with SIGKILL when the environment says so; nothing in a release.
+/// Sends this process SIGKILL or SIGSTOP when the environment says so; nothing in a release.
 #[macro_export]
 macro_rules! crash_point {
     ($name:expr) => {
@@ -27,29 +29,53 @@ pub const POINTS: &[&str] = &[
     "postgres:database-granted",
     "postgres:database-opened",
     "operation:claimed",
+    "provision:placed",
     "operation:steps-done",
 ];
 
-/// Passes a point. Unknown names are a mistake in the code, told at once.
+/// Passes a point.
 #[cfg(feature = "crash-points")]
 pub fn pass(name: &str) {
-    use std::sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    };
-    static WANTED: LazyLock<Option<(String, u32)>> = LazyLock::new(|| {
-        let text = std::env::var("PROVOST_CRASH_AT").ok()?;
-        let (name, count) = text.rsplit_once(':')?;
-        Some((name.to_owned(), count.parse().ok()?))
-    });
-    static PASSED: AtomicU32 = AtomicU32::new(0);
-
-    let Some((wanted, count)) = &*WANTED else { return };
-    if wanted == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
+    use std::sync::LazyLock;
+    static KILL: LazyLock<Option<Wanted>> = LazyLock::new(|| Wanted::read("PROVOST_CRASH_AT"));
+    static STOP: LazyLock<Option<Wanted>> = LazyLock::new(|| Wanted::read("PROVOST_STOP_AT"));
+    if KILL.as_ref().is_some_and(|wanted| wanted.is_now(name)) {
         // A real SIGKILL, which no destructor and no handler sees.
-        let killed =
-            std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
-        log::error!("the crash point {name} could not kill the process: {killed:?}");
+        signal("-KILL");
+        log::error!("the crash point {name} could not kill the process");
         std::process::abort();
+    }
+    if STOP.as_ref().is_some_and(|wanted| wanted.is_now(name)) {
+        signal("-STOP");
+    }
+}
+
+/// The passing that a test has chosen.
+#[cfg(feature = "crash-points")]
+struct Wanted {
+    name: String,
+    count: u32,
+    passed: std::sync::atomic::AtomicU32,
+}
+
+#[cfg(feature = "crash-points")]
+impl Wanted {
+    fn read(variable: &str) -> Option<Self> {
+        let text = std::env::var(variable).ok()?;
+        let (name, count) = text.rsplit_once(':')?;
+        Some(Self { name: name.to_owned(), count: count.parse().ok()?, passed: 0.into() })
+    }
+
+    fn is_now(&self, name: &str) -> bool {
+        use std::sync::atomic::Ordering;
+        self.name == name && self.passed.fetch_add(1, Ordering::SeqCst) + 1 == self.count
+    }
+}
+
+#[cfg(feature = "crash-points")]
+fn signal(name: &str) {
+    let sent = std::process::Command::new("kill").args([name, &std::process::id().to_string()]).status();
+    if !sent.is_ok_and(|status| status.success()) {
+        log::error!("this process could not be sent the signal {name}");
     }
 }

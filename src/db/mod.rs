@@ -25,6 +25,7 @@ pub mod schema_tenant;
 pub mod shared;
 pub mod target;
 pub mod tenant;
+pub mod trouble;
 pub mod types;
 
 pub use connection::OpenError;

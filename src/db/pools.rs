@@ -83,7 +83,7 @@ impl SharedPool {
     /// Why there was no connection.
     pub fn get(&self) -> Result<Pooled<SharedConn>, PoolError> {
         let deadline = Deadline::after(self.0.limits.wait);
-        Pool::enter_blocking(&self.0, deadline)?.connect(None, deadline)
+        Ok(Pool::enter_blocking(&self.0, deadline)?.connect(None, deadline)?.unwatched())
     }
 
     /// Closes what is idle and refuses new work; what is running finishes.

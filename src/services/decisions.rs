@@ -7,6 +7,7 @@ use crate::{
     db::{Id, now, shared::SharedConn},
     models::{
         Actor, ModelError, ModelResult,
+        institution::users::{self, User},
         platform::{
             audit::Audit,
             institutions::{self, Institution, Status},
@@ -139,10 +140,11 @@ pub fn suspend(
     id: Id,
     reason: &str,
 ) -> ModelResult<Institution> {
+    let owners = active_owners(connection, platform, id);
     let suspended = connection.write_tx(|connection| {
         let institution = institutions::suspend(connection, audit, id, reason)?;
         let told = Registered { registration: registrations::latest_of(connection, id)?, institution };
-        tell(connection, platform, &told, |to, name, _| {
+        tell_owners(connection, platform, &told, &owners, |to, name| {
             platform.mail_texts.institution_suspended(to, name, reason)
         })?;
         ModelResult::Ok(told.institution)
@@ -161,11 +163,12 @@ pub fn reactivate(
     audit: &Audit,
     id: Id,
 ) -> ModelResult<Institution> {
+    let owners = active_owners(connection, platform, id);
     connection.write_tx(|connection| {
         let institution = institutions::reactivate(connection, audit, id)?;
         let told = Registered { registration: registrations::latest_of(connection, id)?, institution };
         let sign_in = platform.link("/sign-in");
-        tell(connection, platform, &told, |to, name, _| {
+        tell_owners(connection, platform, &told, &owners, |to, name| {
             platform.mail_texts.institution_reactivated(to, name, &sign_in)
         })?;
         Ok(told.institution)
@@ -192,6 +195,40 @@ fn tell(
     let to = Recipient { email: &email, name: about.registration.admin_name.as_deref().unwrap_or_default() };
     let status = platform.link(&status_path(platform, &about.registration));
     outbox::enqueue(connection, &platform.keys, &words(to, &about.institution.name, &status))
+}
+
+/// The institution's own owners, read before its status changes; none when its database cannot be read, which
+/// must not keep anybody from suspending it.
+fn active_owners(connection: &mut SharedConn, platform: &Platform, institution_id: Id) -> Vec<User> {
+    let owners = platform
+        .tenants
+        .open_in_any_state(connection, institution_id)
+        .map_err(|error| error.to_string())
+        .and_then(|tenant| tenant.get().map_err(|error| error.to_string()))
+        .and_then(|mut tenant| users::active_owners(&mut tenant).map_err(|error| error.to_string()));
+    owners.unwrap_or_else(|error| {
+        log::warn!("the owners of institution {institution_id} cannot be read: {error}");
+        Vec::new()
+    })
+}
+
+/// Puts a message to every owner into the outbox, or to the first admin when there is none.
+fn tell_owners(
+    connection: &mut SharedConn,
+    platform: &Platform,
+    about: &Registered,
+    owners: &[User],
+    words: impl Fn(Recipient<'_>, &str) -> Message,
+) -> ModelResult<()> {
+    let name = &about.institution.name;
+    let mut told = false;
+    for owner in owners {
+        let Ok(email) = Email::parse(&owner.email) else { continue };
+        let to = Recipient { email: &email, name: &owner.name };
+        outbox::enqueue(connection, &platform.keys, &words(to, name))?;
+        told = true;
+    }
+    if told { Ok(()) } else { tell(connection, platform, about, |to, name, _| words(to, name)) }
 }
 
 /// Whether a registration's admin may still be named: its institution has no database yet.

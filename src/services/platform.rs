@@ -26,6 +26,7 @@ use crate::{
         pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
         shared::SharedConn,
         target::create_sqlite,
+        trouble::Trouble,
     },
     models::{Actor, database_name::NamePrefix, platform::audit::Audit, text::Email},
 };
@@ -281,5 +282,8 @@ fn key_words(error: KeyError) -> StartError {
 }
 
 fn told(what: &str, error: impl std::fmt::Display) -> StartError {
-    StartError::new(format!("{what}: {}", error.to_string().trim_end()))
+    let text = error.to_string();
+    // The cause as well: it names the address that was tried.
+    let words = Trouble::of(&text).map(|trouble| format!("{} ", trouble.words())).unwrap_or_default();
+    StartError::new(format!("{what}: {words}{}", text.trim_end()))
 }

@@ -71,9 +71,37 @@ fn nearest_stranger(peer: IpAddr, forwarded: &str, trusted: &[IpAddr]) -> IpAddr
     nearest
 }
 
+/// "Firefox on Linux" says more to a person than the whole user agent.
+#[must_use]
+pub fn browser_name(agent: &str) -> String {
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
+    };
+    let browser = find(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
+    let system = find(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        _ => "Unknown browser".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest_stranger;
+    use super::{browser_name, nearest_stranger};
 
     #[test]
     fn only_named_proxies_are_believed() {
@@ -82,5 +110,11 @@ mod tests {
         assert_eq!(nearest_stranger(ip("1.2.3.4"), "9.9.9.9", &trusted), ip("1.2.3.4"));
         assert_eq!(nearest_stranger(ip("10.0.0.1"), "6.6.6.6, 9.9.9.9", &trusted), ip("9.9.9.9"));
         assert_eq!(nearest_stranger(ip("10.0.0.1"), "", &trusted), ip("10.0.0.1"));
+    }
+    #[test]
+    fn a_browser_has_a_name() {
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36 Edg/131.0";
+        assert_eq!(browser_name(agent), "Edge on Linux");
+        assert_eq!(browser_name("curl/8.5"), "Unknown browser");
     }
 }

@@ -34,4 +34,16 @@ impl ErrorPage {
         self.links.push(Action::link(label, href));
         self
     }
+
+    /// The same within a person's own frame. The address is left out of it: two addresses that are alike in
+    /// what they answer must be so to the letter.
+    #[must_use]
+    pub fn in_frame(mut self, frame: Page) -> Self {
+        let home = frame.home.clone();
+        if !self.links.is_empty() {
+            self.links = vec![Action::link("Go to the overview", home.as_str())];
+        }
+        self.page = frame.title(std::mem::take(&mut self.page.title)).path(home);
+        self
+    }
 }

@@ -22,12 +22,15 @@ pub mod page;
 pub mod platform;
 pub mod public;
 pub mod record;
+mod record_id;
 pub mod respond;
 pub mod stat;
 pub mod theme;
 pub mod time;
 mod upload;
 pub mod words;
+
+pub use record_id::RecordId;
 
 /// The platform, as every handler gets it.
 pub type State = actix_web::web::Data<crate::services::platform::Platform>;

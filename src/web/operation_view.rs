@@ -7,6 +7,7 @@ use super::{
     icons::Icon,
     page::{Action, Notice, Page},
     time::When,
+    words::grouped,
 };
 
 /// How far a step is.
@@ -102,6 +103,8 @@ pub struct OperationView {
     pub summary: String,
     pub notice: Option<Notice>,
     pub elapsed: Option<String>,
+    /// How many of how many records are done.
+    pub progress: Option<(i64, i64)>,
     pub steps: Vec<StepView>,
     pub facts: Vec<(String, super::cell::Cell)>,
     pub actions: Vec<Action>,
@@ -116,6 +119,7 @@ impl OperationView {
             summary: summary.into(),
             notice: None,
             elapsed: None,
+            progress: None,
             steps: Vec::new(),
             facts: Vec::new(),
             actions: Vec::new(),
@@ -130,6 +134,18 @@ impl OperationView {
     pub fn elapsed(mut self, span: impl Into<String>) -> Self {
         self.elapsed = Some(span.into());
         self
+    }
+
+    /// How many of how many records are done; of none there is nothing to show.
+    pub fn progress(mut self, done: i64, total: i64) -> Self {
+        self.progress = (total > 0).then_some((done.min(total), total));
+        self
+    }
+
+    /// "1,200 of 5,000", for who cannot see how long a bar is.
+    fn progress_words(&self) -> String {
+        let (done, total) = self.progress.unwrap_or_default();
+        format!("{} of {}", grouped(done), grouped(total))
     }
 
     pub fn step(mut self, step: StepView) -> Self {

@@ -137,6 +137,8 @@ pub struct Action {
     #[serde(skip)]
     pub icon: Option<Icon>,
     pub post: bool,
+    /// Leads to a page that asks first; a dialog may ask instead.
+    pub asks: bool,
     pub danger: bool,
     /// Values that travel with a post.
     pub hidden: Vec<(String, String)>,
@@ -150,9 +152,15 @@ impl Action {
             href: href.into(),
             icon: None,
             post: false,
+            asks: false,
             danger: false,
             hidden: Vec::new(),
         }
+    }
+
+    /// Leads to a [`crate::web::confirm::ConfirmPage`].
+    pub fn ask(label: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { asks: true, ..Self::link(label, href) }
     }
 
     /// Posts to a path at once.

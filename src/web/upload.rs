@@ -9,6 +9,8 @@ use crate::error::AppError;
 
 /// Largest file, in bytes.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
+/// A file this many times too large is not even read to its end.
+const PATIENCE: usize = 4;
 /// Largest other field, in bytes, and how many there may be.
 const MOST_FIELD: usize = 64 * 1024;
 const MOST_FIELDS: usize = 50;
@@ -17,8 +19,8 @@ const MOST_FIELDS: usize = 50;
 pub struct Upload {
     /// The file's name as the client gave it, without its folders; for people only, never a path.
     pub file_name: String,
-    /// What is in it; empty when none was chosen.
-    pub content: Vec<u8>,
+    /// What is in it, or what to say beside its field.
+    pub content: Result<Vec<u8>, String>,
     /// The other fields.
     pub data: FormData,
 }
@@ -35,8 +37,8 @@ impl FromRequest for Upload {
 }
 
 async fn read(mut parts: Multipart) -> Result<Upload, AppError> {
-    let broken = || AppError::BadRequest("The file did not arrive whole.".into());
-    let mut upload = Upload { file_name: String::new(), content: Vec::new(), data: FormData::default() };
+    let none = Err("Choose a file first.".to_owned());
+    let mut upload = Upload { file_name: String::new(), content: none, data: FormData::default() };
     let mut fields = 0;
     while let Some(part) = parts.next().await {
         let mut part = part.map_err(|_| broken())?;
@@ -47,13 +49,20 @@ async fn read(mut parts: Multipart) -> Result<Upload, AppError> {
         let file_name = part.content_disposition().and_then(|head| head.get_filename()).map(base_name);
         match file_name {
             Some(name) => {
-                upload.content = bytes(&mut part, MOST_BYTES).await?;
+                let (content, size) = bytes(&mut part, MOST_BYTES).await?;
+                if size > MOST_BYTES {
+                    upload.content =
+                        Err("The file is too large: at most 10 MB. Split it into several.".into());
+                } else if size > 0 || !name.is_empty() {
+                    upload.content = Ok(content);
+                }
                 upload.file_name = name;
             }
             None => {
                 let name = part.name().unwrap_or_default().to_owned();
-                let value = String::from_utf8(bytes(&mut part, MOST_FIELD).await?).map_err(|_| broken())?;
-                if value.contains('\0') {
+                let (content, size) = bytes(&mut part, MOST_FIELD).await?;
+                let value = String::from_utf8(content).map_err(|_| broken())?;
+                if size > MOST_FIELD || value.contains('\0') {
                     return Err(broken());
                 }
                 upload.data = upload.data.with(name, value);
@@ -63,23 +72,42 @@ async fn read(mut parts: Multipart) -> Result<Upload, AppError> {
     Ok(upload)
 }
 
-async fn bytes(part: &mut Field, most: usize) -> Result<Vec<u8>, AppError> {
-    let mut content = Vec::new();
+/// What arrives, up to `most`, and its whole size. What is too large is read to its end all the same, within
+/// reason: a browser shows no answer before it has sent everything.
+async fn bytes(part: &mut Field, most: usize) -> Result<(Vec<u8>, usize), AppError> {
+    let (mut content, mut size) = (Vec::new(), 0);
     while let Some(chunk) = part.next().await {
-        let chunk = chunk.map_err(|_| AppError::BadRequest("The file did not arrive whole.".into()))?;
-        if content.len() + chunk.len() > most {
-            return Err(AppError::TooLarge(format!(
-                "A file may have up to {} MB.",
-                MOST_BYTES / 1024 / 1024
-            )));
+        let chunk = chunk.map_err(|_| broken())?;
+        size += chunk.len();
+        if size > most * PATIENCE {
+            return Err(AppError::TooLarge("A file may have up to 10 MB.".into()));
         }
-        content.extend_from_slice(&chunk);
+        if size <= most {
+            content.extend_from_slice(&chunk);
+        }
     }
-    Ok(content)
+    Ok((content, size))
+}
+
+fn broken() -> AppError {
+    AppError::BadRequest("The form with the file did not arrive whole.".into())
 }
 
 /// Some clients send a whole path.
 fn base_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    last.chars().filter(|c| !c.is_control()).take(120).collect()
+    let shown = |c: &char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    last.chars().filter(shown).take(120).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_name;
+
+    #[test]
+    fn a_name_is_no_path() {
+        assert_eq!(base_name("../../etc/class 3b.csv"), "class 3b.csv");
+        assert_eq!(base_name("C:\\Users\\zoe\\klass.csv"), "klass.csv");
+        assert_eq!(base_name("a\u{202e}b\n.csv"), "ab.csv");
+    }
 }

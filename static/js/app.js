@@ -1,4 +1,5 @@
 // Upgrades only: every page works without this file. Hooks are data-* attributes.
+import "./ask.js";
 import "./frame.js";
 import "./session.js";
 import "./form.js";

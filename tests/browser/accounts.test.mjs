@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { checkPage } from "./support/check.mjs";
 import { journey } from "./support/journey.mjs";
-import { assertPath, assertSays, fillIn, heading, press } from "./support/page.mjs";
+import { assertPath, assertSays, click, fillIn, heading, press } from "./support/page.mjs";
 import { colleague, owner, secondAdmin, superAdmin } from "./support/people.mjs";
 import { choosePassword, home, openInstitution, signIn } from "./support/steps.mjs";
 import { buttons, fields } from "./support/words.mjs";
@@ -102,7 +102,7 @@ journey("invite a platform admin", { superAdmin }, async ({ app, person }) => {
   assertPath(noor, "/platform");
 
   await ada.goto("/platform/admins");
-  await ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Disable admin" }).click();
+  await click(ada, ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Disable admin" }));
   await checkPage(ada, "admin-disable");
   await press(ada, "Disable admin");
   await assertSays(ada, `${secondAdmin.name} is disabled`);

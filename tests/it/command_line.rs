@@ -358,7 +358,7 @@ fn the_doctor_finds_orphans_both_ways_and_says_what_to_do() {
     );
     let row =
         provost::models::platform::tenant_databases::find(connection, byron).expect("read").expect("row");
-    platform.engine.drop_database(&tenants::place(&row)).expect("dropped");
+    platform.engine.drop_database(&tenants::place(&row), &|| Ok(())).expect("dropped");
     diesel::delete(tenant_databases::table.filter(tenant_databases::institution_id.eq(ada)))
         .execute(connection)
         .expect("forgotten");
@@ -398,7 +398,7 @@ fn tenants_behind_are_migrated_and_one_that_fails_stops_no_other() {
     let byron = crate::support::institution_id(&platform, "byron.edu");
     let row =
         provost::models::platform::tenant_databases::find(connection, byron).expect("read").expect("row");
-    platform.engine.drop_database(&tenants::place(&row)).expect("dropped");
+    platform.engine.drop_database(&tenants::place(&row), &|| Ok(())).expect("dropped");
 
     let output = provost(&site, &["migrate", "tenants", "--json"]).output().expect("run");
     assert_eq!(

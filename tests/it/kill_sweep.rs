@@ -1,18 +1,14 @@
 //! kill -9 at every crash point: after a restart the institution is active, or nothing of it is left.
 //!
-//! Runs with the feature `crash-points` and `PROVOST_TEST_SLOW=1`. The process that dies is this test
-//! binary itself, started again for the one test `child`.
+//! Runs with the feature `crash-points` and `PROVOST_TEST_SLOW=1`. All the while outsiders try to enter
+//! the databases.
 
-use std::{
-    os::unix::process::ExitStatusExt as _,
-    process::{Command, ExitStatus, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use diesel::prelude::*;
 use provost::{
     db::{
-        Engine, Id, Target,
+        Engine, Id,
         schema_shared::{
             audit_log, institution_keys, institution_status_changes, login_index, operations, outgoing_mails,
         },
@@ -23,17 +19,21 @@ use provost::{
         operations::{Kind, OperationStatus, latest},
         tenant_databases,
     },
-    services::{operations::provision, platform::Platform, secrets::MasterKey, settings::Settings},
+    services::{operations::provision, platform::Platform, secrets::MasterKey},
 };
 
-use crate::support::{Site, approve, engine, finished, names, register, run_on_server, server, status};
+use crate::support::{
+    Site, approve,
+    child::{die_at, dies_at, do_work},
+    engine, names,
+    outsiders::Outsiders,
+    register, server, slow, status,
+};
 
 /// Short, so that the dead worker's operation is soon taken over.
-const LEASE: Duration = Duration::from_millis(1_500);
-
-fn wanted() -> bool {
-    std::env::var_os("PROVOST_TEST_SLOW").is_some()
-}
+const LEASE: Duration = Duration::from_millis(1_000);
+/// Chooses the second points of the stacked faults.
+const SEED: u64 = 20_261_121;
 
 fn site() -> Site {
     let mut site = Site::new();
@@ -41,79 +41,72 @@ fn site() -> Site {
     site
 }
 
-/// What dies: opens the platform that the environment names, and does the work.
-#[test]
-#[ignore = "started by the sweeps"]
-fn child() {
-    let Ok(work) = std::env::var("PROVOST_SWEEP_WORK") else { return };
-    let variable = |name: &str| std::env::var(name).expect(name);
-    let mut settings = Settings::new(variable("PROVOST_SWEEP_DATA").into());
-    settings.database = Target::parse(&variable("PROVOST_SWEEP_DATABASE")).expect("target");
-    settings.database_prefix = variable("PROVOST_SWEEP_PREFIX");
-    settings.password_cost = 4;
-    settings.limits.lease = LEASE;
-    settings.limits.retry_wait = Duration::from_millis(20);
-    settings.limits.shared_connections = 4;
-    settings.limits.connection_budget = Some(8);
-    let platform = Platform::open(settings).expect("opened");
-    if work == "rotate" {
-        platform.keys.rotate(&mut platform.shared.get().expect("shared")).expect("rotated");
-        return;
-    }
-    let workers = platform.start_workers().expect("workers");
-    let id: Id = work.parse().expect("an operation");
-    finished(&platform, id);
-    workers.stop();
-}
-
-/// Starts `child`, to die at a crash point or to run to its end.
-fn run_child(site: &Site, work: &str, crash_at: Option<&str>) -> ExitStatus {
-    let database = match &site.settings.database {
-        Target::Sqlite(path) => format!("sqlite:{}", path.display()),
-        Target::Postgres(url) => url.clone(),
-    };
-    let mut command = Command::new(std::env::current_exe().expect("own path"));
-    command
-        .args(["kill_sweep::child", "--exact", "--ignored"])
-        .env("PROVOST_SWEEP_WORK", work)
-        .env("PROVOST_SWEEP_DATA", &site.settings.data_dir)
-        .env("PROVOST_SWEEP_DATABASE", database)
-        .env("PROVOST_SWEEP_PREFIX", &site.settings.database_prefix)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if let Some(point) = crash_at {
-        command.env("PROVOST_CRASH_AT", point);
-    }
-    command.status().expect("child")
-}
-
-fn die_at(site: &Site, work: &str, point: &str) {
-    let status = run_child(site, work, Some(point));
-    assert_eq!(status.signal(), Some(9), "the point {point} was not passed: {status:?}");
-}
-
 #[test]
 fn provisioning_survives_kill_at_every_point() {
-    if !wanted() {
+    if !slow() {
         return;
     }
     let points = provision::crash_points(engine());
+    let mut polls = 0;
     for point in &points {
         let site = site();
         let platform = site.open();
         let id = register(&platform, "mit.edu");
-        let operation = approve(&platform, id);
-        die_at(&site, &operation.to_string(), &format!("{point}:1"));
+        let operation = approve(&platform, id).to_string();
+        let outsiders = Outsiders::watch(&site);
+        die_at(&site, &operation, &format!("{point}:1"));
+        outsiders.look();
         assert_closed(&site, point);
-        assert!(run_child(&site, &operation.to_string(), None).success(), "{point}");
+        do_work(&site, &operation, point);
         assert_active_once(&platform, id, point);
+        outsiders.look();
+        polls += outsiders.refused(point);
     }
-    println!("{}: killed at {} points of provisioning, 0 violations", engine(), points.len());
+    println!(
+        "{}: killed at {} points of provisioning; outsiders refused {polls} times; 0 violations",
+        engine(),
+        points.len()
+    );
+}
+
+#[test]
+fn provisioning_survives_a_second_kill_while_it_recovers() {
+    if !slow() {
+        return;
+    }
+    let points = provision::crash_points(engine());
+    let (mut kills, mut polls, mut random) = (0, 0, SEED);
+    for point in &points {
+        // Knuth's generator: the same other points in every run.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let other = usize::try_from(random >> 33).expect("a small number") % points.len();
+        let what = format!("{point}, again, then {}", points[other]);
+        let site = site();
+        let platform = site.open();
+        let id = register(&platform, "mit.edu");
+        let operation = approve(&platform, id).to_string();
+        let outsiders = Outsiders::watch(&site);
+        for stop in [point, point, &points[other]] {
+            // Recovery may have nothing left to do at that point, and then it ends.
+            kills += usize::from(dies_at(&site, &operation, &format!("{stop}:1")));
+            outsiders.look();
+            assert_closed(&site, &what);
+        }
+        do_work(&site, &operation, &what);
+        assert_active_once(&platform, id, &what);
+        polls += outsiders.refused(&what);
+    }
+    println!(
+        "{}: killed {kills} times in {} provisionings (seed {SEED}); outsiders refused {polls} times; \
+         0 violations",
+        engine(),
+        points.len()
+    );
 }
 
 #[test]
 fn rolling_back_survives_kill_at_every_point() {
-    if !wanted() {
+    if !slow() {
         return;
     }
     let undone: &[&str] = match engine() {
@@ -124,10 +117,10 @@ fn rolling_back_survives_kill_at_every_point() {
         let site = site();
         let platform = site.open();
         let id = register(&platform, "mit.edu");
-        block(&site);
-        let operation = approve(&platform, id);
-        die_at(&site, &operation.to_string(), &format!("step:{step}:undone:1"));
-        assert!(run_child(&site, &operation.to_string(), None).success(), "{step}");
+        site.block("mit_edu");
+        let operation = approve(&platform, id).to_string();
+        die_at(&site, &operation, &format!("step:{step}:undone:1"));
+        do_work(&site, &operation, step);
         let shared = &mut *platform.shared.get().expect("shared");
         let ended = latest(shared, id, Kind::Provision).expect("read").expect("operation");
         assert_eq!(ended.status, OperationStatus::RolledBack, "{step}");
@@ -145,37 +138,26 @@ fn rolling_back_survives_kill_at_every_point() {
 
 #[test]
 fn rotation_survives_kill_at_every_point() {
-    if !wanted() {
+    if !slow() {
         return;
     }
     let points = ["rotate:added:1", "rotate:one:1", "rotate:one:2", "rotate:one:3", "rotate:rewrapped:1"];
     let site = site();
     let platform = site.open();
     let id = register(&platform, "mit.edu");
-    let operation = approve(&platform, id);
-    assert!(run_child(&site, &operation.to_string(), None).success());
+    let operation = approve(&platform, id).to_string();
+    do_work(&site, &operation, "provisioning");
     for point in points {
         die_at(&site, "rotate", point);
         let still = site.open();
         still.tenants.open(&mut still.shared.get().expect("shared"), id).expect("readable after the kill");
-        assert!(run_child(&site, "rotate", None).success(), "{point}");
+        do_work(&site, "rotate", point);
         let key = MasterKey::load(&site.settings.master_key_file).expect("key");
         assert!(key.older_ids().is_empty(), "{point}");
         let again = site.open();
         again.tenants.open(&mut again.shared.get().expect("shared"), id).expect("readable after rotation");
     }
     println!("{}: killed at {} points of rotation, 0 violations", engine(), points.len());
-}
-
-fn block(site: &Site) {
-    match engine() {
-        Engine::Sqlite => {
-            std::fs::write(site.settings.data_dir.join("tenants"), "in the way").expect("blocked")
-        }
-        Engine::Postgres => {
-            run_on_server(&format!("CREATE DATABASE {}mit_edu", site.settings.database_prefix))
-        }
-    }
 }
 
 /// At no moment may a half-made database be entered by anybody else.
@@ -191,7 +173,8 @@ fn assert_closed(site: &Site, point: &str) {
     assert_eq!(names(&mut server(), &open), Vec::<String>::new(), "{point}");
 }
 
-fn assert_active_once(platform: &Platform, id: Id, point: &str) {
+/// What holds of an institution that was set up once, whatever happened on the way.
+pub fn assert_active_once(platform: &Platform, id: Id, point: &str) {
     let shared = &mut *platform.shared.get().expect("shared");
     assert_eq!(status(platform, id), "active", "{point}");
     let ended = latest(shared, id, Kind::Provision).expect("read").expect("operation");

@@ -1,13 +1,19 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod courtesies;
+mod disk_full;
 mod errors;
+mod faults;
+#[cfg(feature = "crash-points")]
+mod fencing;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
 mod main_job;
 mod pages;
+
 mod platform_models;
 mod platform_services;
 mod pools;

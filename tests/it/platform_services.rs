@@ -2,10 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use diesel::connection::SimpleConnection as _;
 use provost::{
     db::Id,
     models::{
         Actor, ModelError,
+        institution::{
+            Activity,
+            users::{self, Role},
+        },
         platform::{
             audit::Audit,
             imports::{self, NewImport},
@@ -27,7 +32,7 @@ use provost::{
     },
 };
 
-use crate::support::Site;
+use crate::support::{Site, app::TestApp};
 
 fn audit(platform: &Platform, name: &str) -> Audit {
     platform.audit(Actor { id: Some(Id::new()), name: name.into(), ip: None, user_agent: None })
@@ -163,4 +168,41 @@ fn an_import_accounts_for_every_row_and_a_second_one_changes_nothing() {
     let latest = registrations::latest_of(connection, found.id).expect("found");
     assert_eq!(latest.admin_email.as_deref(), Some("asa@admin.example.de"));
     workers.stop();
+}
+
+#[test]
+fn every_active_owner_is_told_of_suspension_and_reactivation() {
+    let app = TestApp::start();
+    let institution = app.institution("mit.edu");
+    let (second, gone, viewer) = ("second@mit.edu", "gone@mit.edu", "viewer@mit.edu");
+    app.new_user(&institution, second, Role::Owner);
+    let left = app.new_user(&institution, gone, Role::Owner);
+    app.new_user(&institution, viewer, Role::Viewer);
+    {
+        let mut shared = app.platform.shared.get().expect("shared");
+        let tenant = app.platform.tenants.open(&mut shared, institution.id).expect("opened");
+        let activity = Activity::new(Actor::command_line());
+        users::disable(&mut tenant.get().expect("connection"), &activity, left).expect("disabled");
+    }
+    let told = |email: &str, words: &str| app.mails(email).iter().filter(|mail| mail.contains(words)).count();
+    app.suspend(&institution);
+    app.reactivate(&institution);
+    for email in [&*institution.owner_email, second] {
+        assert_eq!((told(email, "is suspended"), told(email, "is active again")), (1, 1), "{email}");
+    }
+    for email in [gone, viewer] {
+        assert_eq!(app.mails(email).len(), 0, "{email}");
+    }
+}
+
+#[test]
+fn when_the_owners_cannot_be_read_the_registrations_admin_is_told() {
+    let app = TestApp::start();
+    let institution = app.institution("mit.edu");
+    app.new_user(&institution, "second@mit.edu", Role::Owner);
+    app.behind(&institution).batch_execute("ALTER TABLE users RENAME TO hidden").expect("hidden");
+    app.suspend(&institution);
+    let mails = app.mails(&institution.owner_email);
+    assert_eq!(mails.iter().filter(|mail| mail.contains("is suspended")).count(), 1, "{mails:#?}");
+    assert_eq!(app.mails("second@mit.edu").len(), 0);
 }

@@ -47,7 +47,7 @@ fn places(engine: &SqliteEngine, count: usize) -> Vec<Place> {
             let name = format!("provost_{number}");
             let location = engine.location(&name, institution_id);
             let place = Place { institution_id, name, location };
-            engine.create(&place).expect("made");
+            engine.create(&place, &|| Ok(())).expect("made");
             place
         })
         .collect()

@@ -16,13 +16,15 @@ use provost::{
         platform::{
             audit,
             operations::{self, OperationStatus, StepChange, StepStatus},
-            platform_secrets, tenant_databases,
+            tenant_databases,
         },
     },
     services::{operations::try_again, platform::Platform, tenants::TenantError},
 };
 
-use crate::support::{Site, approve, engine, finished, names, register, run_on_server, server, status};
+use crate::support::{
+    Site, approve, assert_nothing_is_left, engine, finished, names, register, run_on_server, server, status,
+};
 
 #[test]
 fn an_approved_institution_gets_its_database_and_its_first_admin() {
@@ -100,7 +102,7 @@ fn what_cannot_be_finished_is_taken_back_and_can_be_tried_again() {
     let platform = site.open();
     let workers = platform.start_workers().expect("workers");
     let id = register(&platform, "mit.edu");
-    block(&site);
+    site.block("mit_edu");
     let failed = finished(&platform, approve(&platform, id));
     assert_eq!(failed.status, OperationStatus::RolledBack);
     assert_eq!(status(&platform, id), "provisioning_failed");
@@ -112,7 +114,7 @@ fn what_cannot_be_finished_is_taken_back_and_can_be_tried_again() {
     );
     assert_nothing_is_left(&platform, id);
 
-    unblock(&site);
+    site.unblock("mit_edu");
     let audit = platform.audit(Actor::command_line());
     try_again(&mut platform.shared.get().expect("shared"), &audit, failed.id).expect("queued");
     platform.operations.wake();
@@ -122,39 +124,6 @@ fn what_cannot_be_finished_is_taken_back_and_can_be_tried_again() {
     let again = try_again(&mut platform.shared.get().expect("shared"), &audit, failed.id);
     assert!(matches!(again, Err(ModelError::Changed(_))));
     workers.stop();
-}
-
-/// Puts something in the way of the new database.
-fn block(site: &Site) {
-    match engine() {
-        Engine::Sqlite => {
-            std::fs::write(site.settings.data_dir.join("tenants"), "in the way").expect("blocked")
-        }
-        Engine::Postgres => {
-            run_on_server(&format!("CREATE DATABASE {}mit_edu", site.settings.database_prefix))
-        }
-    }
-}
-
-fn unblock(site: &Site) {
-    match engine() {
-        Engine::Sqlite => std::fs::remove_file(site.settings.data_dir.join("tenants")).expect("unblocked"),
-        Engine::Postgres => run_on_server(&format!("DROP DATABASE {}mit_edu", site.settings.database_prefix)),
-    }
-}
-
-fn assert_nothing_is_left(platform: &Platform, id: Id) {
-    let shared = &mut *platform.shared.get().expect("shared");
-    assert!(tenant_databases::find(shared, id).expect("read").is_none());
-    assert!(platform_secrets::institution_key(shared, id).expect("read").is_none());
-    let indexed: i64 = login_index::table.count().get_result(shared).expect("index");
-    assert_eq!(indexed, 0);
-    if platform.engine.kind() == Engine::Postgres {
-        assert_eq!(platform.engine.list().expect("listed"), Vec::<String>::new());
-        let prefix = platform.prefix.as_str();
-        let roles = format!("SELECT rolname::text AS name FROM pg_roles WHERE rolname = '{prefix}mit_edu'");
-        assert_eq!(names(&mut server(), &roles), Vec::<String>::new());
-    }
 }
 
 #[test]

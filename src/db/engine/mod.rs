@@ -82,6 +82,10 @@ pub struct Finding {
 /// Opens connections to one tenant's database.
 pub type Opener = Box<dyn Fn() -> Result<TenantConn, OpenError> + Send + Sync>;
 
+/// Asked when nobody else can act on the same place any more, right before something is made or removed:
+/// whether the caller may still act, or another has taken over meanwhile.
+pub type Permit<'a> = &'a dyn Fn() -> Result<(), EngineError>;
+
 /// Where tenant databases live. Everything blocks.
 pub trait TenantEngine: Send + Sync {
     /// Which engine it is.
@@ -103,19 +107,19 @@ pub trait TenantEngine: Send + Sync {
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    fn create_role(&self, place: &Place, password: &str) -> Result<(), EngineError>;
+    fn create_role(&self, place: &Place, password: &str, permit: Permit<'_>) -> Result<(), EngineError>;
 
     /// Makes the database from the template, where missing. Nobody can enter it yet.
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    fn create(&self, place: &Place) -> Result<(), EngineError>;
+    fn create(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError>;
 
     /// Grants the tenant's role its rights, takes them from everybody else, and only then opens the database.
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    fn grant_and_open(&self, place: &Place) -> Result<(), EngineError>;
+    fn grant_and_open(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError>;
 
     /// Proves, with a connection of the tenant's own role, that it can read and write, cannot change the schema, and cannot
     /// enter `foreign`, another tenant's database.
@@ -134,13 +138,13 @@ pub trait TenantEngine: Send + Sync {
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    fn drop_database(&self, place: &Place) -> Result<(), EngineError>;
+    fn drop_database(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError>;
 
     /// Removes the tenant's role, if it is there. The database goes first.
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    fn drop_role(&self, place: &Place) -> Result<(), EngineError>;
+    fn drop_role(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError>;
 
     /// Whether the database is there.
     ///

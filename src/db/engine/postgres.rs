@@ -12,7 +12,9 @@ use std::sync::Mutex;
 use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
-use super::{EngineError, Finding, Opener, Place, TenantEngine, quote, scram, try_reading_and_writing};
+use super::{
+    EngineError, Finding, Opener, Permit, Place, TenantEngine, quote, scram, try_reading_and_writing,
+};
 use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn};
 
 /// Connections of one tenant's role on the whole server, however many nodes there are.
@@ -129,10 +131,11 @@ impl TenantEngine for PostgresEngine {
         self.ensure_template(&mut self.admin()?).map(|_| ())
     }
 
-    fn create_role(&self, place: &Place, password: &str) -> Result<(), EngineError> {
+    fn create_role(&self, place: &Place, password: &str, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         self.ensure_template(&mut admin)?;
         admin.lock(&place.name)?;
+        permit()?;
         let mut salt = [0; 16];
         getrandom::fill(&mut salt)
             .map_err(|_| EngineError::transient("The operating system gave no random bytes."))?;
@@ -168,11 +171,12 @@ impl TenantEngine for PostgresEngine {
         Ok(())
     }
 
-    fn create(&self, place: &Place) -> Result<(), EngineError> {
+    fn create(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         let template = self.ensure_template(&mut admin)?;
         // Held by the very session that creates: after a crash, whoever recovers waits for its end here.
         admin.lock(&place.name)?;
+        permit()?;
         if self.look(&mut admin, place)? {
             return Ok(());
         }
@@ -195,9 +199,10 @@ impl TenantEngine for PostgresEngine {
         admin.run(&format!("COMMENT ON DATABASE {name} IS '{comment}'"), "mark the database as ours")
     }
 
-    fn grant_and_open(&self, place: &Place) -> Result<(), EngineError> {
+    fn grant_and_open(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         admin.lock(&place.name)?;
+        permit()?;
         if !self.look(&mut admin, place)? {
             return Err(EngineError::permanent(
                 "The new database is gone from the server. Roll back, then try again.",
@@ -250,9 +255,10 @@ impl TenantEngine for PostgresEngine {
         Ok(())
     }
 
-    fn drop_database(&self, place: &Place) -> Result<(), EngineError> {
+    fn drop_database(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         admin.lock(&place.name)?;
+        permit()?;
         if self.found(&mut admin, place)? != Found::Ours {
             return Ok(());
         }
@@ -267,9 +273,10 @@ impl TenantEngine for PostgresEngine {
         admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")
     }
 
-    fn drop_role(&self, place: &Place) -> Result<(), EngineError> {
+    fn drop_role(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         admin.lock(&place.name)?;
+        permit()?;
         match admin.role_comment(&place.name)? {
             Some(comment) if comment == comment_of(place.institution_id) => {
                 admin.run(&format!("DROP ROLE {}", place.quoted()?), "remove the institution's role")
@@ -319,7 +326,10 @@ impl TenantEngine for PostgresEngine {
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {
         let mut admin = self.admin()?;
         let mut findings = admin.missing_rights()?;
-        if let Err(error) = self.ensure_groups(&mut admin) {
+        findings.extend(admin.few_connections()?);
+        if findings.is_empty()
+            && let Err(error) = self.ensure_groups(&mut admin)
+        {
             findings.push(Finding {
                 problem: error.message,
                 remedy: "Correct this before approving institutions.".into(),
@@ -329,7 +339,11 @@ impl TenantEngine for PostgresEngine {
         for name in admin.invalid_databases(&format!("{}_owner", self.prefix))? {
             findings.push(Finding {
                 problem: format!("The removal of the database {name} was interrupted; it cannot be used."),
-                remedy: format!("As its owner run: DROP DATABASE {name}"),
+                remedy: format!(
+                    "As the platform's role run: DROP DATABASE {}; if an institution used it, restore it from a \
+                     backup.",
+                    quote(&name)?
+                ),
                 fatal: true,
             });
         }
@@ -350,7 +364,7 @@ fn comment_of(institution_id: Id) -> String {
 }
 
 fn unreachable_database(error: &OpenError) -> EngineError {
-    EngineError::transient(format!("The new database cannot be entered: {error}."))
+    admin::explain_text(&error.to_string(), "enter the database")
 }
 
 #[derive(QueryableByName)]

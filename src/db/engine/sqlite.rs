@@ -5,13 +5,18 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
-use super::{EngineError, Finding, Opener, Place, TenantEngine, schema_version, try_reading_and_writing};
-use crate::db::{Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn};
+use super::{
+    EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version, try_reading_and_writing,
+};
+use crate::db::{
+    Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn,
+    trouble::Trouble,
+};
 
 /// "PRV1": tells a tenant database from any other SQLite file.
 const APPLICATION_ID: i32 = 0x5052_5631;
@@ -30,13 +35,15 @@ pub struct SqliteEngine {
     data_dir: PathBuf,
     /// One thread at a time builds the template.
     template: Mutex<()>,
+    /// One thread at a time acts on a place. One process alone works on a data folder.
+    places: [Mutex<()>; 16],
 }
 
 impl SqliteEngine {
     /// The engine of a data folder.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), template: Mutex::new(()) }
+        Self { data_dir: data_dir.to_owned(), template: Mutex::new(()), places: Default::default() }
     }
 
     fn folder(&self, place: &Place) -> Result<PathBuf, EngineError> {
@@ -47,6 +54,12 @@ impl SqliteEngine {
             Some(_) => Ok(self.data_dir.join(&place.location)),
             None => Err(EngineError::permanent(format!("{:?} is no tenant folder.", place.location))),
         }
+    }
+
+    /// Waits until no other thread acts on this place; a few others may have to wait as well.
+    fn lock(&self, place: &Place) -> MutexGuard<'_, ()> {
+        let number = place.institution_id.as_bytes().iter().fold(0_u8, |sum, byte| sum ^ byte);
+        self.places[usize::from(number % 16)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self, place: &Place) -> Result<PathBuf, EngineError> {
@@ -66,9 +79,13 @@ impl SqliteEngine {
         }
         let folder = self.data_dir.join("templates");
         make_folder(&folder).map_err(|error| explain("make the folder of templates", &error))?;
+        // What an interrupted build has left, so that no full disk stays full of it.
+        sweep_parts(&folder).map_err(|error| explain("remove a half-built template", &error))?;
         let part = folder.join(format!("{}.part", Id::new()));
         private_file(&part).map_err(|error| explain("make the template", &error))?;
-        build_template(&part)?;
+        build_template(&part).inspect_err(|_| {
+            let _ = sweep_parts(&folder);
+        })?;
         let placed = fs::rename(&part, &path).and_then(|()| sync_folder(&folder));
         placed.map_err(|error| explain("put the template in place", &error))?;
         crate::crash_point!("sqlite:template-built");
@@ -93,18 +110,23 @@ impl TenantEngine for SqliteEngine {
         self.template().map(|_| ())
     }
 
-    fn create_role(&self, _: &Place, _: &str) -> Result<(), EngineError> {
+    fn create_role(&self, _: &Place, _: &str, _: Permit<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 
-    fn create(&self, place: &Place) -> Result<(), EngineError> {
+    fn create(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let (folder, file) = (self.folder(place)?, self.file(place)?);
+        let template = self.template()?;
+        let _alone = self.lock(place);
+        permit()?;
         if file.exists() {
             return Ok(());
         }
-        let template = self.template()?;
         let failed = |error: io::Error| explain("make the database's file", &error);
-        make_folder(&self.data_dir.join("tenants")).map_err(failed)?;
+        // The way out first: on a full disk what is half-made could not be moved away.
+        for folder in ["trash", "tenants"] {
+            make_folder(&self.data_dir.join(folder)).map_err(failed)?;
+        }
         make_folder(&folder).map_err(failed)?;
         crate::crash_point!("sqlite:folder-made");
         // Nobody has the template open, and a clean file's header is all that must change.
@@ -123,8 +145,10 @@ impl TenantEngine for SqliteEngine {
         Ok(())
     }
 
-    fn grant_and_open(&self, place: &Place) -> Result<(), EngineError> {
+    fn grant_and_open(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let (folder, file) = (self.folder(place)?, self.file(place)?);
+        let _alone = self.lock(place);
+        permit()?;
         for (path, mode) in [(folder, 0o700), (file, 0o600)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))
                 .map_err(|error| explain("restrict the database's file to its owner", &error))?;
@@ -153,9 +177,11 @@ impl TenantEngine for SqliteEngine {
         Ok(())
     }
 
-    fn drop_database(&self, place: &Place) -> Result<(), EngineError> {
+    fn drop_database(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
         let folder = self.folder(place)?;
         let trash = self.data_dir.join("trash");
+        let _alone = self.lock(place);
+        permit()?;
         let failed = |error: io::Error| explain("remove the database's folder", &error);
         make_folder(&trash).map_err(failed)?;
         let gone = trash.join(Id::new().to_string());
@@ -171,7 +197,7 @@ impl TenantEngine for SqliteEngine {
         Ok(())
     }
 
-    fn drop_role(&self, _: &Place) -> Result<(), EngineError> {
+    fn drop_role(&self, _: &Place, _: Permit<'_>) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -276,7 +302,13 @@ fn stamp(institution_id: Id) -> i32 {
 
 fn build_template(path: &Path) -> Result<(), EngineError> {
     let failed = |error: &dyn std::fmt::Display| {
-        EngineError::permanent(format!("The template was not built: {error}."))
+        let text = error.to_string();
+        match Trouble::of(&text) {
+            Some(trouble) => {
+                EngineError::transient(format!("The template was not built: {}", trouble.words()))
+            }
+            None => EngineError::permanent(format!("The template was not built: {text}.")),
+        }
     };
     let mut connection = TenantConn::Sqlite(create_sqlite(path).map_err(|error| failed(&error))?);
     connection.migrate().map_err(|error| failed(&error))?;
@@ -285,6 +317,17 @@ fn build_template(path: &Path) -> Result<(), EngineError> {
         .map_err(|error| failed(&error))?;
     drop(connection);
     File::open(path).and_then(|file| file.sync_all()).map_err(|error| explain("store the template", &error))
+}
+
+/// Removes half-built templates with what SQLite has put beside them.
+fn sweep_parts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().contains(".part") {
+            fs::remove_file(path).or_else(ignore_missing)?;
+        }
+    }
+    Ok(())
 }
 
 fn explain(act: &str, error: &io::Error) -> EngineError {

@@ -200,6 +200,15 @@ pub struct Pooled<C: R2D2Connection + 'static> {
     _place: Place<C>,
 }
 
+impl<C: R2D2Connection + 'static> Pooled<C> {
+    /// For a borrower whose failures are not seen here: the connection is asked whether it lives before its
+    /// next use, or a dead one would be handed on and on.
+    pub(super) fn unwatched(mut self) -> Self {
+        self.loan.suspect = true;
+        self
+    }
+}
+
 impl<C: R2D2Connection + 'static> Deref for Pooled<C> {
     type Target = C;
 

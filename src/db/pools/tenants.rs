@@ -193,7 +193,7 @@ impl TenantDb {
         } else {
             None
         };
-        entered.connect(permit, deadline)
+        Ok(entered.connect(permit, deadline)?.unwatched())
     }
 
     async fn permit(

@@ -72,6 +72,12 @@ impl Entry {
     pub fn changes(&self) -> Vec<Change> {
         serde_json::from_str(&self.changes).unwrap_or_default()
     }
+
+    /// How many entries, each about one record, this one sums up.
+    fn sums_up(&self) -> i64 {
+        let numbers = |change: Change| change.after?.parse::<i64>().ok();
+        if self.record_kind == "students" { self.changes().into_iter().filter_map(numbers).sum() } else { 0 }
+    }
 }
 
 impl Activity {
@@ -188,6 +194,27 @@ pub fn page(
         .select(Entry::as_select())
         .load(connection)?;
     Ok(Slice { rows, total })
+}
+
+/// The newest lines of the log, of an import or another act on many only the one that sums it up: those for
+/// each record stand right before it. What somebody else did in that very moment may be passed over with them.
+///
+/// # Errors
+/// Any database error.
+pub fn recent(connection: &mut TenantConn, limit: usize) -> ModelResult<Vec<Entry>> {
+    let (mut found, mut passed) = (Vec::new(), 0);
+    while found.len() < limit {
+        let next = activity_log::table
+            .order(activity_log::id.desc())
+            .offset(passed)
+            .select(Entry::as_select())
+            .first(connection)
+            .optional()?;
+        let Some(entry) = next else { break };
+        passed += 1 + entry.sums_up();
+        found.push(entry);
+    }
+    Ok(found)
 }
 
 /// The next `limit` matching entries older than `before` (an id this function returned), newest

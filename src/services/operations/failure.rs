@@ -1,7 +1,7 @@
 //! Why a step was not done, and whether trying again may help.
 
 use crate::{
-    db::{engine::EngineError, pools::PoolError},
+    db::{engine::EngineError, pools::PoolError, trouble::Trouble},
     models::ModelError,
     services::{keys::KeyError, tenants::TenantError},
 };
@@ -34,6 +34,7 @@ impl From<PoolError> for Failure {
                  again."
                     .into()
             }
+            PoolError::Unreachable(text) => words(&text),
             other => format!("The database could not be used: {other}."),
         })
     }
@@ -51,11 +52,15 @@ impl From<ModelError> for Failure {
 
 impl From<diesel::result::Error> for Failure {
     fn from(error: diesel::result::Error) -> Self {
-        let text = error.to_string();
-        if text.contains("disk is full") || text.contains("No space left") {
-            return Self::Transient("The disk is full. Free some space, then try again.".into());
-        }
-        Self::Transient(format!("The database refused: {text}."))
+        Self::Transient(words(&error.to_string()))
+    }
+}
+
+/// What a database said, and what to do where that is known.
+fn words(text: &str) -> String {
+    match Trouble::of(text) {
+        Some(trouble) => format!("The database could not be used: {}", trouble.words()),
+        None => format!("The database could not be used: {}.", text.trim().trim_end_matches('.')),
     }
 }
 

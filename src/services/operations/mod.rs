@@ -8,6 +8,7 @@ pub mod import_students;
 mod lease;
 pub mod provision;
 mod runner;
+mod work;
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -15,7 +16,8 @@ use std::{
 };
 
 pub use failure::Failure;
-pub use runner::{Work, Workers};
+pub use runner::Workers;
+pub use work::Work;
 
 use super::platform::Platform;
 use crate::{

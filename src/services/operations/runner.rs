@@ -14,29 +14,22 @@ use std::{
 
 use chrono::TimeDelta;
 
-use super::{Failure, Handler, handler, lease::Held};
+use super::{Failure, Handler, Work, handler, lease::Held};
 use crate::{
-    db::{Engine, Id, pools::Pooled, shared::SharedConn},
+    db::{Engine, Id},
     models::{
-        Actor, ModelResult,
-        platform::{
-            audit::Audit,
-            operations::{
-                self, Claim, Ending, Operation, OperationStatus, OperationStep, StepChange, StepStatus,
-            },
-        },
+        ModelResult,
+        platform::operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
     },
     services::platform::{Platform, StartError},
 };
 
-/// Attempts before a failing operation is taken back.
-const MOST_ATTEMPTS: i32 = 3;
+/// Attempts before a failing operation is taken back: half a minute, in which a server may be restarted.
+const MOST_ATTEMPTS: i32 = 6;
 /// A step begun so often has killed its workers: it is given up.
 const MOST_STARTS: i32 = 8;
 /// How often a worker looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often progress is written at most.
-const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
 /// The running workers of this process.
 pub struct Workers {
@@ -63,6 +56,7 @@ impl Platform {
                 stopping: Arc::clone(&stopping),
                 held: held.clone(),
                 name: format!("{}-{number}-{}", std::process::id(), Id::new()),
+                due: Cell::new(None),
             };
             threads.push(spawn("operations", move || runner.run())?);
         }
@@ -149,6 +143,8 @@ struct Runner {
     stopping: Arc<AtomicBool>,
     held: Held,
     name: String,
+    /// When the next attempt at what this worker has put off is due.
+    due: Cell<Option<Instant>>,
 }
 
 impl Runner {
@@ -157,13 +153,19 @@ impl Runner {
         while !self.stopping.load(Ordering::SeqCst) {
             match self.work_once() {
                 Ok(true) => {}
-                Ok(false) => seen = self.platform.operations.sleep(seen, LOOK_EVERY),
+                Ok(false) => seen = self.platform.operations.sleep(seen, self.until_next_look()),
                 Err(error) => {
                     log::warn!("an operation could not be worked on: {error}");
                     pause(&self.stopping, LOOK_EVERY);
                 }
             }
         }
+    }
+
+    fn until_next_look(&self) -> Duration {
+        let due = self.due.get().filter(|due| *due > Instant::now());
+        self.due.set(due);
+        due.map_or(LOOK_EVERY, |due| due.saturating_duration_since(Instant::now()).min(LOOK_EVERY))
     }
 
     /// Works on one operation; false when none is due.
@@ -178,6 +180,7 @@ impl Runner {
             operation: &operation,
             claim: &claim,
             stopping: &self.stopping,
+            due: &self.due,
             progress_at: Cell::new(None),
             result: Cell::new(None),
         };
@@ -201,96 +204,8 @@ impl Runner {
     }
 }
 
-/// What a handler works with.
-pub struct Work<'a> {
-    /// The platform.
-    pub platform: &'a Arc<Platform>,
-    /// The operation, as it was when it was claimed.
-    pub operation: &'a Operation,
-    claim: &'a Claim,
-    stopping: &'a AtomicBool,
-    progress_at: Cell<Option<Instant>>,
-    result: Cell<Option<String>>,
-}
-
+/// How the runner carries an operation through.
 impl Work<'_> {
-    /// A connection to the shared database.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn shared(&self) -> Result<Pooled<SharedConn>, Failure> {
-        Ok(self.platform.shared.get()?)
-    }
-
-    /// What the operation was given.
-    ///
-    /// # Errors
-    /// When it is not what this version expects.
-    pub fn input<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.operation.input)
-            .map_err(|error| Failure::Permanent(format!("The operation's input cannot be read: {error}.")))
-    }
-
-    /// The right to change platform records in the name of whoever asked for the operation.
-    #[must_use]
-    pub fn audit(&self) -> Audit {
-        let actor = Actor {
-            id: self.operation.actor_id,
-            name: self.operation.actor_name.clone(),
-            ip: None,
-            user_agent: None,
-        };
-        self.platform.audit(actor)
-    }
-
-    /// The institution that the operation is for.
-    ///
-    /// # Errors
-    /// When it is for none.
-    pub fn institution_id(&self) -> Result<Id, Failure> {
-        let missing = || Failure::Permanent("The operation names no institution.".into());
-        self.operation.institution_id.ok_or_else(missing)
-    }
-
-    /// Records how far the units of work are; cheap enough to call for each one. Also says when to stop
-    /// because another worker has taken over.
-    ///
-    /// # Errors
-    /// `LeaseLost`, or any database error.
-    pub fn progress(&self, done: i64, total: i64) -> Result<(), Failure> {
-        let due = self.progress_at.get().is_none_or(|at: Instant| at.elapsed() >= PROGRESS_EVERY);
-        if !due && done != total {
-            return Ok(());
-        }
-        self.progress_at.set(Some(Instant::now()));
-        self.keep(operations::set_progress(&mut *self.shared()?, self.claim, done, total)?)
-    }
-
-    /// Checks, and records, that this worker still holds the operation: call it after a long wait and
-    /// before an act that cannot be conditional on the fence.
-    ///
-    /// # Errors
-    /// `LeaseLost`, or any database error.
-    pub fn still_mine(&self) -> Result<(), Failure> {
-        let lease = self.platform.settings.limits.lease;
-        self.keep(operations::renew(&mut *self.shared()?, self.claim, lease)?)
-    }
-
-    /// Whether the process is about to end: a long step may stop at a safe place and be taken up again.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
-    /// What the operation's page shows at the end.
-    pub fn set_result(&self, result: &serde_json::Value) {
-        self.result.set(Some(result.to_string()));
-    }
-
-    fn keep(&self, mine: bool) -> Result<(), Failure> {
-        if mine { Ok(()) } else { Err(Failure::LeaseLost) }
-    }
-
     fn record(&self, changes: &[(Id, StepChange<'_>)]) -> Result<(), Failure> {
         let lease = self.platform.settings.limits.lease;
         self.keep(operations::record_steps(&mut *self.shared()?, self.claim, lease, changes)?)
@@ -351,7 +266,10 @@ impl Work<'_> {
             TimeDelta::from_std(self.platform.settings.limits.retry_wait).unwrap_or(TimeDelta::seconds(1));
         let wait = base * (1 << (attempts - 1).clamp(0, 6));
         let mut connection = self.shared()?;
-        self.keep(operations::postpone(&mut connection, self.claim, status, attempts, wait, words)?)
+        self.keep(operations::postpone(&mut connection, self.claim, status, attempts, wait, words)?)?;
+        // After what was recorded, so that it is due when it is looked for.
+        self.due.set(wait.to_std().ok().map(|wait| Instant::now() + wait));
+        Ok(())
     }
 
     /// Takes every step back, the last one first. `words` say why.
@@ -383,6 +301,8 @@ impl Work<'_> {
         words: &str,
     ) -> Result<(), Failure> {
         log::warn!("operation {}, undoing {}: {failure}", self.operation.id, step.name);
+        // Whatever is left of it, trying again begins with this step.
+        self.record(&[(step.id, StepChange::Failed(&failure.to_string()))])?;
         let both = format!("{words} Taking back what was done failed too: {failure}");
         let attempts = if self.operation.status == OperationStatus::RollingBack {
             self.operation.attempts + 1

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::Stat
 use askama::Template;
 use futures_util::future::LocalBoxFuture;
 
-use super::{Identity, InstitutionUser, SuperAdmin, identity, new_password::new_password};
+use super::{Identity, Somebody, identity, new_password::new_password};
 use crate::{
     db::Id,
     error::AppError,
@@ -19,9 +19,8 @@ use crate::{
     services::accounts::{self, Account},
     web::{
         State,
-        client::Client,
+        client::{Client, browser_name},
         forms::{Form, FormData},
-        institution,
         page::{Notice, Page},
         respond::{html, html_with_status, see_other},
         time::{Clock, When},
@@ -31,10 +30,7 @@ use crate::{
 /// Anybody who is signed in, checked on this very request.
 pub struct SignedIn {
     who: Identity,
-    name: String,
-    email: String,
-    page: Page,
-    clock: Clock,
+    me: Somebody,
     session: Session,
     client: Client,
 }
@@ -55,20 +51,8 @@ impl FromRequest for SignedIn {
         Box::pin(async move {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let who = Identity::required(&session, &request)?;
-            let mut nothing = Payload::None;
-            let (page, clock) = match who.institution_id {
-                None => {
-                    let admin = SuperAdmin::from_request(&request, &mut nothing).await?;
-                    (admin.page("Your account"), Clock::utc())
-                }
-                Some(id) => {
-                    let user = InstitutionUser::of_session(&request, session.clone(), who, id).await?;
-                    (user.page("Your account"), user.db.run(institution::clock).await?)
-                }
-            };
-            let viewer = page.viewer.as_ref();
-            let (name, email) = viewer.map(|me| (me.name.clone(), me.email.clone())).unwrap_or_default();
-            Ok(Self { who, name, email, page, clock, session, client: Client::of(&request) })
+            let me = Somebody::of(&request, &session, who).await?;
+            Ok(Self { who, me, session, client: Client::of(&request) })
         })
     }
 }
@@ -109,11 +93,11 @@ pub async fn change_password(
     platform: State,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let (mut form, passwords) = password_form(Some(&data), &[&me.name, &me.email]);
+    let (mut form, passwords) = password_form(Some(&data), &[me.me.name(), me.me.email()]);
     let Some((current, new)) = passwords else {
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     };
-    let throttle = super::throttle::Throttle::new(&platform, &me.email, &me.client);
+    let throttle = super::throttle::Throttle::new(&platform, me.me.email(), &me.client);
     throttle.enter(&platform).await?;
     if !accounts::proves(&platform, me.account(), &current).await? {
         throttle.settle(&platform, &me.client, &[]).await?;
@@ -121,7 +105,7 @@ pub async fn change_password(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view(&me, &platform, form).await?)?);
     }
     throttle.forgive(&platform).await?;
-    let actor = me.client.actor(me.who.user_id, &me.name);
+    let actor = me.client.actor(me.who.user_id, me.me.name());
     accounts::change_password(&platform, me.account(), actor, &new, Some(me.who.session_id)).await?;
     log_event(&me, &platform, "password.changed").await?;
     me.session.renew();
@@ -178,7 +162,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
-    let clock = me.clock;
+    let clock = me.me.clock().await?;
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {
@@ -191,7 +175,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         })
         .collect();
     let events = events.into_iter().map(|entry| event_line(clock, entry)).collect();
-    Ok(AccountView { page: me.page.clone(), password, sessions, events })
+    Ok(AccountView { page: me.me.page("Your account"), password, sessions, events })
 }
 
 fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
@@ -202,33 +186,6 @@ fn event_line(clock: Clock, entry: SecurityEntry) -> EventLine {
         _ => "Account changed",
     };
     EventLine { what, browser: browser_name(&entry.user_agent), ip: entry.ip, at: clock.when(entry.at) }
-}
-
-/// "Firefox on Linux" says more to its owner than the whole user agent.
-fn browser_name(agent: &str) -> String {
-    let find = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(key, _)| agent.contains(key)).map(|(_, name)| *name)
-    };
-    let browser = find(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-    ]);
-    let system = find(&[
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(browser), None) => browser.to_owned(),
-        _ => "Unknown browser".to_owned(),
-    }
 }
 
 fn password_form(data: Option<&FormData>, context: &[&str]) -> (Form, Option<(String, String)>) {

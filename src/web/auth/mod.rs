@@ -9,11 +9,13 @@ pub mod password_reset;
 pub mod session_store;
 pub mod setup;
 pub mod sign_in;
+mod somebody;
 pub mod super_admin;
 pub mod throttle;
 
 pub use identity::Identity;
 pub use institution_user::{InstitutionUser, Owner, Registrar};
+pub use somebody::Somebody;
 pub use super_admin::SuperAdmin;
 
 /// The platform behind a request.

@@ -88,7 +88,8 @@ pub async fn submit(
             let choice = match local_path(back) {
                 "/" => "/sign-in/choice".to_owned(),
                 path => {
-                    let path = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
+                    let path =
+                        percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
                     format!("/sign-in/choice?return={path}")
                 }
             };
@@ -164,8 +165,18 @@ async fn enter(
     Identity::sign_in(session, client, account.user_id, account.institution_id)?;
     // Another account's page would be a 404; only a page of this one is worth going back to.
     let back = local_path(back);
-    let own = back == home || back.strip_prefix(&home).is_some_and(|rest| rest.starts_with(['/', '?', '.']));
-    Ok(see_other(if own { back } else { &home }))
+    Ok(see_other(if lies_under(back, &home) { back } else { &home }))
+}
+
+/// Whether a path is `home` or lies under it, compared by whole segments.
+fn lies_under(path: &str, home: &str) -> bool {
+    let path_only = path.split(['?', '#']).next().unwrap_or_default();
+    let under = path_only.strip_prefix(home).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    // A browser walks up at ".." (or "%2e%2e"), away from where the text says that it leads.
+    under
+        && !path_only
+            .split('/')
+            .any(|part| matches!(part.replace("%2e", ".").replace("%2E", ".").as_str(), ".." | "."))
 }
 
 fn sign_in_form(data: &FormData, submitted: bool) -> (Form, Option<Credentials>) {
@@ -200,7 +211,11 @@ async fn choice_form(
     let mut form = Form::new("/sign-in/choice").submit("Continue").unguarded();
     form = if submitted { form.submitted(data) } else { form.filled(data.clone()) };
     form = form.hidden("return", local_path(data.get("return").unwrap_or_default()));
-    let chosen = form.select("account", "Where do you want to work?", choices).radios().required();
+    let chosen = form
+        .select("account", "Where do you want to work?", choices)
+        .radios()
+        .missing("Choose where you want to work.")
+        .required();
     Ok((form, chosen.and_then(|Chosen(value)| value.parse().ok())))
 }
 
@@ -223,4 +238,33 @@ impl From<AccountError> for AppError {
 /// Message for a page after a password was set.
 pub(super) fn password_set() -> Notice {
     Notice::success("Your password is set. Sign in with it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lies_under;
+
+    #[test]
+    fn only_pages_of_the_account_are_gone_back_to() {
+        let home = "/i/evry.example";
+        for own in [
+            "/i/evry.example",
+            "/i/evry.example?a=b",
+            "/i/evry.example/students.csv",
+            "/i/evry.example/x?y=/..",
+        ] {
+            assert!(lies_under(own, home), "{own}");
+        }
+        for other in [
+            "/",
+            "/platform",
+            "/i/evry.example.other",
+            "/i/evry.example.other/students",
+            "/i/evry.examples",
+            "/i/evry.example/../lyon.example/students",
+            "/i/evry.example/%2E%2e/lyon.example",
+        ] {
+            assert!(!lies_under(other, home), "{other}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use crate::{
         State,
         client::Client,
         icons::Icon,
+        middleware::framed::remember,
         page::{Area, NavGroup, NavItem, Notice, Page, Viewer},
         theme::Theme,
     },
@@ -66,13 +67,15 @@ impl SuperAdmin {
     /// A page of the platform area, with navigation, viewer and the message kept for it.
     #[must_use]
     pub fn page(&self, title: impl Into<String>) -> Page {
+        self.frame().title(title).flash(identity::take_flash(&self.session))
+    }
+
+    fn frame(&self) -> Page {
         Page::new(Area::Platform, "Platform", "/platform")
-            .title(title)
             .path(self.way_back.clone())
             .theme(self.theme)
             .search("/platform/institutions", "Find an institution")
             .nav(self.navigation())
-            .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
                 email: self.email.clone(),
@@ -133,7 +136,7 @@ impl FromRequest for SuperAdmin {
             if admin.status != AdminStatus::Active {
                 return Err(AppError::SignInNeeded("/platform".into()));
             }
-            Ok(Self {
+            let me = Self {
                 id: admin.id,
                 name: admin.name,
                 email: admin.email,
@@ -143,7 +146,9 @@ impl FromRequest for SuperAdmin {
                 path: request.path().to_owned(),
                 way_back: Theme::way_back(&request),
                 theme: Theme::of(&request),
-            })
+            };
+            remember(&request, me.frame());
+            Ok(me)
         })
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{RecordId, activity_words, clock, stream_csv};
+use super::{activity_words, clock, stream_csv};
 use crate::{
     db::{Id, pools::TenantDb, tenant::TenantConn},
     error::AppError,
@@ -15,8 +15,10 @@ use crate::{
         },
     },
     web::{
+        RecordId,
         auth::InstitutionUser,
         cell::Cell,
+        client::browser_name,
         forms::Choice,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::{Record, RecordPage, Section},
@@ -173,7 +175,7 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .fact("Record", record_cell)
         .fact("When", Cell::text(clock.exact(entry.at)))
         .fact("IP address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))
-        .fact("Browser", Cell::text(entry.user_agent.clone().unwrap_or_default()));
+        .fact("Browser", browser(entry.user_agent.as_deref()));
     let columns =
         [Column::new("field", "Field"), Column::new("before", "Before"), Column::new("after", "After")];
     let rows: Vec<Row> = entry
@@ -197,4 +199,9 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .page(format!("{} {what} {}", entry.actor_name, entry.record_label))
         .crumb("Activity", user.path("/activity"));
     Ok(html(&RecordPage::new(page, record))?)
+}
+
+/// In words, and as the browser itself put it.
+fn browser(agent: Option<&str>) -> Cell {
+    agent.map_or_else(Cell::nothing, |agent| Cell::text(browser_name(agent)).note(agent))
 }

@@ -72,7 +72,8 @@ pub fn deed_alone(action: &str) -> &str {
 pub fn summary(entry: &Entry) -> String {
     let changes = entry.changes();
     let words: Vec<String> = if entry.record_kind == "students" {
-        changes.iter().map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
+        let some = changes.iter().filter(|change| change.after.as_deref() != Some("0"));
+        some.map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
     } else if changes.iter().any(|change| change.before.is_some()) {
         changes.iter().map(|change| field(&change.field).into_owned()).collect()
     } else {
@@ -148,6 +149,9 @@ pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
         None => deed_here(&entry.action).to_owned(),
     };
     let mut shown = ShownEntry::new(clock.when(entry.at), entry.actor_name.clone(), what);
+    if entry.action == "students.imported" {
+        shown.detail = Some(summary(entry));
+    }
     // What was typed when the record was made stands on its page already.
     if entry.changes().iter().any(|change| change.before.is_some()) {
         shown.changes = entry.changes().iter().map(change).collect();

@@ -7,10 +7,9 @@ use super::{activity_words, clock};
 use crate::{
     error::AppError,
     models::{
-        ModelResult, Paging,
+        ModelResult,
         institution::{
-            activity::{self, ActivityFilter},
-            profile,
+            activity, profile,
             students::{self, StudentStatus},
             users,
         },
@@ -26,7 +25,7 @@ use crate::{
 };
 
 /// Entries of the log on the overview.
-const RECENT: i64 = 8;
+const RECENT: usize = 8;
 
 #[derive(Template)]
 #[template(path = "institution/home.html")]
@@ -50,8 +49,7 @@ pub async fn show(user: InstitutionUser) -> Result<HttpResponse, AppError> {
     let (clock, profile, counts, colleagues, recent) = user
         .db
         .run(|c| {
-            let newest = Paging { sort: "at".into(), descending: true, limit: RECENT, offset: 0 };
-            let recent = activity::page(c, &ActivityFilter::default(), &newest)?.rows;
+            let recent = activity::recent(c, RECENT)?;
             ModelResult::Ok((clock(c)?, profile::find(c)?, students::counts(c)?, users::count(c)?, recent))
         })
         .await?;

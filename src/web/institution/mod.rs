@@ -9,37 +9,19 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, web::Bytes};
-use futures_util::{
-    StreamExt,
-    future::{Ready, ready},
-    stream,
-};
+use actix_web::{HttpResponse, http::header, web::Bytes};
+use futures_util::{StreamExt, future::ready, stream};
 
 use crate::{
-    db::{Id, tenant::TenantConn},
+    db::tenant::TenantConn,
     error::AppError,
-    models::{ModelError, ModelResult, institution::profile},
+    models::{ModelResult, institution::profile},
     services::csv_text::CsvWriter,
     web::time::{Clock, DateFormat},
 };
 
 /// Rows read at a time for a file.
-const CSV_CHUNK: i64 = 500;
-
-/// The `{id}` of the address; anything that is not an id is a page that does not exist.
-#[derive(Debug, Clone, Copy)]
-pub struct RecordId(pub Id);
-
-impl FromRequest for RecordId {
-    type Error = AppError;
-    type Future = Ready<Result<Self, AppError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().get("id").and_then(|text| text.parse().ok());
-        ready(id.map(Self).ok_or(AppError::NotFound))
-    }
-}
+const CSV_CHUNK: i64 = 2_000;
 
 /// The clock of the institution: its time zone and its way to write dates.
 pub(in crate::web) fn clock(connection: &mut TenantConn) -> ModelResult<Clock> {
@@ -53,15 +35,6 @@ fn date_format(locale: &str) -> DateFormat {
         "en-US" => DateFormat::MonthDayYear,
         "en-SE" => DateFormat::Iso,
         _ => DateFormat::DayMonthYear,
-    }
-}
-
-/// Splits off what a person is to be told beside the form or on the next page.
-fn told<T>(result: ModelResult<T>) -> Result<Result<T, String>, AppError> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(ModelError::Changed(text) | ModelError::Refused(text)) => Ok(Err(text)),
-        Err(error) => Err(error.into()),
     }
 }
 

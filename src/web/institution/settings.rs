@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode};
 
 use crate::{
-    error::AppError,
+    error::{AppError, told},
     models::{
         ModelError,
         country::Country,

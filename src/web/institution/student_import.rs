@@ -3,21 +3,18 @@
 mod columns;
 mod progress;
 
-use actix_multipart::Multipart;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use askama::Template;
-use futures_util::TryStreamExt;
 
-use super::{RecordId, clock, told};
+use super::clock;
 use crate::{
     db::{Id, tenant::TenantConn},
-    error::AppError,
+    error::{AppError, told},
     models::{
         ModelError, ModelResult,
         institution::imports::{self, Import},
         platform::operations::{self, Kind, NewOperation, OperationStatus},
         search::fold,
-        text::clean_line,
     },
     services::{
         csv_text::{Table, read_csv},
@@ -25,7 +22,7 @@ use crate::{
         student_import::{self, Counts, KIND, LIMITS, Mapping, Plan, PlannedRow, Verdict},
     },
     web::{
-        State,
+        RecordId, State,
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
@@ -36,12 +33,10 @@ use crate::{
         page::{Action, Notice, Page},
         respond::{html, html_with_status, see_other},
         stat::Stat,
+        upload::Upload,
         words::Noun,
     },
 };
-
-/// A file this many times too large is not even read to its end.
-const PATIENCE: usize = 4;
 
 /// `GET /i/{domain}/students/import`: registrars and owners.
 pub async fn new(user: Registrar) -> Result<HttpResponse, AppError> {
@@ -86,21 +81,15 @@ pub async fn template(_user: Registrar) -> HttpResponse {
 }
 
 /// `POST /i/{domain}/students/import`: registrars and owners.
-pub async fn upload(
-    user: Registrar,
-    body: Result<Multipart, actix_web::Error>,
-) -> Result<HttpResponse, AppError> {
-    let body = body.map_err(|_| AppError::BadRequest("This address expects a form with a file.".into()))?;
-    let read = match received(body).await? {
-        Ok((name, content)) => match read_csv(&content, LIMITS) {
-            Ok(table) => Ok((name, content, Mapping::guess(&table))),
-            Err(problem) => Err(format!("{problem}.")),
-        },
-        Err(text) => Err(text),
-    };
+pub async fn upload(user: Registrar, upload: Upload) -> Result<HttpResponse, AppError> {
+    let read = upload.content.and_then(|content| match read_csv(&content, LIMITS) {
+        Ok(table) => Ok((content, Mapping::guess(&table))),
+        Err(problem) => Err(format!("{problem}.")),
+    });
     match read {
-        Ok((name, content, mapping)) => {
+        Ok((content, mapping)) => {
             let mapping = serde_json::to_string(&mapping).map_err(AppError::internal)?;
+            let name = if upload.file_name.is_empty() { "students.csv".into() } else { upload.file_name };
             let by = user.id;
             let id = user.db.run(move |c| imports::create(c, KIND, &name, &content, &mapping, by)).await?;
             Ok(see_other(own_path(&user, id)))
@@ -111,39 +100,6 @@ pub async fn upload(
             Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(upload_page(&user), form))?)
         }
     }
-}
-
-/// The posted file and its name, or what to tell the person. A file that is too large is read to its
-/// end all the same, within reason: a browser shows no answer before it has sent everything.
-async fn received(mut body: Multipart) -> Result<Result<(String, Vec<u8>), String>, AppError> {
-    let broken = |_| AppError::BadRequest("The file did not arrive whole.".into());
-    let mut file = None;
-    while let Some(mut part) = body.try_next().await.map_err(broken)? {
-        let named = part.content_disposition().and_then(|disposition| disposition.get_filename());
-        let name = clean_line(named.unwrap_or_default(), 200).unwrap_or_default();
-        let wanted = part.name() == Some("file");
-        let (mut content, mut size) = (Vec::new(), 0_usize);
-        while let Some(chunk) = part.try_next().await.map_err(broken)? {
-            size += chunk.len();
-            if size > LIMITS.bytes * PATIENCE {
-                return Err(AppError::TooLarge("A file of students may have up to 10 MB.".into()));
-            }
-            if wanted && size <= LIMITS.bytes {
-                content.extend_from_slice(&chunk);
-            }
-        }
-        if wanted {
-            file = Some((name, content, size));
-        }
-    }
-    Ok(match file {
-        Some((_, _, size)) if size > LIMITS.bytes => {
-            Err("The file is too large: at most 10 MB. Split it into several files.".into())
-        }
-        Some((name, _, 0)) if name.is_empty() => Err("Choose a file first.".into()),
-        None => Err("Choose a file first.".into()),
-        Some((name, content, _)) => Ok((if name.is_empty() { "students.csv".into() } else { name }, content)),
-    })
 }
 
 fn own_path(user: &InstitutionUser, id: Id) -> String {

@@ -2,12 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{RecordId, activity_words, clock, stream_csv, student_form, told};
+use super::{activity_words, clock, stream_csv, student_form};
 use crate::{
     db::{Id, pools::TenantDb, tenant::TenantConn},
-    error::AppError,
+    error::{AppError, told},
     models::{
-        ModelResult,
+        ModelResult, Paging,
         institution::{
             activity,
             student_bulk::{self, Chosen},
@@ -15,6 +15,7 @@ use crate::{
         },
     },
     web::{
+        RecordId,
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
@@ -161,31 +162,34 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Notes",
     ];
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
-    let filter = user
+    let (filter, paging) = user
         .db
         .run(move |c| {
             let spec = spec(path, &students::admission_years(c)?);
-            ModelResult::Ok(filter(&ListQuery::parse(&spec, &raw)))
+            let query = ListQuery::parse(&spec, &raw);
+            ModelResult::Ok((filter(&query), query.paging()))
         })
         .await?;
     let db = user.db.clone();
-    stream_csv("students.csv", HEADS, move |after| csv_rows(db.clone(), filter.clone(), after)).await
+    stream_csv("students.csv", HEADS, move |skipped| {
+        let (offset, limit) = (skipped.unwrap_or(0), super::CSV_CHUNK);
+        csv_rows(db.clone(), filter.clone(), Paging { offset, limit, ..paging.clone() })
+    })
+    .await
 }
 
-/// The rows of the file after a student number.
+/// Rows of the file in the order of the list, and how many there were up to their end.
 async fn csv_rows(
     db: TenantDb,
     filter: StudentFilter,
-    after: Option<String>,
-) -> Result<super::Chunk<String>, AppError> {
-    let students =
-        db.run(move |c| students::after_number(c, &filter, after.as_deref(), super::CSV_CHUNK)).await?;
-    let full = i64::try_from(students.len()) == Ok(super::CSV_CHUNK);
-    let next = students.last().filter(|_| full).map(|student| student.student_number.clone());
+    paging: Paging,
+) -> Result<super::Chunk<i64>, AppError> {
+    let end = paging.offset + paging.limit;
+    let slice = db.run(move |c| students::page(c, &filter, &paging)).await?;
     let cells = |student: &Student| {
         student.fields().values().into_iter().map(|(_, value)| value.unwrap_or_default()).collect()
     };
-    Ok((students.iter().map(cells).collect(), next))
+    Ok((slice.rows.iter().map(cells).collect(), (end < slice.total).then_some(end)))
 }
 
 /// `GET /i/{domain}/students/{id}`: every user.

@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{RecordId, activity_words, clock, told};
+use super::{activity_words, clock};
 use crate::{
     db::Id,
-    error::AppError,
+    error::{AppError, told},
     models::{
         ModelResult,
         institution::{
@@ -16,7 +16,7 @@ use crate::{
     },
     services::{accounts::AccountError, institution_users},
     web::{
-        State,
+        RecordId, State,
         auth::{InstitutionUser, Owner},
         badge::{Badge, Tone},
         cell::Cell,
@@ -199,11 +199,11 @@ fn actions(own: &str, known: &User, oneself: bool) -> Vec<Action> {
             Action::post("Send a password reset", format!("{own}/password-reset")).icon(Icon::Mail),
             Action::post("End all sessions", format!("{own}/sessions/remove")).icon(Icon::LogOut),
             Action::post("Disable user", format!("{own}/disabling")).icon(Icon::Ban),
-            Action::link("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
+            Action::ask("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
         ],
         UserStatus::Disabled => vec![
             Action::post("Enable user", format!("{own}/disabling/remove")).icon(Icon::Check),
-            Action::link("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
+            Action::ask("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
         ],
     }
 }

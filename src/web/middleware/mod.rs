@@ -1,4 +1,5 @@
 //! What happens to every request before and after its handler.
 
+pub mod framed;
 pub mod guard;
 pub mod same_origin;

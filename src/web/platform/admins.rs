@@ -1,8 +1,8 @@
 //! `/platform/admins`: the people who run the platform.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{id_of, settled};
+use super::settled;
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -21,7 +21,7 @@ use crate::{
         tokens::Token,
     },
     web::{
-        State,
+        RecordId, State,
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
@@ -90,7 +90,7 @@ fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {
         .cell(badge(found.status))
         .cell(Cell::time(clock, found.last_sign_in_at))
         .cell(Cell::time(clock, found.created_at));
-    let disable = || Action::link("Disable admin", format!("{path}/disabling")).danger();
+    let disable = || Action::ask("Disable admin", format!("{path}/disabling")).danger();
     match found.status {
         AdminStatus::Invited => {
             row.action(Action::post("Send invitation again", format!("{path}/invitation"))).action(disable())
@@ -201,9 +201,9 @@ fn tell_the_others(
 pub async fn invite_again(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (id, state, inviter) = (id_of(&id)?, platform.clone(), admin.name.clone());
+    let (state, inviter) = (platform.clone(), admin.name.clone());
     let outcome = platform
         .shared
         .run(move |c| {
@@ -254,9 +254,8 @@ pub async fn end_sessions(
 pub async fn ask_disable(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
     let found = platform.shared.run(move |c| admins::find(c, id)).await?;
     let page = admin.page(format!("Disable {}?", found.name)).crumb("Admins", PATH);
     let confirm = Confirm::new(format!("{PATH}/{id}/disabling"), "Disable admin")
@@ -268,13 +267,21 @@ pub async fn ask_disable(
 }
 
 /// `POST /platform/admins/{id}/disabling`: super admins; never oneself, never the last one.
-pub async fn disable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    change(platform, admin, id_of(&id)?, admins::disable, "disabled").await
+pub async fn disable(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    change(platform, admin, id, admins::disable, "disabled").await
 }
 
 /// `POST /platform/admins/{id}/disabling/remove`: super admins.
-pub async fn enable(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    change(platform, admin, id_of(&id)?, admins::enable, "enabled").await
+pub async fn enable(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    change(platform, admin, id, admins::enable, "enabled").await
 }
 
 async fn change(

@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    country_choices, country_name, csv, databases, history, operations as operation_pages,
-    registrations::website, status_badge,
+    asked, country_name, csv, databases, history, operations as operation_pages, registrations::website,
+    status_badge,
 };
 use crate::{
     error::AppError,
@@ -44,24 +44,23 @@ const COLUMNS: &[Column] = &[
     Column::new("name", "Institution").sortable(),
     Column::new("status", "Status").sortable(),
     Column::new("kind", "Kind").sortable(),
-    Column::new("country", "Country"),
+    Column::new("country", "Country").sortable(),
     Column::new("plan", "Plan").minor(),
     Column::new("created", "Registered").sortable(),
 ];
 
-async fn spec(platform: &State) -> Result<ListSpec, AppError> {
-    let countries = platform.shared.run(institutions::countries).await?;
-    Ok(ListSpec::new(PATH, Noun::new("institution", "institutions"), COLUMNS)
+fn spec(countries: Filter) -> ListSpec {
+    ListSpec::new(PATH, Noun::new("institution", "institutions"), COLUMNS)
         .search("Name or domain")
         .filter(Filter::one_of("status", "Status", Choice::all::<Status>()))
         .filter(Filter::one_of("kind", "Kind", Choice::all::<Kind>()))
-        .filter(Filter::one_of("country", "Country", country_choices(countries)))
+        .filter(countries)
         .csv()
         .empty(
             "No institutions yet",
             "An institution appears here as soon as it registers.",
             Some(Action::link("Import registrations", "/platform/registrations/import").icon(Icon::Upload)),
-        ))
+        )
 }
 
 fn filter(query: &ListQuery) -> InstitutionFilter {
@@ -79,8 +78,7 @@ pub async fn list(
     platform: State,
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let spec = spec(&platform).await?;
-    let query = ListQuery::parse(&spec, request.query_string());
+    let (spec, query) = asked(&request, &platform, spec).await?;
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| institutions::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
@@ -103,8 +101,7 @@ pub async fn export(
     platform: State,
     _admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let spec = spec(&platform).await?;
-    let query = ListQuery::parse(&spec, request.query_string());
+    let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
     let heads = ["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"];
     let load = move |c: &mut _, paging: &_| institutions::page(c, &filter, paging);
@@ -184,19 +181,17 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
         Status::PendingApproval => page
             .action(Action::post("Approve institution", format!("{registration}/approval")).icon(Icon::Check))
             .also(
-                Action::link("Reject institution", format!("{registration}/rejection"))
-                    .icon(Icon::X)
-                    .danger(),
+                Action::ask("Reject institution", format!("{registration}/rejection")).icon(Icon::X).danger(),
             ),
         Status::Rejected => page.also(
             Action::post("Reconsider institution", format!("{registration}/reconsideration"))
                 .icon(Icon::Undo),
         ),
         Status::Active => page.also(
-            Action::link("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger(),
+            Action::ask("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger(),
         ),
         Status::Suspended => page.action(
-            Action::link("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
+            Action::ask("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
         ),
         Status::ProvisioningFailed => match whole.operations.iter().find(|o| o.may_be_tried_again()) {
             Some(failed) => page.action(
@@ -239,7 +234,7 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
             .icon(Icon::Activity),
     );
     if institution.status == Status::Active {
-        let sign_out = Action::link("Sign everybody out", format!("{place}/sessions/remove"));
+        let sign_out = Action::ask("Sign everybody out", format!("{place}/sessions/remove"));
         record = record.action(sign_out.icon(Icon::LogOut));
     }
     if !operations.is_empty() {

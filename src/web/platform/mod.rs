@@ -13,28 +13,28 @@ pub mod registrations;
 pub mod settings;
 pub mod suspension;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     State,
     auth::SuperAdmin,
     badge::{Badge, Tone},
     forms::ChoiceOf,
-    list::ListQuery,
+    list::{Filter, ListQuery, ListSpec},
     page::Notice,
     record::Entry,
     respond,
     time::Clock,
 };
 use crate::{
-    db::{Id, shared::SharedConn},
-    error::AppError,
+    db::shared::SharedConn,
+    error::{AppError, told},
     models::{
-        ModelError, ModelResult, Paging, Slice,
+        ModelResult, Paging, Slice,
         country::Country,
         platform::{
             admins::AdminStatus,
-            institutions::{Kind, Status, StatusChange},
+            institutions::{Kind, Status, StatusChange, countries},
             registrations::{Source, Stand},
         },
     },
@@ -54,9 +54,23 @@ macro_rules! choices {
 }
 choices!(Kind, Status, Stand, Source, AdminStatus);
 
-/// The id in an address; anything else is a page that does not exist.
-fn id_of(text: &str) -> Result<Id, AppError> {
-    text.parse().map_err(|_| AppError::NotFound)
+/// The list that an address asks for, by a declaration whose country filter offers the countries there are.
+async fn asked(
+    request: &HttpRequest,
+    platform: &State,
+    spec: fn(Filter) -> ListSpec,
+) -> Result<(ListSpec, ListQuery), AppError> {
+    let spec = spec(country_filter(platform).await?);
+    let query = ListQuery::parse(&spec, request.query_string());
+    Ok((spec, query))
+}
+
+/// A filter that offers the countries that institutions are in.
+async fn country_filter(platform: &State) -> Result<Filter, AppError> {
+    let mut codes = platform.shared.run(countries).await?;
+    codes.sort_by_cached_key(|code| country_name(code));
+    let choices = codes.into_iter().map(|code| (code.clone(), country_name(&code)));
+    Ok(Filter::one_of("country", "Country", choices))
 }
 
 /// Every row that matches, as a file.
@@ -93,12 +107,9 @@ fn settled<T>(
     done: impl FnOnce(T) -> Notice,
     back: &str,
 ) -> Result<HttpResponse, AppError> {
-    admin.flash(match outcome {
+    admin.flash(match told(outcome)? {
         Ok(value) => done(value),
-        Err(ModelError::Changed(sentence) | ModelError::Refused(sentence)) => {
-            Notice::warning(format!("{sentence} Nothing was changed."))
-        }
-        Err(error) => return Err(error.into()),
+        Err(sentence) => Notice::warning(format!("{sentence} Nothing was changed.")),
     })?;
     Ok(respond::see_other(back))
 }
@@ -128,12 +139,6 @@ fn stand_badge(stand: Stand) -> Badge {
 /// The name of a stored country code.
 pub(super) fn country_name(code: &str) -> String {
     Country::from_code(code).map_or_else(|| code.to_owned(), |country| country.name().to_owned())
-}
-
-/// The countries that institutions are in, for a filter.
-fn country_choices(mut codes: Vec<String>) -> Vec<(String, String)> {
-    codes.sort_by_cached_key(|code| country_name(code));
-    codes.into_iter().map(|code| (code.clone(), country_name(&code))).collect()
 }
 
 /// The history of an institution's status as a timeline.

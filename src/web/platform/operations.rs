@@ -1,8 +1,8 @@
 //! `/platform/operations`: long work, watched live, tried again, rolled back.
 
-use actix_web::{HttpRequest, HttpResponse, web::Path};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::{id_of, settled};
+use super::settled;
 use crate::{
     db::now,
     error::AppError,
@@ -17,7 +17,7 @@ use crate::{
     },
     services::operations::{self as service, provision},
     web::{
-        State,
+        RecordId, State,
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
@@ -27,7 +27,7 @@ use crate::{
         page::{Action, Notice},
         respond::html,
         time::{Clock, span},
-        words::{Noun, grouped},
+        words::Noun,
     },
 };
 
@@ -135,8 +135,11 @@ pub async fn list(
 }
 
 /// `GET /platform/operations/{id}`: super admins; renews itself while it runs.
-pub async fn detail(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
+pub async fn detail(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let (operation, steps, institution) = platform
         .shared
         .run(move |c| {
@@ -168,6 +171,10 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
     if let Some(elapsed) = elapsed(operation) {
         view = view.elapsed(elapsed);
     }
+    // A failed import of students kept nothing, however far it was.
+    if operation.kind != Kind::ImportStudents || operation.status != OperationStatus::Failed {
+        view = view.progress(operation.progress_done, operation.progress_total);
+    }
     for step in steps {
         view = view.step(step_view(clock, operation, step));
     }
@@ -194,19 +201,15 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
     view
 }
 
-fn summary(operation: &Operation) -> String {
-    let progress = match operation.progress_total {
-        0 => String::new(),
-        total => format!(": {} of {}", grouped(operation.progress_done), grouped(total)),
-    };
+fn summary(operation: &Operation) -> &'static str {
     match operation.status {
-        OperationStatus::Queued if operation.attempts > 0 => "Waiting for the next attempt".into(),
-        OperationStatus::Queued => "Waiting for its turn".into(),
-        OperationStatus::Running => format!("Running{progress}"),
-        OperationStatus::Succeeded => format!("Done{progress}"),
-        OperationStatus::Failed => format!("Failed{progress}"),
-        OperationStatus::RollingBack => "Taking back what was done".into(),
-        OperationStatus::RolledBack => "Rolled back: nothing of it is left".into(),
+        OperationStatus::Queued if operation.attempts > 0 => "Waiting for the next attempt",
+        OperationStatus::Queued => "Waiting for its turn",
+        OperationStatus::Running => "Running",
+        OperationStatus::Succeeded => "Done",
+        OperationStatus::Failed => "Failed",
+        OperationStatus::RollingBack => "Taking back what was done",
+        OperationStatus::RolledBack => "Rolled back: nothing of it is left",
     }
 }
 
@@ -259,8 +262,12 @@ fn results(result: Option<&str>) -> Vec<(String, Cell)> {
 }
 
 /// `POST /platform/operations/{id}/attempts`: super admins.
-pub async fn retry(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let (id, audit) = (id_of(&id)?, admin.audit(&platform));
+pub async fn retry(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let audit = admin.audit(&platform);
     let outcome = platform.shared.run(move |c| service::try_again(c, &audit, id)).await;
     platform.operations.wake();
     settled(&admin, outcome, |()| Notice::success("It is tried again."), &format!("{PATH}/{id}"))
@@ -270,9 +277,9 @@ pub async fn retry(platform: State, admin: SuperAdmin, id: Path<String>) -> Resu
 pub async fn roll_back(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (id, audit) = (id_of(&id)?, admin.audit(&platform));
+    let audit = admin.audit(&platform);
     let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id)).await;
     platform.operations.wake();
     settled(

@@ -1,8 +1,8 @@
 //! Approve, reject, reconsider: one registration, those ticked, or all that match.
 
-use actix_web::{HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpResponse, http::StatusCode};
 
-use super::{id_of, registrations as list, settled};
+use super::{country_filter, registrations as list, settled};
 use crate::{
     db::Id,
     error::AppError,
@@ -15,7 +15,7 @@ use crate::{
         decisions,
     },
     web::{
-        State,
+        RecordId, State,
         auth::SuperAdmin,
         confirm::{Confirm, ConfirmPage, Confirmed},
         forms::FormData,
@@ -29,8 +29,12 @@ use crate::{
 const NOUN: Noun = Noun::new("registration", "registrations");
 
 /// `POST /platform/registrations/{id}/approval`: super admins.
-pub async fn approve(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
+pub async fn approve(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let (audit, state) = (admin.audit(&platform), platform.clone());
     let outcome = platform.shared.run(move |c| decisions::approve(c, &state, &audit, id)).await;
     let back = match &outcome {
         Ok(approved) => format!("/platform/institutions/{}", approved.institution.domain),
@@ -46,9 +50,8 @@ pub async fn approve(platform: State, admin: SuperAdmin, id: Path<String>) -> Re
 pub async fn ask_reject(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
     let page = admin.page(format!("Reject {}?", found.institution.name)).crumb("Registrations", list::PATH);
     Ok(html(&ConfirmPage::new(page, rejection(id, &found)))?)
@@ -58,10 +61,9 @@ pub async fn ask_reject(
 pub async fn reject(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
     let mut confirm = rejection(id, &found);
     let told = found.registration.admin_email.is_some();
@@ -98,9 +100,9 @@ fn rejection(id: Id, found: &Registered) -> Confirm {
 pub async fn reconsider(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (id, audit, state) = (id_of(&id)?, admin.audit(&platform), platform.clone());
+    let (audit, state) = (admin.audit(&platform), platform.clone());
     let outcome = platform.shared.run(move |c| decisions::reconsider(c, &state, &audit, id)).await;
     let done = |again: Registered| {
         Notice::success(format!("{} waits for a decision again.", again.institution.name))
@@ -132,7 +134,7 @@ async fn decide_many(
     data: FormData,
     decision: Decision,
 ) -> Result<HttpResponse, AppError> {
-    let spec = list::spec(&platform).await?;
+    let spec = list::spec(country_filter(&platform).await?);
     let back = BulkSelection::way_back(&spec, &data);
     let Some(selection) = BulkSelection::parse(&spec, &data) else {
         admin.flash(Notice::warning("Tick at least one registration first."))?;

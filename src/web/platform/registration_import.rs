@@ -1,15 +1,15 @@
 //! `/platform/registrations/import`: a CSV file, its dry run, and the operation that applies it.
 
-use actix_web::{HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpResponse, http::StatusCode};
 
-use super::{id_of, registrations::PATH as LIST, status_badge};
+use super::{registrations::PATH as LIST, status_badge};
 use crate::{
     db::Id,
     error::AppError,
     models::platform::imports::{self, Import, NewImport},
     services::registration_import::{self as service, DryRun, FILE_KIND, Refusal},
     web::{
-        State,
+        RecordId, State,
         auth::SuperAdmin,
         cell::Cell,
         forms::{Form, FormPage},
@@ -46,28 +46,26 @@ pub async fn show(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
 
 /// `POST /platform/registrations/import`: super admins; keeps the file and shows its dry run.
 pub async fn upload(platform: State, admin: SuperAdmin, upload: Upload) -> Result<HttpResponse, AppError> {
-    let problem = if upload.content.is_empty() {
-        Some("Choose a CSV file first.".to_owned())
-    } else {
-        service::read(&upload.content).err().map(|problem| format!("{problem}."))
+    let read = upload.content.and_then(|content| match service::read(&content) {
+        Ok(_) => Ok(content),
+        Err(problem) => Err(format!("{problem}.")),
+    });
+    let content = match read {
+        Ok(content) => content,
+        Err(problem) => {
+            let mut form = upload_form();
+            form.error("file", problem);
+            let view = FormPage::new(page(&admin), form);
+            return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
+        }
     };
-    if let Some(problem) = problem {
-        let mut form = upload_form();
-        form.error("file", problem);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&admin), form))?);
-    }
     let created_by = admin.id;
     let id = platform
         .shared
         .run(move |c| {
             let name = if upload.file_name.is_empty() { "a file" } else { &upload.file_name };
-            let file = NewImport {
-                kind: FILE_KIND,
-                file_name: name,
-                content: &upload.content,
-                mapping: "{}",
-                created_by,
-            };
+            let file =
+                NewImport { kind: FILE_KIND, file_name: name, content: &content, mapping: "{}", created_by };
             imports::create(c, &file)
         })
         .await?;
@@ -95,8 +93,11 @@ fn upload_form() -> Form {
 }
 
 /// `GET /platform/registrations/import/{id}`: super admins; what the file would do now.
-pub async fn check(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
+pub async fn check(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let (file, run) = dry_run(&platform, id).await?;
     if let Some(operation) = file.operation_id {
         return Ok(see_other(format!("/platform/operations/{operation}")));
@@ -206,8 +207,11 @@ fn already_list(run: &DryRun) -> ListView {
 }
 
 /// `POST /platform/registrations/import/{id}`: super admins; starts the operation, once.
-pub async fn apply(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
+pub async fn apply(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let (file, run) = dry_run(&platform, id).await?;
     if let Some(operation) = file.operation_id {
         return Ok(see_other(format!("/platform/operations/{operation}")));
@@ -222,9 +226,9 @@ pub async fn apply(platform: State, admin: SuperAdmin, id: Path<String>) -> Resu
 pub async fn refused(
     platform: State,
     _admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (_, run) = dry_run(&platform, id_of(&id)?).await?;
+    let (_, run) = dry_run(&platform, id).await?;
     let rows = run.reading.refusals.into_iter().map(|r| [r.line.to_string(), r.column, r.value, r.todo]);
     respond::csv("refused.csv", &["line", "column", "value", "what_to_do"], rows).map_err(AppError::internal)
 }

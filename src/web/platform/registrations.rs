@@ -1,8 +1,8 @@
 //! `/platform/registrations`: who asks for an institution, and what was decided.
 
-use actix_web::{HttpRequest, HttpResponse, web::Path};
+use actix_web::{HttpRequest, HttpResponse};
 
-use super::{country_choices, country_name, csv, history, id_of, stand_badge, status_badge};
+use super::{asked, country_name, csv, history, stand_badge, status_badge};
 use crate::{
     error::AppError,
     models::{
@@ -13,7 +13,7 @@ use crate::{
         },
     },
     web::{
-        State,
+        RecordId, State,
         auth::SuperAdmin,
         cell::Cell,
         forms::Choice,
@@ -33,21 +33,20 @@ const COLUMNS: &[Column] = &[
     Column::new("name", "Institution").sortable(),
     Column::new("status", "Decision").sortable(),
     Column::new("kind", "Kind").sortable(),
-    Column::new("country", "Country"),
+    Column::new("country", "Country").sortable(),
     Column::new("admin", "First admin"),
     Column::new("source", "Came by").minor(),
     Column::new("submitted", "Submitted").sortable(),
 ];
 
 /// The list as declared; its country filter offers the countries there are.
-pub(super) async fn spec(platform: &State) -> Result<ListSpec, AppError> {
-    let countries = platform.shared.run(institutions::countries).await?;
-    Ok(ListSpec::new(PATH, Noun::new("registration", "registrations"), COLUMNS)
+pub(super) fn spec(countries: Filter) -> ListSpec {
+    ListSpec::new(PATH, Noun::new("registration", "registrations"), COLUMNS)
         .sorted_by("submitted", Dir::Desc)
         .search("Name, domain or e-mail")
         .filter(Filter::one_of("status", "Decision", Choice::all::<Stand>()))
         .filter(Filter::one_of("kind", "Kind", Choice::all::<Kind>()))
-        .filter(Filter::one_of("country", "Country", country_choices(countries)))
+        .filter(countries)
         .filter(Filter::one_of("source", "Came by", Choice::all::<Source>()))
         .csv()
         .bulk(BulkAction::new("Approve institutions", format!("{PATH}/approvals")).icon(Icon::Check))
@@ -56,7 +55,7 @@ pub(super) async fn spec(platform: &State) -> Result<ListSpec, AppError> {
             "No registrations yet",
             "They appear here when an institution registers, or when you import a list.",
             Some(Action::link("Import registrations", format!("{PATH}/import")).icon(Icon::Upload)),
-        ))
+        )
 }
 
 /// What the address asks of the model.
@@ -76,8 +75,7 @@ pub async fn list(
     platform: State,
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let spec = spec(&platform).await?;
-    let query = ListQuery::parse(&spec, request.query_string());
+    let (spec, query) = asked(&request, &platform, spec).await?;
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| registrations::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
@@ -107,8 +105,7 @@ pub async fn export(
     platform: State,
     _admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let spec = spec(&platform).await?;
-    let query = ListQuery::parse(&spec, request.query_string());
+    let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
     let heads = [
         "name",
@@ -145,8 +142,11 @@ pub async fn export(
 }
 
 /// `GET /platform/registrations/{id}`: super admins.
-pub async fn detail(platform: State, admin: SuperAdmin, id: Path<String>) -> Result<HttpResponse, AppError> {
-    let id = id_of(&id)?;
+pub async fn detail(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
     let (found, changes) = platform
         .shared
         .run(move |c| {
@@ -162,7 +162,7 @@ pub async fn detail(platform: State, admin: SuperAdmin, id: Path<String>) -> Res
     let page = match stand {
         Stand::Waiting => page
             .action(Action::post("Approve institution", format!("{path}/approval")).icon(Icon::Check))
-            .also(Action::link("Reject institution", format!("{path}/rejection")).icon(Icon::X).danger()),
+            .also(Action::ask("Reject institution", format!("{path}/rejection")).icon(Icon::X).danger()),
         Stand::Rejected => page
             .also(Action::post("Reconsider institution", format!("{path}/reconsideration")).icon(Icon::Undo)),
         Stand::Approved => page,

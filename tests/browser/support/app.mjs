@@ -19,10 +19,10 @@ const binary = process.env.PROVOST_BIN || join(resolve(project, process.env.CARG
  * Starts the app and waits until it is ready. With `superAdmin`, that person exists before the first request;
  * without, the app is in its first run and `app.setupAddress()` tells where to go.
  */
-export async function startApp({ superAdmin, env = {} } = {}) {
+export async function startApp({ superAdmin, env = {}, ownRole = false } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is missing; build it with cargo build, or set PROVOST_BIN`);
   const folder = await mkdtemp(join(tmpdir(), "provost-browser-"));
-  const databases = await freshDatabases();
+  const databases = await freshDatabases({ ownRole });
   const app = new App(folder, databases, await freePort(), env);
   try {
     if (superAdmin) await app.createSuperAdmin(superAdmin);

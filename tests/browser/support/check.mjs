@@ -67,6 +67,24 @@ export async function checkPage(page, name) {
   if (found.length > 0) faults.push(`${name} (${page.url()}):\n  ${found.join("\n  ")}`);
 }
 
+/** On paper: the words without the frame, nothing wider than the sheet; and a picture of it. */
+export async function checkPrint(page, name) {
+  const viewport = page.viewportSize();
+  // A4 between its margins, in CSS pixels.
+  await page.setViewportSize({ width: 688, height: 1000 });
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  const found = await sidewaysScroll(page, 688);
+  for (const part of ["nav.side", "header.top", ".list-tools", ".head-actions", ".bulk"]) {
+    for (const shown of await page.locator(part).all()) if (await shown.isVisible()) found.push(`${part} is printed`);
+  }
+  const ground = await page.locator("html").evaluate((html) => getComputedStyle(html).backgroundColor);
+  if (!/^(rgb\(255, 255, 255\)|white|oklch\(1 )/.test(ground)) found.push(`the paper is ${ground}`);
+  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+  await page.emulateMedia({ media: "screen", colorScheme: "light" });
+  await page.setViewportSize(viewport);
+  if (found.length > 0) faults.push(`${name} (${page.url()}):\n  ${found.join("\n  ")}`);
+}
+
 const faults = [];
 
 /** Fails with what was found on the pages checked since the last call, of all of them at once. */

@@ -9,31 +9,47 @@ const run = promisify(execFile);
 
 export const engine = process.env.PROVOST_TEST_ENGINE || "sqlite";
 
-/** Environment for the app, and `drop()` that leaves nothing behind on the server. */
-export async function freshDatabases() {
+/**
+ * Environment for the app, and `drop()` that leaves nothing behind on the server. With `ownRole` the app has a role
+ * of its own on the server, which a journey may hamper without touching anybody else's.
+ */
+export async function freshDatabases({ ownRole = false } = {}) {
   if (engine === "sqlite") return { env: {}, drop: async () => {} };
   if (engine !== "postgres") throw new Error(`PROVOST_TEST_ENGINE is "${engine}"; it must be sqlite or postgres`);
   const server = process.env.PROVOST_TEST_POSTGRES_URL;
   if (!server) throw new Error("PROVOST_TEST_POSTGRES_URL is not set; scripts/test browser starts a server and sets it");
 
   const prefix = `test_${randomBytes(5).toString("hex")}_`;
-  const shared = `${prefix}shared`;
-  await sql(server, `CREATE DATABASE ${shared}`);
   const url = new URL(server);
-  url.pathname = `/${shared}`;
+  if (ownRole) {
+    url.username = `${prefix}app`;
+    url.password = randomBytes(12).toString("hex");
+    await superuser(`CREATE ROLE ${url.username} LOGIN CREATEDB CREATEROLE PASSWORD '${url.password}'`);
+    url.pathname = "/postgres";
+  }
+  await sql(url.href, `CREATE DATABASE ${prefix}shared`);
+  url.pathname = `/${prefix}shared`;
   return {
+    prefix,
+    role: url.username,
     env: { PROVOST_DATABASE_URL: url.href, PROVOST_DATABASE_PREFIX: prefix },
     drop: () => dropAll(process.env.PROVOST_TEST_POSTGRES_SUPERUSER_URL || server, prefix),
   };
 }
 
+/** What only the server's owner may do. Returns the rows. */
+export function superuser(statement) {
+  return sql(process.env.PROVOST_TEST_POSTGRES_SUPERUSER_URL, statement);
+}
+
+// The app's own role goes last: it is who let the others in.
 async function dropAll(server, prefix) {
   const like = `starts_with(%, '${prefix}')`;
   for (const name of await sql(server, `SELECT datname FROM pg_database WHERE ${like.replace("%", "datname")}`)) {
     await sql(server, `ALTER DATABASE "${name}" IS_TEMPLATE false`);
     await sql(server, `DROP DATABASE "${name}" WITH (FORCE)`);
   }
-  for (const name of await sql(server, `SELECT rolname FROM pg_roles WHERE ${like.replace("%", "rolname")}`)) {
+  for (const name of await sql(server, `SELECT rolname FROM pg_roles WHERE ${like.replace("%", "rolname")} ORDER BY rolcreaterole`)) {
     await sql(server, `DROP OWNED BY "${name}"`);
     await sql(server, `DROP ROLE "${name}"`);
   }

@@ -1,13 +1,14 @@
 // Acting on a page as a person does: by the words on it.
 
 import assert from "node:assert/strict";
+import { runsScripts } from "./browser.mjs";
 
 const exactly = (words) =>
   words instanceof RegExp ? words : new RegExp(`^\\s*${words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}( \\(optional\\))?\\s*$`, "i");
 
-/** The field with this label, or the group with this legend, in the page's main part. */
+/** The field with this label, or the group with this legend, in the open dialog or else the page's main part. */
 export function field(page, label) {
-  const main = page.getByRole("main");
+  const main = page.locator("body:has(> dialog[open]) > dialog, body:not(:has(> dialog[open])) main");
   return main.getByLabel(exactly(label)).or(main.getByRole("group", { name: exactly(label) })).first();
 }
 
@@ -32,9 +33,19 @@ async function choose(select, words) {
   await select.selectOption(wanted.value);
 }
 
-/** Presses the button, or follows the link, of this name; the main part of the page goes before the frame. */
+/**
+ * Presses the button, or follows the link, of this name; the main part of the page goes before the frame. Where a
+ * dialog asks first, it is open afterwards.
+ */
 export async function press(page, name) {
-  await (await control(page, name)).click();
+  await click(page, await control(page, name));
+}
+
+/** The same with a control that is known. */
+export async function click(page, target) {
+  const asks = runsScripts(page) && (await target.getAttribute("data-asks")) !== null;
+  await target.click();
+  if (asks) await page.getByRole("dialog").waitFor();
 }
 
 export async function control(page, name) {

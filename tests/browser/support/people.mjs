@@ -15,6 +15,8 @@ export const institution = {
   timeZone: "Europe/Tallinn",
 };
 
+export const secondInstitution = { ...institution, name: "Saaremaa Ühisgümnaasium", domain: "saare.example.com" };
+
 export const owner = {
   name: "Mare Õunapuu",
   email: "mare@pohjarannik.example.com",

@@ -7,27 +7,26 @@ import { institution, owner } from "./people.mjs";
 import { buttons, fields, says } from "./words.mjs";
 
 export const home = `/i/${institution.domain}`;
-export const platformPage = `/platform/institutions/${institution.domain}`;
-
-export const registration = [
-  [fields.institutionName, institution.name],
-  [fields.kind, institution.kind],
-  [fields.domain, institution.domain],
-  [fields.country, institution.country],
-  [fields.website, institution.website],
-  [fields.timeZone, institution.timeZone],
-  [fields.yourName, owner.name],
-  [fields.email, owner.email],
-  [fields.password, owner.password],
-];
+export const platformPageOf = ({ domain }) => `/platform/institutions/${domain}`;
+export const platformPage = platformPageOf(institution);
 
 /** Ends on the page that follows the registration; returns its address. */
-export async function register(page) {
+export async function register(page, { name, kind, domain, country, website, timeZone } = institution) {
   await page.goto("/register");
-  await fillIn(page, registration);
+  await fillIn(page, [
+    [fields.institutionName, name],
+    [fields.kind, kind],
+    [fields.domain, domain],
+    [fields.country, country],
+    [fields.website, website],
+    [fields.timeZone, timeZone],
+    [fields.yourName, owner.name],
+    [fields.email, owner.email],
+    [fields.password, owner.password],
+  ]);
   await press(page, buttons.registerInstitution);
   assertPath(page, /^\/registrations\/.+/);
-  await assertSays(page, institution.name);
+  await assertSays(page, name);
   await assertSays(page, says.pending);
   return pathOf(page);
 }
@@ -55,11 +54,11 @@ export async function choosePassword(page, button, { email, password }) {
 }
 
 /** By a super admin who is signed in. Ends on the institution's page, with its database there and active. */
-export async function approve(page) {
-  await page.goto(platformPage);
+export async function approve(page, which = institution) {
+  await page.goto(platformPageOf(which));
   await press(page, buttons.approveInstitution);
   await eventually("the institution to become active", async () => {
-    await page.goto(platformPage);
+    await page.goto(platformPageOf(which));
     return says.active.test(await heading(page));
   });
 }

@@ -79,7 +79,8 @@ impl TestApp {
         Self::on(site)
     }
 
-    fn on(mut site: Site) -> Self {
+    /// On a place that was prepared.
+    pub fn on(mut site: Site) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("bound");
         // Another public URL than the default's was asked for, and stays.
@@ -304,8 +305,7 @@ impl TestApp {
                 Target::Sqlite(self.settings().data_dir.join(&row.location).join("institution.db"))
             }
             Engine::Postgres => {
-                let url = std::env::var("PROVOST_TEST_POSTGRES_SUPERUSER_URL").expect("the superuser's URL");
-                let mut url = url::Url::parse(&url).expect("a URL");
+                let mut url = url::Url::parse(&super::superuser_url()).expect("a URL");
                 url.set_path(&row.database_name);
                 Target::Postgres(url.into())
             }

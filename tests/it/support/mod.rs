@@ -2,7 +2,11 @@
 
 pub mod app;
 pub mod caller;
+#[cfg(feature = "crash-points")]
+pub mod child;
 pub mod dump;
+pub mod outsiders;
+pub mod own_server;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +19,10 @@ use provost::{
     db::{Engine, Id, Target, now, schema_shared, shared::SharedConn},
     models::{
         Actor,
-        platform::operations::{self, Operation},
+        platform::{
+            operations::{self, Operation},
+            platform_secrets, tenant_databases,
+        },
     },
     services::{
         operations::{provision, wait_for},
@@ -30,6 +37,11 @@ pub fn engine() -> Engine {
         Ok("postgres") => Engine::Postgres,
         _ => Engine::Sqlite,
     }
+}
+
+/// Whether the tests that take long are wanted.
+pub fn slow() -> bool {
+    std::env::var_os("PROVOST_TEST_SLOW").is_some()
 }
 
 /// The address of the throw-away server, as a role with CREATEDB and CREATEROLE.
@@ -62,6 +74,8 @@ impl Drop for Folder {
 /// Where a test's platform lives; removed with everything on the server when dropped.
 pub struct Site {
     pub settings: Settings,
+    /// Who may remove what the site has on a server.
+    server: Option<String>,
     _folder: Folder,
 }
 
@@ -72,40 +86,101 @@ impl Site {
     }
 
     pub fn on(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::in_folder(|folder| folder.join("data")),
+            Engine::Postgres => Self::at(&postgres_url()),
+        }
+    }
+
+    /// A fresh place on the embedded engine, its data where `choose` says.
+    pub fn in_folder(choose: impl FnOnce(&Path) -> PathBuf) -> Self {
         let folder = Folder::new();
-        let mut settings = Settings::new(folder.path().join("data"));
+        let mut settings = Settings::new(choose(folder.path()));
         settings.password_cost = 4;
         settings.limits.retry_wait = Duration::from_millis(20);
-        if engine == Engine::Postgres {
-            let unique = &Id::new().to_string().replace('-', "")[20..];
-            let mut url = url::Url::parse(&postgres_url()).expect("url");
-            let name = format!("shared_{unique}");
-            run_on_server(&format!("CREATE DATABASE {name}"));
-            url.set_path(&name);
-            settings.database = Target::Postgres(url.into());
-            settings.database_prefix = format!("t{unique}_");
-            settings.limits.shared_connections = 4;
-            settings.limits.connection_budget = Some(8);
+        Self { settings, server: None, _folder: folder }
+    }
+
+    /// A fresh place on a server, with the rights of the role in its address.
+    pub fn at(url: &str) -> Self {
+        let unique = app::unique();
+        let name = format!("shared_{unique}");
+        session(url).batch_execute(&format!("CREATE DATABASE {name}")).expect("a shared database");
+        Self::in_database(url, url, &unique, &name)
+    }
+
+    /// A fresh place on the throw-away server, in the name of a role of its own: `<prefix>platform`.
+    pub fn as_role(rights: &str) -> Self {
+        let unique = app::unique();
+        let (name, role) = (format!("shared_{unique}"), format!("t{unique}_platform"));
+        let mut superuser = session(&superuser_url());
+        for statement in [
+            format!("CREATE ROLE {role} LOGIN {rights} PASSWORD 'known'"),
+            format!("CREATE DATABASE {name} OWNER {role}"),
+        ] {
+            superuser.batch_execute(&statement).expect("made");
         }
-        Self { settings, _folder: folder }
+        let mut url = url::Url::parse(&postgres_url()).expect("url");
+        url.set_username(&role).expect("user");
+        url.set_password(Some("known")).expect("password");
+        Self::in_database(url.as_str(), &superuser_url(), &unique, &name)
+    }
+
+    fn in_database(url: &str, remover: &str, unique: &str, name: &str) -> Self {
+        let mut site = Self::on(Engine::Sqlite);
+        let mut url = url::Url::parse(url).expect("url");
+        url.set_path(name);
+        site.settings.database = Target::Postgres(url.into());
+        site.settings.database_prefix = format!("t{unique}_");
+        site.settings.limits.shared_connections = 4;
+        site.settings.limits.connection_budget = Some(8);
+        site.server = Some(remover.to_owned());
+        site
     }
 
     pub fn open(&self) -> Arc<Platform> {
         Platform::open(self.settings.clone()).expect("opened")
     }
+
+    /// Puts something in the way of a database to be, named like the domain with `_`.
+    pub fn block(&self, name: &str) {
+        match self.settings.database.engine() {
+            Engine::Sqlite => {
+                std::fs::write(self.settings.data_dir.join("tenants"), "in the way").expect("blocked")
+            }
+            Engine::Postgres => {
+                run_on_server(&format!("CREATE DATABASE {}{name}", self.settings.database_prefix))
+            }
+        }
+    }
+
+    /// Takes it away again.
+    pub fn unblock(&self, name: &str) {
+        match self.settings.database.engine() {
+            Engine::Sqlite => {
+                std::fs::remove_file(self.settings.data_dir.join("tenants")).expect("unblocked")
+            }
+            Engine::Postgres => {
+                run_on_server(&format!("DROP DATABASE {}{name}", self.settings.database_prefix))
+            }
+        }
+    }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let Target::Postgres(url) = &self.settings.database else { return };
+        let (Target::Postgres(url), Some(server)) = (&self.settings.database, &self.server) else { return };
+        // A server of the test's own may be down or gone by now, and everything with it.
+        let Ok(mut server) = SharedConn::open(&Target::Postgres(server.clone())) else { return };
         let prefix = &self.settings.database_prefix;
         let name = url::Url::parse(url).expect("url").path().trim_start_matches('/').to_owned();
-        let mut server = server();
         for database in names(
             &mut server,
             &format!("SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, '{prefix}')"),
         ) {
-            let _ = server.batch_execute(&format!("ALTER DATABASE {database} IS_TEMPLATE false"));
+            if database.contains("_template_") {
+                let _ = server.batch_execute(&format!("ALTER DATABASE {database} IS_TEMPLATE false"));
+            }
             let _ = server.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)"));
         }
         let _ = server.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
@@ -133,6 +208,16 @@ pub fn names(connection: &mut SharedConn, query: &str) -> Vec<String> {
 /// A session of the tests' role on the throw-away server.
 pub fn server() -> SharedConn {
     SharedConn::open(&Target::Postgres(postgres_url())).expect("server")
+}
+
+/// A session on any server.
+pub fn session(url: &str) -> SharedConn {
+    SharedConn::open(&Target::Postgres(url.to_owned())).expect("a session")
+}
+
+/// The address of the throw-away server for its superuser.
+pub fn superuser_url() -> String {
+    std::env::var("PROVOST_TEST_POSTGRES_SUPERUSER_URL").expect("the superuser's URL")
 }
 
 pub fn run_on_server(statement: &str) {
@@ -209,4 +294,36 @@ pub fn status(platform: &Platform, institution_id: Id) -> String {
         .select(schema_shared::institutions::status)
         .first(&mut *platform.shared.get().expect("connection"))
         .expect("institution")
+}
+
+/// Nothing of an institution that was not set up is left, here or on the server.
+#[track_caller]
+pub fn assert_nothing_is_left(platform: &Platform, institution_id: Id) {
+    let shared = &mut *platform.shared.get().expect("shared");
+    assert!(tenant_databases::find(shared, institution_id).expect("read").is_none());
+    assert!(platform_secrets::institution_key(shared, institution_id).expect("read").is_none());
+    let indexed: i64 = schema_shared::login_index::table
+        .filter(schema_shared::login_index::institution_id.eq(institution_id))
+        .count()
+        .get_result(shared)
+        .expect("index");
+    assert_eq!(indexed, 0);
+    let known: Vec<String> = tenant_databases::all(shared)
+        .expect("read")
+        .into_iter()
+        .map(|row| match row.database.engine {
+            Engine::Sqlite => row.database.location,
+            Engine::Postgres => row.database.database_name,
+        })
+        .collect();
+    let mut listed = Vec::new();
+    // What bars the way on SQLite is no folder.
+    if platform.engine.kind() == Engine::Postgres || platform.settings.data_dir.join("tenants").is_dir() {
+        listed = platform.engine.list().expect("listed");
+        listed.retain(|name| !known.contains(name));
+    }
+    assert_eq!(listed, Vec::<String>::new());
+    let mut roles = platform.engine.roles().expect("listed");
+    roles.retain(|name| !known.contains(name) && !name.ends_with("_neighbour"));
+    assert_eq!(roles, Vec::<String>::new());
 }

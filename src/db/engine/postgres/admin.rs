@@ -15,10 +15,14 @@ use super::Word;
 use crate::db::{
     engine::{EngineError, Finding},
     target::open_postgres,
+    trouble::Trouble,
 };
 
 /// First half of the advisory locks that are taken here.
 const LOCK_SPACE: i32 = 20_261_122;
+
+/// As many connections are too few for pages, workers and their steps.
+const FEW_CONNECTIONS: i32 = 8;
 
 /// Sessions kept between steps: opening one takes as long as several steps need.
 #[derive(Default)]
@@ -137,7 +141,13 @@ impl<'a> Admin<'a> {
             self.spoilt = true;
             // A block of statements that failed half-way leaves its transaction open.
             let _ = self.connection().batch_execute("ROLLBACK");
-            explain(&error, act)
+            let explained = explain(&error, act);
+            if Trouble::of(&error.to_string()).is_some() {
+                return explained;
+            }
+            // A right may have been taken away since it was looked at.
+            let lacking = self.missing_rights().ok().and_then(|missing| missing.into_iter().next());
+            lacking.map_or(explained, |finding| lacks_right(&finding))
         })
     }
 
@@ -257,6 +267,30 @@ impl<'a> Admin<'a> {
         Ok(findings.collect())
     }
 
+    /// A limit of the platform's role that its work does not fit in.
+    pub(super) fn few_connections(&mut self) -> Result<Option<Finding>, EngineError> {
+        #[derive(QueryableByName)]
+        struct Limit {
+            #[diesel(sql_type = Text)]
+            name: String,
+            #[diesel(sql_type = Integer)]
+            most: i32,
+        }
+        let found: Option<Limit> = diesel::sql_query(
+            "SELECT rolname::text AS name, rolconnlimit AS most FROM pg_roles \
+             WHERE rolname = current_user AND rolconnlimit BETWEEN 0 AND $1",
+        )
+        .bind::<Integer, _>(FEW_CONNECTIONS)
+        .get_result(self.connection())
+        .optional()
+        .map_err(|error| explain(&error, "ask how many connections the platform's role may have"))?;
+        Ok(found.map(|Limit { name, most }| Finding {
+            problem: format!("The role {name} may have {most} connections only."),
+            remedy: format!("As a superuser run: ALTER ROLE \"{name}\" CONNECTION LIMIT -1"),
+            fatal: true,
+        }))
+    }
+
     /// The shared database's name, when every role may enter it.
     pub(super) fn shared_open_to_public(&mut self) -> Result<Option<String>, EngineError> {
         let found: Option<Word> = diesel::sql_query(
@@ -284,38 +318,24 @@ impl<'a> Admin<'a> {
     }
 }
 
+/// What to grant, as the reason of a failure.
+pub(super) fn lacks_right(finding: &Finding) -> EngineError {
+    EngineError::permanent(format!("{} {}; then try again.", finding.problem, finding.remedy))
+}
+
 /// The database's words, and what to do where that is known.
 pub(super) fn explain(error: &Error, act: &str) -> EngineError {
     explain_text(&error.to_string(), act)
 }
 
-fn explain_text(text: &str, act: &str) -> EngineError {
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+pub(super) fn explain_text(text: &str, act: &str) -> EngineError {
     let text = text.trim().trim_end_matches('.');
-    if has(&["too many clients", "too many connections", "remaining connection slots"]) {
-        return EngineError::transient(format!(
-            "Provost could not {act}: the PostgreSQL server has no connection left. Raise max_connections, or \
-             lower Provost's connection budget, then try again."
-        ));
+    if let Some(trouble) = Trouble::of(text) {
+        // Which address did not answer helps; the rest is said better in our words.
+        let cause = if trouble == Trouble::Away { format!(" ({text})") } else { String::new() };
+        return EngineError::transient(format!("Provost could not {act}: {}{cause}", trouble.words()));
     }
-    if has(&["No space left", "could not extend file", "disk is full"]) {
-        return EngineError::transient(format!(
-            "Provost could not {act}: the disk of the PostgreSQL server is full. Free some space, then try again."
-        ));
-    }
-    if has(&[
-        "could not connect",
-        "Connection refused",
-        "connection to server",
-        "server closed",
-        "starting up",
-    ]) {
-        return EngineError::transient(format!(
-            "Provost could not {act}: the PostgreSQL server does not answer. Start it, or check the address, \
-             then try again. ({text})"
-        ));
-    }
-    if has(&["permission denied", "must be", "must have"]) {
+    if ["permission denied", "must be", "must have"].iter().any(|words| text.contains(words)) {
         return EngineError::permanent(format!(
             "Provost could not {act}: its role on the server lacks a right ({text}). Run provost doctor to see \
              what to grant, then try again."

@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 
 use super::{
     PostgresEngine,
-    admin::{Admin, explain},
+    admin::{Admin, explain, explain_text, lacks_right},
 };
 use crate::db::{
     Target,
@@ -19,10 +19,7 @@ impl PostgresEngine {
     /// Makes the owner and the runtime group, or finds that they are ours.
     pub(super) fn ensure_groups(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
         if let Some(finding) = admin.missing_rights()?.into_iter().next() {
-            return Err(EngineError::permanent(format!(
-                "{} {}; then try again.",
-                finding.problem, finding.remedy
-            )));
+            return Err(lacks_right(&finding));
         }
         let comment = format!("Provost platform {}", self.platform_id);
         let owner_name = format!("{}_owner", self.prefix);
@@ -143,9 +140,7 @@ impl PostgresEngine {
     /// The schema, owned by the owner; rows for the runtime group, now and after later migrations.
     fn fill_template(&self, building: &str) -> Result<(), EngineError> {
         let (owner, runtime) = (self.owner()?, self.runtime()?);
-        let failed = |error: &dyn std::fmt::Display| {
-            EngineError::transient(format!("Provost could not fill the template: {error}."))
-        };
+        let failed = |error: &dyn std::fmt::Display| explain_text(&error.to_string(), "fill the template");
         let target = Target::Postgres(self.url_of(building, None)?);
         let mut connection = TenantConn::open(&target).map_err(|error| failed(&error))?;
         connection

@@ -83,6 +83,16 @@ pub fn active_count(connection: &mut TenantConn) -> ModelResult<i64> {
     Ok(users::table.filter(users::status.eq(UserStatus::Active)).count().get_result(connection)?)
 }
 
+/// Who answers for the institution: the owners that can sign in.
+///
+/// # Errors
+/// Any database error.
+pub fn active_owners(connection: &mut TenantConn) -> ModelResult<Vec<User>> {
+    let filter = UserFilter { q: String::new(), status: Some(UserStatus::Active), role: Some(Role::Owner) };
+    let rows = matching(&filter).order(users::id).select(UserRow::as_select()).load(connection)?;
+    with_roles(connection, rows)
+}
+
 /// How many users can sign in or were invited to.
 ///
 /// # Errors

@@ -1,14 +1,14 @@
 //! The list of institutions: its filters, its pages, and what its tiles count.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use diesel::{expression::SqlLiteral, prelude::*, sql_types::Integer};
 
 use super::{Kind, Status};
 use crate::{
     db::{Id, schema_shared::institutions, shared::SharedConn},
-    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
+    models::{ModelResult, Paging, Slice, containing, country::Country, ordered, platform::SharedBackend},
 };
 
 /// An institution as a list shows it.
@@ -69,7 +69,7 @@ pub fn page(
     let (query, down) = (matching(filter), paging.descending);
     let sorted = match paging.sort.as_str() {
         "domain" => ordered!(query, down, institutions::domain, institutions::id),
-        "country" => ordered!(query, down, institutions::country, institutions::name_key),
+        "country" => ordered!(query, down, by_country(), institutions::name_key),
         "kind" => ordered!(query, down, institutions::kind, institutions::name_key),
         "status" => ordered!(query, down, institutions::status, institutions::created_at),
         "created" => ordered!(query, down, institutions::created_at, institutions::id),
@@ -81,6 +81,12 @@ pub fn page(
         .select(InstitutionRow::as_select())
         .load(connection)?;
     Ok(Slice { rows, total })
+}
+
+/// An order that a person reads as alphabetical: by the names of the countries, not by their codes.
+pub(in crate::models::platform) fn by_country() -> SqlLiteral<Integer> {
+    static ORDER: LazyLock<String> = LazyLock::new(|| Country::order_by_name("institutions.country"));
+    diesel::dsl::sql(&ORDER)
 }
 
 /// Ids of up to `limit` institutions that match, oldest first: what a bulk act works through.

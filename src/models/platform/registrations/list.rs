@@ -14,7 +14,7 @@ use crate::{
         ModelResult, Paging, Slice, containing, ordered,
         platform::{
             SharedBackend,
-            institutions::{Kind, Status},
+            institutions::{Kind, Status, by_country},
         },
     },
 };
@@ -109,7 +109,7 @@ pub fn page(
     let sorted = match paging.sort.as_str() {
         "name" => ordered!(query, down, institutions::name_key, registrations::id),
         "domain" => ordered!(query, down, institutions::domain, registrations::id),
-        "country" => ordered!(query, down, institutions::country, institutions::name_key),
+        "country" => ordered!(query, down, by_country(), institutions::name_key),
         "kind" => ordered!(query, down, institutions::kind, institutions::name_key),
         "status" => ordered!(query, down, registrations::decision, registrations::id),
         "decided" => ordered!(query, down, registrations::decided_at, registrations::id),

@@ -41,8 +41,11 @@ pub(super) fn show(
             .notice(Notice::error(cause))
             .action(Action::link("Upload the file again", user.path("/students/import")).icon(Icon::Upload));
     }
+    if !operation.is_over() {
+        view = view.progress(operation.progress_done, operation.progress_total);
+    }
     for step in steps {
-        view = view.step(step_view(clock, operation, step));
+        view = view.step(step_view(clock, step));
     }
     let page = user
         .page(format!("Import {}", kept.import.file_name))
@@ -51,7 +54,7 @@ pub(super) fn show(
     Ok(html(&OperationPage::new(page, view))?)
 }
 
-fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> StepView {
+fn step_view(clock: &Clock, step: &OperationStep) -> StepView {
     let state = match step.status {
         StepStatus::Pending => StepState::Waiting,
         StepStatus::Running => StepState::Running,
@@ -63,11 +66,5 @@ fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> Step
     if let (Some(from), Some(to)) = (step.started_at, step.finished_at) {
         view = view.took(span((to - from).num_milliseconds()));
     }
-    match &step.error {
-        Some(error) => view.note(error.as_str()),
-        None if state == StepState::Running && operation.progress_done > 0 => {
-            view.note(format!("{} of {} written", operation.progress_done, operation.progress_total))
-        }
-        None => view,
-    }
+    view.note(step.error.clone().unwrap_or_default())
 }
