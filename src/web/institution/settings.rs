@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode};
 
 use crate::{
-    error::{AppError, told},
+    error::AppError,
     models::{
         ModelError,
         country::Country,

@@ -226,9 +226,9 @@ pub async fn invite_again(
 pub async fn send_reset(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (id, audit) = (id_of(&id)?, admin.audit(&platform));
+    let audit = admin.audit(&platform);
     let outcome = platform.shared.run(move |c| admins::reset_sent(c, &audit, id)).await;
     if outcome.is_ok() {
         accounts::send_reset_link(&platform, Account { institution_id: None, user_id: id }).await?;
@@ -245,9 +245,9 @@ pub async fn send_reset(
 pub async fn end_sessions(
     platform: State,
     admin: SuperAdmin,
-    id: Path<String>,
+    RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    change(platform, admin, id_of(&id)?, admins::sign_out, "signed out everywhere").await
+    change(platform, admin, id, admins::sign_out, "signed out everywhere").await
 }
 
 /// `GET /platform/admins/{id}/disabling`: super admins.
