@@ -35,6 +35,7 @@ async function renew(list, url, request) {
       csv.hidden = freshCsv.hidden;
     }
     history.replaceState(null, "", url);
+    for (const back of document.querySelectorAll(".theme [name=return]")) back.value = location.pathname + location.search;
     recount(list);
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url);

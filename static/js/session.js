@@ -6,8 +6,9 @@ const minute = 60_000;
 const warned = 3 * minute;
 // The server notes a request at most once a minute, so the end may come that much earlier.
 const vague = minute;
+// Not known before somebody types: until then there is nothing to lose.
 let end = Infinity;
-let asked = -Infinity;
+let asked = Date.now();
 let timer;
 
 function say(words, way) {
@@ -86,10 +87,10 @@ async function send(form, submitter) {
 
 for (const form of forms) {
   form.addEventListener("input", () => {
-    if (Date.now() - asked > minute) ask();
+    if (end === Infinity || Date.now() - asked > minute) ask();
   });
   form.addEventListener("submit", (event) => {
-    if (Date.now() < end - vague && Date.now() - asked < 10 * minute) return;
+    if (Date.now() < end - vague) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     send(form, event.submitter);

@@ -22,7 +22,9 @@ struct HomeView {
 /// `GET /`: everybody.
 pub async fn show(request: HttpRequest, session: Session, platform: State) -> Result<HttpResponse, AppError> {
     let state = platform.clone();
-    let policy = platform.shared.run(move |c| decisions::signup_policy(c, &state)).await?;
+    // The front page shows even while the database is away.
+    let policy = platform.shared.run(move |c| decisions::signup_policy(c, &state)).await;
+    let policy = policy.unwrap_or(platform.settings.signup);
     let page = super::page(&request, &session, "Run your institution from one place");
     Ok(html(&HomeView { page, automatic: policy == SignupPolicy::Automatic })?)
 }
