@@ -10,17 +10,19 @@ use crate::{
         ModelResult,
         platform::{
             account_tokens::{self, Holder, Purpose},
-            admins, sessions, throttles,
+            admins, imports, sessions, throttles,
         },
     },
-    services::{platform::Platform, tokens::Token},
+    services::{audit_anchor, platform::Platform, tokens::Token},
 };
 
 /// Below this cost of bcrypt a stolen hash is guessed too fast; tests and trials may go there all the same.
 const LEAST_COST: u32 = 10;
 
-/// How often expired sessions and old counts are removed.
+/// How often expired sessions, old counts and old files are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the head of the audit log is noted: what is cut off sooner does not show.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn serve(config: Config) -> Outcome {
     // The port comes first: nothing is created for a server that cannot listen.
@@ -54,13 +56,16 @@ pub(super) fn run(platform: Arc<Platform>, config: Config, listener: TcpListener
     let outcome = system.block_on(async {
         let workers = platform.start_workers().map_err(|error| error.to_string())?;
         let sweeper = actix_web::rt::spawn(sweep(Arc::clone(&platform)));
+        let noter = actix_web::rt::spawn(note_heads(Arc::clone(&platform)));
         let server = app::server(Arc::clone(&platform), config.web, config.public_url, listener)
             .map_err(|error| format!("The server cannot start: {error}."))?;
         let ended = server.await.map_err(|error| format!("The server stopped: {error}."));
         sweeper.abort();
+        noter.abort();
         workers.stop();
         ended
     });
+    note(&platform);
     platform.close();
     outcome
 }
@@ -88,7 +93,9 @@ async fn sweep(platform: Arc<Platform>) {
             .run(|c| {
                 sessions::sweep(c)?;
                 throttles::sweep(c)?;
-                account_tokens::purge(c, crate::db::now() - chrono::TimeDelta::days(30))?;
+                let month_ago = crate::db::now() - chrono::TimeDelta::days(30);
+                account_tokens::purge(c, month_ago)?;
+                imports::purge(c, month_ago)?;
                 ModelResult::Ok(())
             })
             .await;
@@ -96,5 +103,20 @@ async fn sweep(platform: Arc<Platform>) {
             log::warn!("sweep failed cause={:?}", error.to_string());
         }
         actix_web::rt::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+async fn note_heads(platform: Arc<Platform>) {
+    loop {
+        let platform = Arc::clone(&platform);
+        // Waits for the disk.
+        let _ = actix_web::web::block(move || note(&platform)).await;
+        actix_web::rt::time::sleep(NOTE_EVERY).await;
+    }
+}
+
+fn note(platform: &Platform) {
+    if let Err(error) = audit_anchor::note(platform) {
+        log::error!("the head of the audit log was not noted cause={:?}", error.to_string());
     }
 }

@@ -11,6 +11,7 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod logs;
 mod main_job;
 mod pages;
 
@@ -22,6 +23,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod sign_in;
+mod strangers;
 mod support;
 mod tenancy;
 mod thousands;

@@ -9,16 +9,18 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{HttpResponse, http::header, web::Bytes};
-use futures_util::{StreamExt, future::ready, stream};
-
 use crate::{
     db::tenant::TenantConn,
     error::AppError,
     models::{ModelResult, institution::profile},
     services::csv_text::CsvWriter,
-    web::time::{Clock, DateFormat},
+    web::{
+        respond::csv_download,
+        time::{Clock, DateFormat},
+    },
 };
+use actix_web::{HttpResponse, web::Bytes};
+use futures_util::{StreamExt, future::ready, stream};
 
 /// Rows read at a time for a file.
 const CSV_CHUNK: i64 = 2_000;
@@ -61,8 +63,5 @@ where
         let piece = Bytes::from(csv.take());
         Ok(Some((piece, (cursor, csv, next))))
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
-        .streaming(first.chain(rest)))
+    Ok(csv_download(file_name).streaming(first.chain(rest)))
 }
