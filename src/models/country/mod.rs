@@ -39,6 +39,14 @@ impl Country {
             .ok_or(UnknownCountry)
     }
 
+    /// SQL that puts codes in a column into the order of the countries' names; unknown codes come last.
+    #[must_use]
+    pub fn order_by_name(column: &str) -> String {
+        let ranks =
+            Self::all().enumerate().map(|(rank, country)| format!(" WHEN '{}' THEN {rank}", country.code()));
+        format!("CASE {column}{} ELSE 999 END", ranks.collect::<String>())
+    }
+
     /// The two-letter code, in capitals.
     pub fn code(self) -> &'static str {
         self.0.0

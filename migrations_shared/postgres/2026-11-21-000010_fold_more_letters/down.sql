@@ -1,2 +1,0 @@
--- Nothing to take back: which letters were folded is not known, and the next save folds anew.
-SELECT 1;

@@ -1,5 +1,0 @@
--- Folded text as models::search::fold makes it now: these letters were kept before.
-UPDATE users SET name_key = replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(name_key, 'ł', 'l'), 'ø', 'o'), 'đ', 'd'), 'ð', 'd'), 'æ', 'ae'), 'œ', 'oe'), 'ß', 'ss'), 'ı', 'i'), 'þ', 'th'), 'ħ', 'h');
-UPDATE people SET name_key = replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(name_key, 'ł', 'l'), 'ø', 'o'), 'đ', 'd'), 'ð', 'd'), 'æ', 'ae'), 'œ', 'oe'), 'ß', 'ss'), 'ı', 'i'), 'þ', 'th'), 'ħ', 'h');
-UPDATE students SET search_key = replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(search_key, 'ł', 'l'), 'ø', 'o'), 'đ', 'd'), 'ð', 'd'), 'æ', 'ae'), 'œ', 'oe'), 'ß', 'ss'), 'ı', 'i'), 'þ', 'th'), 'ħ', 'h');
-UPDATE activity_log SET search_key = replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(search_key, 'ł', 'l'), 'ø', 'o'), 'đ', 'd'), 'ð', 'd'), 'æ', 'ae'), 'œ', 'oe'), 'ß', 'ss'), 'ı', 'i'), 'þ', 'th'), 'ħ', 'h');
