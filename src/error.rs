@@ -14,6 +14,7 @@ use crate::{
         error_page::ErrorPage,
         page::Page,
         respond::{self, RenderError},
+        words::waiting_time,
     },
 };
 
@@ -22,6 +23,8 @@ use crate::{
 pub enum AppError {
     /// No such page or record, or not this caller's: the same answer.
     NotFound,
+    /// A one-time link that is used up, replaced, too old, or was never ours: the same answer.
+    LinkExpired,
     /// The caller is known but may not do this; the text says who may.
     Forbidden(String),
     /// The request itself is wrong.
@@ -59,6 +62,13 @@ impl AppError {
                 "There is nothing at this address, or it is not yours to see.".into(),
                 "Check the address, or go back and follow the link again.".into(),
             ),
+            Self::LinkExpired => (
+                "This link no longer works",
+                "It has been used already, has run out, or was replaced by a newer one.".into(),
+                "For a new password, ask for another link; it works for 30 minutes. If you were invited, ask whoever \
+                 invited you to send the invitation again."
+                    .into(),
+            ),
             Self::Forbidden(text) => ("Not allowed", own(text), "Ask somebody who may do this.".into()),
             Self::BadRequest(text) => ("Request not understood", own(text), "Go back and try again.".into()),
             Self::MethodNotAllowed => (
@@ -82,7 +92,7 @@ impl AppError {
             Self::TooMany(seconds) => (
                 "Too many attempts",
                 "There were too many attempts in a short time.".into(),
-                format!("Wait {seconds} seconds, then try again."),
+                format!("Wait {}, then try again.", waiting_time(*seconds)),
             ),
             Self::Unavailable(text, _) => {
                 ("Not available right now", own(text), "Try again in a moment; nothing was lost.".into())
@@ -108,7 +118,7 @@ impl fmt::Display for AppError {
 impl ResponseError for AppError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::LinkExpired => StatusCode::NOT_FOUND,
             Self::Forbidden(_) | Self::Suspended(_) => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -132,6 +142,9 @@ impl ResponseError for AppError {
         let mut page = ErrorPage::new(Page::public(title), status.as_u16(), what, todo);
         if matches!(self, Self::NotFound | Self::Forbidden(_) | Self::Suspended(_)) {
             page = page.link("Go to the front page", "/");
+        }
+        if matches!(self, Self::LinkExpired) {
+            page = page.link("Ask for another link", "/password-reset").link("Sign in", "/sign-in");
         }
         if let Self::Internal(cause) = self {
             let id = Id::new();

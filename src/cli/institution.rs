@@ -18,6 +18,7 @@ use crate::{
     models::{
         Actor, Paging,
         domain::Domain,
+        institution::users,
         platform::{
             institutions::{self, Institution, InstitutionFilter, Status},
             operations::{self, Kind},
@@ -317,12 +318,15 @@ fn suspend(platform: &Platform, domain: &str, reason: &str, yes: bool) -> Outcom
     let mut connection = platform.shared.get().map_err(sentence)?;
     let institution = find(&mut connection, domain)?;
     institution.require_status(&mut connection, Status::Active).map_err(sentence)?;
-    let cut_off = institutions::cut_off(&mut connection, institution.id).map_err(sentence)?;
-    let whom = format!(
-        "{} with {} open now",
-        counted(usize::try_from(cut_off.users).unwrap_or(0), "account", "accounts"),
-        counted(usize::try_from(cut_off.sessions).unwrap_or(0), "session", "sessions"),
-    );
+    let sessions = institutions::open_sessions(&mut connection, institution.id).map_err(sentence)?;
+    let sessions = counted(usize::try_from(sessions).unwrap_or(0), "open session", "open sessions");
+    // Who can sign in is known in the institution's own database, which may be out of reach.
+    let people = platform.tenants.open(&mut connection, institution.id).ok().and_then(|db| db.get().ok());
+    let people = people.and_then(|mut tenant| users::active_count(&mut tenant).ok());
+    let whom = match people.and_then(|people| usize::try_from(people).ok()) {
+        Some(people) => format!("{} with {sessions}", counted(people, "person", "people")),
+        None => sessions,
+    };
     confirm(&format!("Suspending {} cuts off {whom}. The records stay.", institution.name), yes)?;
     let audit = platform.audit(Actor::command_line());
     decisions::suspend(&mut connection, platform, &audit, institution.id, reason).map_err(sentence)?;

@@ -20,7 +20,13 @@ use crate::{
         },
         text::Email,
     },
-    services::{mail_texts::Recipient, outbox, platform::Platform, tokens::Token},
+    services::{
+        accounts::{self, Account, AccountError},
+        mail_texts::Recipient,
+        outbox,
+        platform::Platform,
+        tokens::Token,
+    },
 };
 
 /// How long an invitation is good for, in words.
@@ -79,6 +85,64 @@ pub async fn send_invitation(
             })
         })
         .await
+}
+
+/// Changes name and roles; other roles end the user's sessions but `keep`, so that no session outlives them.
+///
+/// # Errors
+/// As [`users::update`].
+pub async fn update(
+    platform: &Platform,
+    db: &TenantDb,
+    activity: Activity,
+    (id, version): (Id, i64),
+    (name, roles): (String, Vec<Role>),
+    keep: Id,
+) -> ModelResult<()> {
+    let changed = db
+        .run(move |c| {
+            let before = users::find(c, id)?.roles;
+            users::update(c, &activity, id, version, &name, &roles)?;
+            ModelResult::Ok(before != users::find(c, id)?.roles)
+        })
+        .await?;
+    if changed {
+        platform.shared.run(move |c| sessions::end_all_of_user(c, id, Some(keep))).await?;
+    }
+    Ok(())
+}
+
+/// Sends an active user a link to a new password.
+///
+/// # Errors
+/// As [`users::reset_sent`]; [`AccountError`] when the link cannot be made.
+pub async fn send_reset(
+    platform: &Platform,
+    db: &TenantDb,
+    institution_id: Id,
+    activity: Activity,
+    id: Id,
+) -> Result<User, AccountError> {
+    let user = db.run(move |c| users::reset_sent(c, &activity, id)).await?;
+    let account = Account { institution_id: Some(institution_id), user_id: id };
+    accounts::send_reset_link(platform, account).await?;
+    Ok(user)
+}
+
+/// Ends every session of a user but `keep`.
+///
+/// # Errors
+/// As [`users::signed_out`].
+pub async fn sign_out(
+    platform: &Platform,
+    db: &TenantDb,
+    activity: Activity,
+    id: Id,
+    keep: Id,
+) -> ModelResult<User> {
+    let user = db.run(move |c| users::signed_out(c, &activity, id)).await?;
+    platform.shared.run(move |c| sessions::end_all_of_user(c, id, Some(keep))).await?;
+    Ok(user)
 }
 
 /// Keeps a user from signing in and ends their sessions.

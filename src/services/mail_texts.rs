@@ -224,7 +224,7 @@ impl MailTexts {
             to,
             "Choose a new password".to_owned(),
             &[
-                "Somebody, probably you, asked for a new password for this e-mail address.",
+                "Somebody, probably you or one of your administrators, asked for a new password for this e-mail address.",
                 &format!("Choose it here:\n{link}"),
                 &format!(
                     "The link works once, within {valid_for}. If it was not you, ignore this message: your password \

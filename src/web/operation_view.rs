@@ -19,8 +19,6 @@ pub enum StepState {
     Failed,
     /// Taken back by its compensation.
     Undone,
-    /// Not needed this time.
-    Skipped,
 }
 
 impl StepState {
@@ -31,13 +29,12 @@ impl StepState {
             Self::Done => "Done",
             Self::Failed => "Failed",
             Self::Undone => "Undone",
-            Self::Skipped => "Not needed",
         }
     }
 
     pub fn tone(self) -> Tone {
         match self {
-            Self::Waiting | Self::Skipped => Tone::Past,
+            Self::Waiting => Tone::Past,
             Self::Running => Tone::Working,
             Self::Done => Tone::Good,
             Self::Failed => Tone::Bad,
@@ -47,7 +44,7 @@ impl StepState {
 
     pub fn icon(self) -> Icon {
         match self {
-            Self::Waiting | Self::Skipped => Icon::Circle,
+            Self::Waiting => Icon::Circle,
             Self::Running => Icon::Loader,
             Self::Done => Icon::Check,
             Self::Failed => Icon::X,
@@ -167,7 +164,7 @@ impl OperationView {
     }
 
     fn done(&self) -> usize {
-        self.steps.iter().filter(|step| matches!(step.state, StepState::Done | StepState::Skipped)).count()
+        self.steps.iter().filter(|step| step.state == StepState::Done).count()
     }
 }
 

@@ -8,7 +8,7 @@ mod notice;
 
 use super::{badge::Badge, theme::Theme, words::initials};
 
-pub use frame::{Bell, Link, NavGroup, NavItem, Search, Viewer};
+pub use frame::{Link, NavGroup, NavItem, Search, Viewer};
 pub use notice::{Action, Banner, Notice, NoticeKind};
 
 /// Whose pages these are; it decides the frame.
@@ -47,7 +47,6 @@ pub struct Page {
     pub search: Option<Search>,
     pub nav: Vec<NavGroup>,
     pub crumbs: Vec<Link>,
-    pub tabs: Vec<NavItem>,
     /// One sentence under the title, only if it helps.
     pub intro: Option<String>,
     /// The record's state, beside the title.
@@ -58,11 +57,10 @@ pub struct Page {
     pub more: Vec<Action>,
     pub flash: Option<Notice>,
     pub banner: Option<Banner>,
-    pub bell: Option<Bell>,
     pub viewer: Option<Viewer>,
     pub theme: Theme,
     pub width: Width,
-    /// This page's own path and query, to come back to.
+    /// This page's own path and query, to come back to; empty for what answers a form.
     pub path: String,
 }
 
@@ -115,11 +113,6 @@ impl Page {
         self
     }
 
-    pub fn tab(mut self, tab: NavItem) -> Self {
-        self.tabs.push(tab);
-        self
-    }
-
     pub fn intro(mut self, sentence: impl Into<String>) -> Self {
         self.intro = Some(sentence.into());
         self
@@ -152,28 +145,23 @@ impl Page {
         self
     }
 
-    pub fn bell(mut self, href: impl Into<String>, unread: i64) -> Self {
-        self.bell = Some(Bell { href: href.into(), unread });
-        self
-    }
-
     pub fn viewer(mut self, viewer: impl Into<Option<Viewer>>) -> Self {
         self.viewer = viewer.into();
         self
     }
 
+    /// The page itself, or the nearest one above it where it cannot be asked for again.
+    pub fn way_back(&self) -> &str {
+        match (self.path.as_str(), self.crumbs.last()) {
+            ("", Some(above)) => &above.href,
+            ("", None) => &self.home,
+            (path, _) => path,
+        }
+    }
+
     /// Whether the frame of signed-in pages is drawn.
     pub fn framed(&self) -> bool {
         self.area != Area::Public
-    }
-
-    /// Notices that a person has not seen, shortened so that they fit in the bell.
-    pub fn unread(&self) -> String {
-        match self.bell.as_ref().map_or(0, |bell| bell.unread) {
-            0 => String::new(),
-            n @ 1..100 => n.to_string(),
-            _ => "99+".to_owned(),
-        }
     }
 
     /// What the browser's tab says.

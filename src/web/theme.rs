@@ -1,8 +1,12 @@
 //! Light, dark or as the system says: a cookie read on the server, so that no page flashes.
 
-use actix_web::{HttpRequest, HttpResponse, cookie::Cookie, cookie::SameSite, cookie::time::Duration};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    http::Method,
+};
 
-use super::{forms::FormData, respond::local_path};
+use super::{forms::FormData, middleware::guard::OverTls, respond::local_path};
 
 /// The cookie that remembers the choice.
 pub const COOKIE: &str = "theme";
@@ -23,6 +27,17 @@ impl Theme {
     /// The choice this browser made before; anything unknown is [`Theme::System`].
     pub fn of(request: &HttpRequest) -> Self {
         request.cookie(COOKIE).map(|cookie| Self::parse(cookie.value())).unwrap_or_default()
+    }
+
+    /// Where switching leads back to: a page's own address, its query included. What answers a form cannot
+    /// be asked for again, so it has none.
+    pub fn way_back(request: &HttpRequest) -> String {
+        match *request.method() {
+            Method::GET | Method::HEAD => {
+                request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned()
+            }
+            _ => String::new(),
+        }
     }
 
     /// The theme a word names.
@@ -54,15 +69,14 @@ impl Theme {
 }
 
 /// `POST /theme`: remembers the choice for a year and goes back to where the person was.
-pub async fn switch(request: HttpRequest, body: String) -> HttpResponse {
-    let data = FormData::parse(&body);
+pub async fn switch(request: HttpRequest, data: FormData) -> HttpResponse {
     let theme = Theme::parse(data.get("theme").unwrap_or_default());
     let back = local_path(data.get("return").unwrap_or_default());
     let cookie = Cookie::build(COOKIE, theme.as_str())
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(request.connection_info().scheme() == "https")
+        .secure(request.app_data::<OverTls>().is_some_and(|tls| tls.0))
         .max_age(Duration::days(365))
         .finish();
     HttpResponse::SeeOther().cookie(cookie).insert_header(("Location", back)).finish()

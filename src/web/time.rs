@@ -19,15 +19,6 @@ pub enum DateFormat {
 }
 
 impl DateFormat {
-    /// The format a setting names (`dmy`, `mdy`, `iso`); anything else is the default.
-    pub fn from_setting(value: &str) -> Self {
-        match value {
-            "mdy" => Self::MonthDayYear,
-            "iso" => Self::Iso,
-            _ => Self::DayMonthYear,
-        }
-    }
-
     fn pattern(self) -> &'static str {
         match self {
             Self::DayMonthYear => "%-d %b %Y",

@@ -44,6 +44,17 @@ pub fn grouped(n: i64) -> String {
     out
 }
 
+/// How long to wait, in one unit, never shorter than it is: "1 second", "2 minutes".
+pub fn waiting_time(seconds: i64) -> String {
+    const UNITS: [(i64, Noun); 2] =
+        [(3600, Noun::new("hour", "hours")), (60, Noun::new("minute", "minutes"))];
+    let seconds = seconds.max(1);
+    // A little over a unit is still told in the smaller one: "90 seconds", not "2 minutes".
+    let unit = UNITS.iter().find(|(length, _)| seconds >= 2 * length || seconds == *length);
+    let (length, noun) = unit.copied().unwrap_or((1, Noun::new("second", "seconds")));
+    noun.count((seconds + length - 1) / length)
+}
+
 /// One or two letters that stand for a name in a mark: "Ada Lovelace" becomes "AL".
 pub fn initials(name: &str) -> String {
     let mut words =
@@ -77,6 +88,15 @@ mod tests {
         assert_eq!(grouped(-1234567), "\u{2212}1,234,567");
         assert_eq!(Noun::new("student", "students").count(1), "1 student");
         assert_eq!(bytes(1_400_000), "1.4 MB");
+    }
+
+    #[test]
+    fn a_wait_is_told_in_the_unit_that_fits() {
+        let told = [1, 59, 60, 90, 130, 3600, 7300].map(waiting_time);
+        assert_eq!(
+            told,
+            ["1 second", "59 seconds", "1 minute", "90 seconds", "3 minutes", "1 hour", "3 hours"]
+        );
     }
 
     #[test]

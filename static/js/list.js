@@ -10,7 +10,7 @@ function recount(list) {
   const ticked = all.filter((box) => box.checked).length;
   const page = list.querySelector("[data-tick-page]");
   if (page) {
-    page.hidden = false;
+    page.hidden = all.length === 0;
     page.checked = all.length > 0 && ticked === all.length;
     page.indeterminate = ticked > 0 && ticked < all.length;
   }
@@ -30,8 +30,12 @@ async function renew(list, url, request) {
     part.replaceWith(document.adoptNode(body(fresh)));
     const csv = list.querySelector("[data-csv]");
     const freshCsv = fresh.querySelector("[data-csv]");
-    if (csv && freshCsv) csv.href = freshCsv.href;
+    if (csv && freshCsv) {
+      csv.href = freshCsv.href;
+      csv.hidden = freshCsv.hidden;
+    }
     history.replaceState(null, "", url);
+    for (const back of document.querySelectorAll(".theme [name=return]")) back.value = location.pathname + location.search;
     recount(list);
   } catch (error) {
     if (error.name !== "AbortError") location.assign(url);
@@ -44,7 +48,8 @@ function watch(list) {
   let timer;
   const look = () => {
     clearTimeout(timer);
-    const url = new URL(form.action);
+    // Not form.action: a filter of that name would stand for it.
+    const url = new URL(form.getAttribute("action"), location.href);
     url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
     request.abort();
     request = new AbortController();

@@ -1,6 +1,15 @@
 // What runs is fetched again until it settles. Detail that was opened stays open.
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+// What is replaced is not read out, so the news is told beside it: at most every ten seconds.
+function tell(id, fresh) {
+  const said = document.querySelector(`[data-live-news="${id}"]`);
+  const news = fresh.querySelector("h2")?.textContent;
+  if (!said || !news || said.textContent === news || Date.now() - (said.dataset.at ?? 0) < 10_000) return;
+  said.textContent = news;
+  said.dataset.at = Date.now();
+}
+
 async function follow(id) {
   let wait = 1000;
   for (;;) {
@@ -18,6 +27,7 @@ async function follow(id) {
       if (fresh.dataset.live !== "running") return location.reload();
       const open = [...part.querySelectorAll("details")].map((details) => details.open);
       fresh.querySelectorAll("details").forEach((details, i) => { details.open = open[i] ?? false; });
+      tell(id, fresh);
       if (!part.contains(document.activeElement)) part.replaceWith(document.adoptNode(fresh));
       wait = 1000;
     } catch {

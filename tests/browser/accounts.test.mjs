@@ -102,7 +102,7 @@ journey("invite a platform admin", { superAdmin }, async ({ app, person }) => {
   assertPath(noor, "/platform");
 
   await ada.goto("/platform/admins");
-  await click(ada, ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Disable" }));
+  await click(ada, ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Disable admin" }));
   await checkPage(ada, "admin-disable");
   await press(ada, "Disable admin");
   await assertSays(ada, `${secondAdmin.name} is disabled`);

@@ -67,7 +67,7 @@ journey("a registration that is turned down, and looked at again", { superAdmin 
   await mare.goto(status);
   await assertSays(mare, "The domain belongs to another school.");
   await checkPage(mare, "registration-turned-down");
-  await press(ada, "Reconsider");
+  await press(ada, "Reconsider institution");
   await checkPage(ada, "registration-reconsidered");
   await mare.goto(status);
   await assertSays(mare, says.pending);

@@ -67,7 +67,7 @@ fn a_missing_right_is_named_and_once_granted_the_work_is_finished() {
 
             superuser.batch_execute(&format!("ALTER ROLE {role} {right}")).expect("granted");
             let page = admin.get(&page);
-            page.form("form[action$=\"/retry\"]").submit(&admin).is(303);
+            page.form("form[action$=\"/attempts\"]").submit(&admin).is(303);
             let operation = finished(&app.platform, failed.id);
             assert_eq!(operation.status, OperationStatus::Succeeded, "{:?}", operation.error);
             assert_eq!(status(&app.platform, id), "active");

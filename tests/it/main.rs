@@ -1,6 +1,7 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod command_line;
+mod courtesies;
 mod credentials;
 mod disk_full;
 mod errors;

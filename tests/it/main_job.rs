@@ -72,7 +72,7 @@ fn import(owner: &Caller, students: &str) {
     for round in 0..2 {
         let checked = owner.upload(&format!("{students}/import"), "s.csv", good.as_bytes(), &[]).is(303);
         let path = checked.location().to_owned();
-        owner.post(&format!("{path}/apply"), &[]).is(303);
+        owner.post(&path, &[]).is(303);
         eventually("the import is over", || owner.get(&path).main().contains("Imported"));
         owner.get(students).is(200).shows("3 students");
         let list = owner.get(&format!("{students}?q=pena")).is(200);
@@ -118,14 +118,16 @@ fn an_institution_invites_its_people_and_keeps_an_owner() {
     let his = first_link(&list, &format!("{users}/"));
     let form = owner.get(&format!("{his}/edit")).is(200).form("main form");
     form.fill("roles", "viewer").submit(&owner).is(303);
+    paul.get(&a.path("/students")).is(303);
+    let paul = app.sign_in(email, OTHER_PASSWORD);
     paul.get(&a.path("/students/new")).is(403);
     paul.get(&a.path("/students")).is(200);
 
     // The last owner stays.
     let list = owner.get(&format!("{users}?q=olympe")).is(200);
     let hers = first_link(&list, &format!("{users}/"));
-    owner.post(&format!("{hers}/disable"), &[]);
-    owner.post(&format!("{hers}/remove"), &[("confirmed", "yes")]);
+    owner.post(&format!("{hers}/disabling"), &[]);
+    owner.post(&format!("{hers}/removal"), &[("confirmed", "yes")]);
     let form = owner.get(&format!("{hers}/edit")).is(200).form("main form");
     form.fill("roles", "viewer").submit(&owner);
     owner.get(&users).is(200);

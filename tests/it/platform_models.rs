@@ -340,13 +340,16 @@ fn the_login_index_settings_and_imports_keep_what_they_are_given() {
     login_index::add(connection, &[1; 32], login).expect("added");
     login_index::add(connection, &[1; 32], login).expect("added again");
     assert_eq!(login_index::find(connection, &[1; 32]).expect("found"), [login]);
-    assert_eq!(institutions::cut_off(connection, institution.id).expect("counted").users, 1);
+    assert_eq!(institutions::open_sessions(connection, institution.id).expect("counted"), 0);
     login_index::remove(connection, login).expect("removed");
     assert!(!login_index::any_of_institution(connection, institution.id).expect("asked"));
 
-    platform_settings::set_signup_override(connection, &ada, Some(SignupPolicy::Automatic)).expect("set");
+    platform_settings::set_signup_override(connection, &ada, 0, Some(SignupPolicy::Automatic)).expect("set");
     assert_eq!(platform_settings::signup_override(connection).expect("read"), Some(SignupPolicy::Automatic));
-    platform_settings::set_signup_override(connection, &ada, None).expect("unset");
+    let late = platform_settings::set_signup_override(connection, &ada, 0, None);
+    assert!(matches!(late, Err(ModelError::Changed(_))), "who saw the older choice is told: {late:?}");
+    let (_, version) = platform_settings::signup_at(connection).expect("read");
+    platform_settings::set_signup_override(connection, &ada, version, None).expect("unset");
     assert_eq!(platform_settings::signup_override(connection).expect("read"), None);
 
     let file = NewImport {

@@ -109,7 +109,7 @@ fn suspending_puts_every_open_handle_out_of_date() {
     let workers = platform.start_workers().expect("workers");
     let ada = audit(&platform, "Ada");
     let connection = &mut *platform.shared.get().expect("connection");
-    platform_settings::set_signup_override(connection, &ada, Some(SignupPolicy::Automatic)).expect("set");
+    platform_settings::set_signup_override(connection, &ada, 0, Some(SignupPolicy::Automatic)).expect("set");
     let registered =
         decisions::register(connection, &platform, &ada, asking("now.example.se")).expect("registered");
     assert!(registered.institution.trial_ends_at.is_some(), "a trial is recorded");

@@ -219,7 +219,7 @@ fn other_sites_change_nothing(world: &World) {
         }
     }
     unchanged(&before, &world.digest());
-    // An older browser says only where it comes from.
+    // An older browser, or any on plain HTTP, says only where it comes from; under "no-referrer" not even that.
     let caller = world.app.visitor().with("sec-fetch-site", "");
     let headers = [("origin", own.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     caller.send("POST", "/sign-in", &headers, b"").is(422);
@@ -299,7 +299,7 @@ fn headers_are_whole(answer: &Answer) {
     assert!(!policy.contains("unsafe"));
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("cache-control", "no-store"),

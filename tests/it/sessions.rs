@@ -225,7 +225,7 @@ fn a_disabled_user_is_out_at_once() {
     let users = owner.get(&a.path("/users")).is(200);
     let links = users.attributes("main tbody a", "href");
     let member = links.iter().find(|link| owner.get(link).main().contains("Member Meier")).expect("a page");
-    owner.post(&format!("{member}/disable"), &[]).is(303);
+    owner.post(&format!("{member}/disabling"), &[]).is(303);
     viewer.get(&a.path("")).is(303);
     viewer.get("/account").is(303);
     assert_eq!(sessions(&app), 1);

@@ -48,7 +48,7 @@ fn a_foreign_id_reads_like_one_that_nobody_has() {
                 _ => two.of_b.post(path, &[("name", "Taken over"), ("version", "1")]),
             };
             let (foreign, unknown) = (call(&path(student)), call(&path(&random)));
-            if route.path == "/i/{domain}/students/archive/{id}/remove" && domain == &two.b.domain {
+            if route.path == "/i/{domain}/students/archivings/{id}/remove" && domain == &two.b.domain {
                 // Undoing an archiving that never was says that there is nothing to undo.
                 assert_eq!((foreign.status, foreign.location()), (unknown.status, unknown.location()));
                 continue;
@@ -255,9 +255,9 @@ fn bulk_actions_look_at_every_element() {
     let viewer = two.app.viewer(&two.a);
     let before = two.app.tenant_dump(two.a.id) + &two.app.tenant_dump(two.b.id);
     let fields = [("ids", two.student_of_a.as_str()), ("id", &two.student_of_a), ("confirmed", "yes")];
-    viewer.post(&two.a.path("/students/archive"), &fields).is(403);
-    two.of_b.post(&two.a.path("/students/archive"), &fields).is(404);
-    two.of_b.post(&two.b.path("/students/archive"), &fields).is(303);
+    viewer.post(&two.a.path("/students/archivings"), &fields).is(403);
+    two.of_b.post(&two.a.path("/students/archivings"), &fields).is(404);
+    two.of_b.post(&two.b.path("/students/archivings"), &fields).is(303);
     assert_eq!(before, two.app.tenant_dump(two.a.id) + &two.app.tenant_dump(two.b.id));
 }
 
@@ -304,11 +304,11 @@ fn plant(app: &TestApp, a: &Institution, canary: &str) {
         form = form.fill(field, &format!("{canary} {field}"));
     }
     let saved = form.fill("email", &format!("{canary}@people.example")).submit(&owner).is(303);
-    owner.post(&format!("{}/archive", saved.location()), &[]);
+    owner.post(&format!("{}/archiving", saved.location()), &[]);
     let file = format!("student_number,name\nS-{canary},Léa {canary}\n");
     let import =
         owner.upload(&a.path("/students/import"), &format!("{canary}.csv"), file.as_bytes(), &[]).is(303);
-    owner.post(&format!("{}/apply", import.location()), &[]);
+    owner.post(import.location(), &[]);
     let form = owner.get(&a.path("/users/new")).is(200).form("main form");
     form.fill("name", &format!("{canary} Viewer"))
         .fill("email", "invited@people.example")

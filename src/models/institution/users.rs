@@ -17,8 +17,8 @@ use crate::{
     text_enum,
 };
 
-pub use access::{change_name, disable, enable, remove, update};
-pub use list::{UserFilter, active_owners, count, page};
+pub use access::{disable, enable, remove, reset_sent, signed_out, update};
+pub use list::{UserFilter, active_count, active_owners, count, page};
 
 text_enum! {
     /// What a user may do. A user can have several.

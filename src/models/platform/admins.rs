@@ -325,6 +325,43 @@ pub fn disable(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResul
     })
 }
 
+/// Notes that an active admin is sent a link to a new password.
+///
+/// # Errors
+/// [`ModelError::Changed`] when they cannot sign in anyway, `NotFound`, or any database error.
+pub fn reset_sent(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        let admin = require_active(connection, id)?;
+        audit.record(connection, "platform_admin.reset_sent", &admin.subject(), &json!({}))?;
+        Ok(admin)
+    })
+}
+
+/// Ends every session of an active admin.
+///
+/// # Errors
+/// As [`reset_sent`].
+pub fn sign_out(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        let admin = require_active(connection, id)?;
+        diesel::delete(
+            sessions::table.filter(sessions::user_id.eq(id)).filter(sessions::institution_id.is_null()),
+        )
+        .execute(connection)?;
+        audit.record(connection, "platform_admin.signed_out", &admin.subject(), &json!({}))?;
+        Ok(admin)
+    })
+}
+
+fn require_active(connection: &mut SharedConn, id: Id) -> ModelResult<PlatformAdmin> {
+    let admin = find(connection, id)?;
+    if admin.status == AdminStatus::Active {
+        return Ok(admin);
+    }
+    let status = admin.status.label().to_lowercase();
+    Err(ModelError::Changed(format!("{} is {status} and cannot sign in.", admin.name)))
+}
+
 /// Lets a disabled admin in again: with the password they had, or as invited if they never chose one.
 ///
 /// # Errors

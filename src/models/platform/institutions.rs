@@ -19,7 +19,9 @@ use crate::{
 };
 
 pub(super) use life::add_history;
-pub use life::{CutOff, StatusChange, changed, cut_off, reactivate, status_changes, suspend, transition};
+pub use life::{
+    StatusChange, changed, end_sessions, open_sessions, reactivate, status_changes, suspend, transition,
+};
 pub(super) use list::by_country;
 pub use list::{InstitutionFilter, InstitutionRow, countries, counts_by_status, ids_matching, page};
 

@@ -19,7 +19,7 @@ pub use claim::{
     Claim, Ending, StepChange, claim_next, finish, holds, postpone, record_steps, release_all, renew,
     set_progress,
 };
-pub use list::{OperationFilter, failed_since, left_alone, page};
+pub use list::{OperationFilter, failed_count, failed_since, left_alone, page};
 
 crate::text_enum! {
     /// What is to be done.
@@ -100,10 +100,18 @@ impl Operation {
         !OPEN.contains(&self.status)
     }
 
-    /// Whether "Try again" makes sense.
+    /// Whether "Try again" makes sense, for a super admin.
     #[must_use]
     pub fn may_be_tried_again(&self) -> bool {
         matches!(self.status, OperationStatus::Failed | OperationStatus::RolledBack)
+            && !self.belongs_to_an_institution()
+    }
+
+    /// Whether it is an institution's own business: it would write there in the name of whoever began it,
+    /// who was told to begin anew.
+    #[must_use]
+    pub fn belongs_to_an_institution(&self) -> bool {
+        self.kind == Kind::ImportStudents
     }
 
     /// Whether "Roll back" makes sense.
@@ -240,8 +248,14 @@ pub fn latest(connection: &mut SharedConn, institution_id: Id, kind: Kind) -> Mo
 /// `write_tx`, records who asked, and wakes the workers after.
 ///
 /// # Errors
-/// `Changed` when it is not over, went well, or the same is under way again.
+/// `Changed` when it is not over, went well, or the same is under way again; refused for an institution's own
+/// business.
 pub fn requeue(connection: &mut SharedConn, id: Id, status: OperationStatus) -> ModelResult<()> {
+    if find(connection, id)?.belongs_to_an_institution() {
+        return Err(ModelError::Refused(
+            "This is the institution's own work: whoever began it uploads the file again.".into(),
+        ));
+    }
     let from: &[OperationStatus] = match status {
         OperationStatus::RollingBack => &[OperationStatus::Failed, OperationStatus::Queued],
         _ => &[OperationStatus::Failed, OperationStatus::RolledBack],

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::audit::{Audit, Subject};
 use crate::{
     db::{now, schema_shared::platform_settings, shared::SharedConn},
-    models::ModelResult,
+    models::{ModelError, ModelResult},
 };
 
 crate::text_enum! {
@@ -40,17 +40,39 @@ pub fn signup_override(connection: &mut SharedConn) -> ModelResult<Option<Signup
     Ok(get(connection, SIGNUP)?.and_then(|text| text.parse().ok()))
 }
 
-/// Chooses the policy, or (none) leaves it to the configuration again.
+/// The same with its version, to be handed to [`set_signup_override`]: 0 while nothing is stored.
 ///
 /// # Errors
 /// Any database error.
+pub fn signup_at(connection: &mut SharedConn) -> ModelResult<(Option<SignupPolicy>, i64)> {
+    let stored: Option<(String, chrono::NaiveDateTime)> = platform_settings::table
+        .find(SIGNUP)
+        .select((platform_settings::value, platform_settings::updated_at))
+        .first(connection)
+        .optional()?;
+    Ok(match stored {
+        Some((text, at)) => (text.parse().ok(), at.and_utc().timestamp_micros()),
+        None => (None, 0),
+    })
+}
+
+/// Chooses the policy, or (none) leaves it to the configuration again.
+///
+/// # Errors
+/// `Changed` when somebody chose since `version`; any database error.
 pub fn set_signup_override(
     connection: &mut SharedConn,
     audit: &Audit,
+    version: i64,
     policy: Option<SignupPolicy>,
 ) -> ModelResult<()> {
     connection.write_tx(|connection| {
-        let before = signup_override(connection)?;
+        let (before, now_at) = signup_at(connection)?;
+        if now_at != version {
+            return Err(ModelError::Changed(
+                "Another super admin has changed the settings meanwhile.".into(),
+            ));
+        }
         if before == policy {
             return Ok(());
         }

@@ -188,6 +188,19 @@ pub fn of_user(connection: &mut SharedConn, user_id: Id) -> ModelResult<Vec<Sess
         .load(connection)?)
 }
 
+/// When a session ends whatever happens; none when it is over.
+///
+/// # Errors
+/// Any database error.
+pub fn absolute_end(connection: &mut SharedConn, session_id: Id) -> ModelResult<Option<NaiveDateTime>> {
+    Ok(sessions::table
+        .find(session_id)
+        .filter(sessions::expires_at.gt(now()))
+        .select(sessions::expires_at)
+        .first(connection)
+        .optional()?)
+}
+
 /// Ends one session of a user.
 ///
 /// # Errors

@@ -20,6 +20,8 @@ pub struct Waiting {
     pub registrations: i64,
     /// Institutions whose database could not be made.
     pub failed_provisionings: i64,
+    /// Failed operations that a super admin can do something about.
+    pub failed_operations: i64,
     /// Operations at work.
     pub running_operations: i64,
 }
@@ -33,6 +35,7 @@ pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
     Ok(Waiting {
         registrations: in_status(Status::PendingApproval).get_result(connection)?,
         failed_provisionings: in_status(Status::ProvisioningFailed).get_result(connection)?,
+        failed_operations: super::operations::failed_count(connection)?,
         running_operations: operations::table
             .filter(operations::status.eq_any(OPEN))
             .count()

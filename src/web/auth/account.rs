@@ -115,6 +115,24 @@ pub async fn change_password(
     Ok(see_other("/account"))
 }
 
+/// `GET /account/sessions/current`: everybody; for how many seconds they stay signed in, which this very
+/// request prolongs. A form that is being filled in asks, so that nobody types into the void.
+pub async fn session_left(session: Session, platform: State) -> Result<HttpResponse, AppError> {
+    let left = match Identity::of(&session) {
+        Some(who) => seconds_left(&platform, who).await?,
+        None => 0,
+    };
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "seconds_left": left })))
+}
+
+async fn seconds_left(platform: &State, who: Identity) -> Result<i64, AppError> {
+    let limits = &platform.settings.limits;
+    let idle = if who.institution_id.is_some() { limits.institution_idle } else { limits.super_admin_idle };
+    let end = platform.shared.run(move |c| sessions::absolute_end(c, who.session_id)).await?;
+    let left = end.map_or(0, |end| (end - crate::db::now()).num_seconds());
+    Ok(left.clamp(0, i64::try_from(idle.as_secs()).unwrap_or(i64::MAX)))
+}
+
 /// `POST /account/sessions/{id}/remove`: ends one of one's own sessions.
 pub async fn end_session(me: SignedIn, platform: State, id: Path<String>) -> Result<HttpResponse, AppError> {
     let id: Id = id.parse().map_err(|_| AppError::NotFound)?;
@@ -143,7 +161,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
-    let clock = Clock::utc();
+    let clock = me.me.clock().await?;
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {

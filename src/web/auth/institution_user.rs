@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use chrono::TimeDelta;
 use futures_util::future::LocalBoxFuture;
 
 use super::identity::{self, Identity};
@@ -54,6 +55,7 @@ pub struct InstitutionUser {
     pub client: Client,
     session: Session,
     path: String,
+    way_back: String,
     theme: Theme,
 }
 
@@ -102,7 +104,7 @@ impl InstitutionUser {
         let role = self.roles.first().map_or("No role", |role| role_label(*role));
         Page::new(Area::Institution, self.institution.name.clone(), self.path(""))
             .title(title)
-            .path(self.path.clone())
+            .path(self.way_back.clone())
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
@@ -137,14 +139,22 @@ impl InstitutionUser {
     }
 
     fn trial_banner(&self) -> Option<Banner> {
-        let left = self.institution.trial_ends_at? - crate::db::now();
-        let text = match left.num_days() {
-            ..0 => "The trial has ended. Ask the platform's administrators how to go on.".to_owned(),
-            0 => "The trial ends today.".to_owned(),
-            days @ 1..=7 => format!("The trial ends in {}.", DAY.count(days)),
-            _ => return None,
-        };
-        Some(Banner::new(NoticeKind::Info, text))
+        trial_words(self.institution.trial_ends_at? - crate::db::now())
+            .map(|(kind, text)| Banner::new(kind, text))
+    }
+}
+
+/// What is said of a trial that lasts so much longer; nothing while the end is far off.
+fn trial_words(left: TimeDelta) -> Option<(NoticeKind, String)> {
+    // `num_days` cuts towards zero: the first day after the end would be 0 as well.
+    if left <= TimeDelta::zero() {
+        let text = "The trial has ended. Ask the platform's administrators how to go on.";
+        return Some((NoticeKind::Warning, text.to_owned()));
+    }
+    match left.num_days() {
+        0 => Some((NoticeKind::Warning, "The trial ends within a day.".to_owned())),
+        days @ 1..=7 => Some((NoticeKind::Info, format!("The trial ends in {}.", DAY.count(days)))),
+        _ => None,
     }
 }
 
@@ -240,6 +250,7 @@ impl InstitutionUser {
             client: Client::of(request),
             session,
             path: request.path().to_owned(),
+            way_back: Theme::way_back(request),
             theme: Theme::of(request),
         })
     }
@@ -305,4 +316,20 @@ permission! {
 permission! {
     /// May change users and settings.
     Owner, is_owner, "Only owners may see and change users and settings."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_is_over_is_said_to_be_over() {
+        let said = |hours| trial_words(TimeDelta::hours(hours)).map(|(_, text)| text);
+        assert_eq!(said(24 * 9), None);
+        assert_eq!(said(25).as_deref(), Some("The trial ends in 1 day."));
+        assert_eq!(said(3).as_deref(), Some("The trial ends within a day."));
+        for hours in [0, -1, -23, -48] {
+            assert!(said(hours).is_some_and(|text| text.contains("has ended")), "{hours} hours");
+        }
+    }
 }

@@ -97,7 +97,7 @@ pub async fn submit(
             )?;
             Ok(see_other("/sign-in"))
         }
-        Err(ModelError::Changed(_)) => Err(AppError::NotFound),
+        Err(ModelError::Changed(_)) => Err(AppError::LinkExpired),
         Err(error) => Err(error.into()),
     }
 }
@@ -120,7 +120,7 @@ fn setup_form(token: &str, data: Option<&FormData>) -> (Form, Option<FirstAdmin>
     let email = typed.as_deref().and_then(|typed| match Email::parse(typed) {
         Ok(email) => Some(email),
         Err(error) => {
-            form.error("email", error.to_string());
+            form.error("email", format!("{error}."));
             None
         }
     });

@@ -94,7 +94,15 @@ pub async fn submit(
         several => {
             let offered: Vec<_> = several.iter().map(|a| (a.institution_id, a.user_id)).collect();
             identity::offer_choice(&session, &offered)?;
-            Ok(see_other("/sign-in/choice"))
+            let choice = match local_path(back) {
+                "/" => "/sign-in/choice".to_owned(),
+                path => {
+                    let path =
+                        percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
+                    format!("/sign-in/choice?return={path}")
+                }
+            };
+            Ok(see_other(choice))
         }
     }
 }
@@ -104,12 +112,14 @@ pub async fn choose(
     request: HttpRequest,
     session: Session,
     platform: State,
+    back: actix_web::web::Query<Return>,
 ) -> Result<HttpResponse, AppError> {
     let offered = identity::offered_choice(&session);
     if offered.is_empty() {
         return Ok(see_other("/sign-in"));
     }
-    let (form, _) = choice_form(&platform, &offered, None).await?;
+    let data = FormData::default().with("return", &back.path);
+    let (form, _) = choice_form(&platform, &offered, &data, false).await?;
     Ok(html(&FormPage::new(page(&request, &session).title("Choose where to work"), form))?)
 }
 
@@ -121,12 +131,13 @@ pub async fn submit_choice(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let offered = identity::offered_choice(&session);
-    let (form, chosen) = choice_form(&platform, &offered, Some(&data)).await?;
+    let (form, chosen) = choice_form(&platform, &offered, &data, true).await?;
     let account = chosen.and_then(|user_id| offered.iter().find(|(_, user)| *user == user_id));
     match account {
         Some((institution_id, user_id)) => {
             let account = Account { institution_id: *institution_id, user_id: *user_id };
-            enter(&platform, &session, &Client::of(&request), account, "").await
+            let back = data.get("return").unwrap_or_default();
+            enter(&platform, &session, &Client::of(&request), account, back).await
         }
         None if offered.is_empty() => Ok(see_other("/sign-in")),
         None => {
@@ -193,7 +204,8 @@ fn sign_in_form(data: &FormData, submitted: bool) -> (Form, Option<Credentials>)
 async fn choice_form(
     platform: &State,
     offered: &[(Option<Id>, Id)],
-    data: Option<&FormData>,
+    data: &FormData,
+    submitted: bool,
 ) -> Result<(Form, Option<Id>), AppError> {
     let ids: Vec<Id> = offered.iter().filter_map(|(institution, _)| *institution).collect();
     let names = platform.shared.run(move |c| institutions::names(c, &ids)).await?;
@@ -206,9 +218,8 @@ async fn choice_form(
     let choices: Vec<Choice> =
         offered.iter().map(|(institution, user)| Choice::new(user.to_string(), label(institution))).collect();
     let mut form = Form::new("/sign-in/choice").submit("Continue").unguarded();
-    if let Some(data) = data {
-        form = form.submitted(data);
-    }
+    form = if submitted { form.submitted(data) } else { form.filled(data.clone()) };
+    form = form.hidden("return", local_path(data.get("return").unwrap_or_default()));
     let chosen = form
         .select("account", "Where do you want to work?", choices)
         .radios()
@@ -225,7 +236,7 @@ impl From<AccountError> for AppError {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Busy => Self::Unavailable("Many people are signing in at this moment.".into(), 3),
-            AccountError::LinkExpired => Self::NotFound,
+            AccountError::LinkExpired => Self::LinkExpired,
             AccountError::Model(error) => error.into(),
             AccountError::Tenant(error) => error.into(),
             cause @ AccountError::Internal(_) => Self::internal(cause),

@@ -4,7 +4,10 @@ use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use super::{Identity, InstitutionUser, SuperAdmin};
-use crate::{error::AppError, web::page::Page};
+use crate::{
+    error::AppError,
+    web::{institution, page::Page, time::Clock},
+};
 
 /// A signed-in person, checked on this very request.
 pub enum Somebody {
@@ -45,6 +48,17 @@ impl Somebody {
             Self::Admin(admin) => &admin.email,
             Self::User(user) => &user.email,
         }
+    }
+
+    /// The clock of their institution; the platform's is in UTC.
+    ///
+    /// # Errors
+    /// When the institution's database cannot be asked.
+    pub async fn clock(&self) -> Result<Clock, AppError> {
+        Ok(match self {
+            Self::Admin(_) => Clock::utc(),
+            Self::User(user) => user.db.run(institution::clock).await?,
+        })
     }
 
     /// A page in their frame, with the message kept for it.

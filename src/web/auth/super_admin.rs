@@ -34,13 +34,12 @@ pub struct SuperAdmin {
     pub name: String,
     /// As they write it.
     pub email: String,
-    /// This browser's session.
-    pub session_id: Id,
     /// Where the request comes from.
     pub client: Client,
     waiting: Waiting,
     session: Session,
     path: String,
+    way_back: String,
     theme: Theme,
 }
 
@@ -73,7 +72,7 @@ impl SuperAdmin {
 
     fn frame(&self) -> Page {
         Page::new(Area::Platform, "Platform", "/platform")
-            .path(self.path.clone())
+            .path(self.way_back.clone())
             .theme(self.theme)
             .search("/platform/institutions", "Find an institution")
             .nav(self.navigation())
@@ -94,16 +93,16 @@ impl SuperAdmin {
                 vec![
                     NavItem::root("Overview", "/platform", Icon::Chart, &self.path),
                     item("Registrations", "/platform/registrations", Icon::List)
-                        .count(self.waiting.registrations),
+                        .count(self.waiting.registrations, "waiting"),
                     item("Institutions", "/platform/institutions", Icon::Institution)
-                        .count(self.waiting.failed_provisionings),
+                        .count(self.waiting.failed_provisionings, "could not be set up"),
                 ],
             ),
             NavGroup::new(
                 "Running the platform",
                 vec![
                     item("Operations", "/platform/operations", Icon::Play)
-                        .count(self.waiting.running_operations),
+                        .count(self.waiting.failed_operations, "failed"),
                     item("Databases", "/platform/databases", Icon::Database),
                     item("Admins", "/platform/admins", Icon::Shield),
                     item("Audit log", "/platform/audit", Icon::Activity),
@@ -141,11 +140,11 @@ impl FromRequest for SuperAdmin {
                 id: admin.id,
                 name: admin.name,
                 email: admin.email,
-                session_id: who.session_id,
                 client: Client::of(&request),
                 waiting,
                 session,
                 path: request.path().to_owned(),
+                way_back: Theme::way_back(&request),
                 theme: Theme::of(&request),
             };
             remember(&request, me.frame());

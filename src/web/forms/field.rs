@@ -42,17 +42,15 @@ pub trait ChoiceOf: Copy + 'static {
 /// How a field is filled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
-    /// An `<input>` of this type: text, email, tel, url, date, time.
+    /// An `<input>` of this type: text, email, tel, url, date.
     Input(&'static str),
     Number,
     Password,
     Textarea,
     Select,
     Radio,
-    Checkbox,
     Checkboxes,
     File,
-    Hidden,
 }
 
 /// A field as the template draws it. Features make it by [`super::Form`]'s methods.
@@ -66,19 +64,12 @@ pub struct Field {
     pub error: Option<String>,
     pub optional: bool,
     pub choices: Vec<Choice>,
-    pub suggestions: Vec<String>,
     pub autocomplete: Option<&'static str>,
     pub inputmode: Option<&'static str>,
-    pub placeholder: Option<&'static str>,
-    pub minlength: Option<usize>,
     pub maxlength: Option<usize>,
     pub min: Option<String>,
     pub max: Option<String>,
-    pub step: Option<&'static str>,
     pub accept: Option<&'static str>,
-    pub autofocus: bool,
-    /// What a text must match, from the start to the end, for the browser to check.
-    pub pattern: Option<&'static str>,
 }
 
 impl Field {
@@ -92,18 +83,12 @@ impl Field {
             error: None,
             optional: false,
             choices: Vec::new(),
-            suggestions: Vec::new(),
             autocomplete: None,
             inputmode: None,
-            placeholder: None,
-            minlength: None,
             maxlength: None,
             min: None,
             max: None,
-            step: None,
             accept: None,
-            autofocus: false,
-            pattern: None,
         }
     }
 
@@ -145,9 +130,6 @@ impl Field {
             let known = self.choices.iter().find(|choice| choice.value == *value);
             known.map_or_else(|| value.clone(), |choice| choice.label.clone())
         };
-        match self.kind {
-            FieldKind::Checkbox => if values.is_empty() { "No" } else { "Yes" }.to_owned(),
-            _ => values.iter().map(word).collect::<Vec<_>>().join(", "),
-        }
+        values.iter().map(word).collect::<Vec<_>>().join(", ")
     }
 }

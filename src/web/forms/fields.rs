@@ -1,6 +1,6 @@
 //! The kinds of field that a form can have: each declares itself and reads what was posted.
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 
 use super::{
     field::{Choice, ChoiceOf, Field, FieldKind},
@@ -43,10 +43,6 @@ impl Form {
         self.field(name, label, FieldKind::Input("date"))
     }
 
-    pub fn time(&mut self, name: &'static str, label: impl Into<String>) -> FieldBuilder<'_, NaiveTime> {
-        self.field(name, label, FieldKind::Input("time"))
-    }
-
     /// One of these, by its value ([`Chosen`] holds it).
     pub fn select(
         &mut self,
@@ -64,28 +60,6 @@ impl Form {
         let field = self.select(name, label, Choice::all::<T>());
         let chosen = if T::all().len() <= 4 { field.radios().required() } else { field.required() };
         chosen.and_then(|Chosen(value)| T::all().iter().copied().find(|known| known.value() == value))
-    }
-
-    /// One value of an enum, or none.
-    pub fn choose_optional<T: ChoiceOf>(
-        &mut self,
-        name: &'static str,
-        label: impl Into<String>,
-    ) -> Option<T> {
-        let chosen = self.select(name, label, Choice::all::<T>()).optional();
-        chosen.and_then(|Chosen(value)| T::all().iter().copied().find(|known| known.value() == value))
-    }
-
-    /// A box to tick.
-    pub fn checkbox(&mut self, name: &'static str, label: impl Into<String>, hint: &str) -> bool {
-        let mut field = Field::new(name, label.into(), FieldKind::Checkbox);
-        field.hint = Some(hint.to_owned()).filter(|hint| !hint.is_empty());
-        field.optional = true;
-        field.values =
-            self.data.all(name).map(str::to_owned).filter(|v| v != "false" && !v.is_empty()).collect();
-        let ticked = !field.values.is_empty();
-        self.push(field);
-        ticked
     }
 
     /// Any of these; values that are not among them are dropped.

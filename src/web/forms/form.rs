@@ -155,7 +155,7 @@ impl Form {
             .groups
             .iter()
             .flat_map(|group| &group.fields)
-            .filter(|field| !matches!(field.kind, FieldKind::Password | FieldKind::File | FieldKind::Hidden))
+            .filter(|field| !matches!(field.kind, FieldKind::Password | FieldKind::File))
             .filter_map(|field| {
                 let theirs: Vec<String> = saved.all(field.name).map(str::to_owned).collect();
                 let (yours, saved) = (field.words(&field.values), field.words(&theirs));

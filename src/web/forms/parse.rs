@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
@@ -21,11 +21,10 @@ impl Parsed for String {
         let text = if field.kind == FieldKind::Password { raw.to_owned() } else { clean_text(field, raw)? };
         let length = text.chars().count();
         let label = &field.label;
-        match (field.minlength, field.maxlength) {
-            (_, Some(max)) if length > max => {
+        match field.maxlength {
+            Some(max) if length > max => {
                 Err(format!("{label} may have up to {max} characters; this has {length}. Shorten it."))
             }
-            (Some(min), _) if length < min => Err(format!("{label} needs at least {min} characters.")),
             _ if field.kind == FieldKind::Input("email") && !valid_email(&text) => {
                 Err("Enter an e-mail address in full, for example name@example.org.".to_owned())
             }
@@ -87,15 +86,6 @@ impl Parsed for NaiveDate {
     }
 }
 
-impl Parsed for NaiveTime {
-    fn parse(field: &Field, raw: &str) -> Result<Self, String> {
-        let raw = raw.trim();
-        NaiveTime::parse_from_str(raw, "%H:%M")
-            .or_else(|_| NaiveTime::parse_from_str(raw, "%H:%M:%S"))
-            .map_err(|_| format!("Enter {} as hours and minutes, for example 08:30.", lower(&field.label)))
-    }
-}
-
 type Check<'f, T> = Box<dyn Fn(&T) -> Result<(), String> + 'f>;
 
 /// A field on its way into the form: [`required`](Self::required) or
@@ -130,49 +120,15 @@ impl<'f, T: Parsed> FieldBuilder<'f, T> {
         self
     }
 
-    pub fn placeholder(mut self, text: &'static str) -> Self {
-        self.field.placeholder = Some(text);
-        self
-    }
-
     /// At most so many characters.
     pub fn limit(mut self, characters: usize) -> Self {
         self.field.maxlength = Some(characters);
         self
     }
 
-    /// At least so many characters.
-    pub fn at_least(mut self, characters: usize) -> Self {
-        self.field.minlength = Some(characters);
-        self
-    }
-
-    /// Lets the browser check the shape; pair it with [`check`](Self::check).
-    pub fn pattern(mut self, pattern: &'static str) -> Self {
-        self.field.pattern = Some(pattern);
-        self
-    }
-
-    pub fn step(mut self, step: &'static str) -> Self {
-        self.field.step = Some(step);
-        self
-    }
-
-    /// Words offered while typing.
-    pub fn suggestions(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.field.suggestions = words.into_iter().map(Into::into).collect();
-        self
-    }
-
     /// Shows choices as radio buttons: for two to five of them.
     pub fn radios(mut self) -> Self {
         self.field.kind = FieldKind::Radio;
-        self
-    }
-
-    /// Where typing starts; for pages that are nothing but the form.
-    pub fn autofocus(mut self) -> Self {
-        self.field.autofocus = true;
         self
     }
 
@@ -254,8 +210,6 @@ impl<'f, T: Parsed> FieldBuilder<'f, T> {
             (Some(min), Some(max)) if value < min || value > max => {
                 Err(format!("{label} must be between {min} and {max}."))
             }
-            (Some(min), _) if value < min => Err(format!("{label} must be {min} or more.")),
-            (_, Some(max)) if value > max => Err(format!("{label} must be {max} or less.")),
             _ => Ok(()),
         }
     }
@@ -275,16 +229,6 @@ impl<'f, T: Parsed> FieldBuilder<'f, T> {
 impl<T: Parsed + PartialOrd + Display> FieldBuilder<'_, T> {
     pub fn between(mut self, min: T, max: T) -> Self {
         self.min = Some(min);
-        self.max = Some(max);
-        self
-    }
-
-    pub fn from(mut self, min: T) -> Self {
-        self.min = Some(min);
-        self
-    }
-
-    pub fn up_to(mut self, max: T) -> Self {
         self.max = Some(max);
         self
     }

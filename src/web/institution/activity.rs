@@ -120,7 +120,7 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Record",
         "Record id",
         "Changes",
-        "Address",
+        "IP address",
         "Browser",
     ];
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
@@ -185,7 +185,7 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .fact("What", activity_words::deed_alone(&entry.action))
         .fact("Record", record_cell)
         .fact("When", Cell::text(clock.exact(entry.at)))
-        .fact("Address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))
+        .fact("IP address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))
         .fact("Browser", browser(entry.user_agent.as_deref()));
     let columns =
         [Column::new("field", "Field"), Column::new("before", "Before"), Column::new("after", "After")];

@@ -33,6 +33,8 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("user.disabled", "disabled user", "Disabled user"),
     ("user.enabled", "enabled user", "Enabled user"),
     ("user.removed", "removed user", "Removed user"),
+    ("user.reset_sent", "sent a password reset to", "Sent password reset"),
+    ("user.signed_out", "ended all sessions of", "Ended all sessions"),
     ("user.password_changed", "changed the password of", "Changed password"),
     ("settings.updated", "changed the settings of", "Changed settings"),
 ];
@@ -56,6 +58,8 @@ fn deed_here(action: &str) -> &str {
     match action {
         "user.invited" => "invited this user",
         "user.accepted" => "accepted the invitation",
+        "user.reset_sent" => "sent a link to a new password",
+        "user.signed_out" => "ended all sessions",
         "user.password_changed" => "changed the password",
         other => deed(other),
     }

@@ -33,7 +33,7 @@ use futures_util::{StreamExt, future::ready, stream};
 const CSV_CHUNK: i64 = 2_000;
 
 /// The clock of the institution: its time zone and its way to write dates.
-fn clock(connection: &mut TenantConn) -> ModelResult<Clock> {
+pub(in crate::web) fn clock(connection: &mut TenantConn) -> ModelResult<Clock> {
     let profile = profile::find(connection)?;
     let zone = profile.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
     Ok(Clock::local(zone, date_format(&profile.locale)))

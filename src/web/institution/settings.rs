@@ -3,8 +3,9 @@
 use actix_web::{HttpResponse, http::StatusCode};
 
 use crate::{
-    error::{AppError, told},
+    error::AppError,
     models::{
+        ModelError,
         country::Country,
         institution::profile::{self, Profile, ProfileChanges, WeekStart},
         platform::institutions::Kind,
@@ -56,15 +57,18 @@ pub async fn update(user: Owner, platform: State, data: FormData) -> Result<Http
         let id = user.institution.id;
         let saved =
             institution_settings::update(&platform, &user.db, id, user.activity(), version, changes).await;
-        match told(saved)? {
+        match saved {
             Ok(_) => {
                 user.flash(Notice::success("Saved the settings."))?;
                 return Ok(see_other(user.path("/settings")));
             }
-            Err(text) => {
-                form.conflict(text, &values(&profile), profile.version);
+            Err(ModelError::Changed(text)) => {
+                let now = user.db.run(profile::find).await?;
+                form.conflict(text, &values(&now), now.version);
                 status = StatusCode::CONFLICT;
             }
+            Err(ModelError::Refused(text)) => form.error("", text),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(html_with_status(status, &FormPage::new(page(&user), form))?)

@@ -185,7 +185,7 @@ pub async fn set_columns(
     Ok(see_other(own_path(&user, id)))
 }
 
-/// `POST /i/{domain}/students/import/{id}/apply`: registrars and owners.
+/// `POST /i/{domain}/students/import/{id}`: registrars and owners.
 pub async fn apply(
     user: Registrar,
     platform: State,

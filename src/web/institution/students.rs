@@ -103,9 +103,11 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
     if user.may_write() {
         page = page
             .action(Action::link("Add student", user.path("/students/new")).icon(Icon::Plus))
-            .also(Action::link("Import", user.path("/students/import")).icon(Icon::Upload));
+            .also(Action::link("Import students", user.path("/students/import")).icon(Icon::Upload));
         if query.filter("archived").is_none() {
-            spec = spec.bulk(BulkAction::new("Archive", user.path("/students/archive")).icon(Icon::Archive));
+            spec = spec.bulk(
+                BulkAction::new("Archive students", user.path("/students/archivings")).icon(Icon::Archive),
+            );
         }
     }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
@@ -212,8 +214,8 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
     if user.may_write() {
         page = page.action(Action::link("Edit student", format!("{own}/edit")).icon(Icon::Pencil));
         record = record.action(match student.archived_at {
-            None => Action::post("Archive student", format!("{own}/archive")).icon(Icon::Archive),
-            Some(_) => Action::post("Restore student", format!("{own}/archive/remove")).icon(Icon::Undo),
+            None => Action::post("Archive student", format!("{own}/archiving")).icon(Icon::Archive),
+            Some(_) => Action::post("Restore student", format!("{own}/archiving/remove")).icon(Icon::Undo),
         });
     }
     if let Some(at) = student.archived_at {

@@ -14,7 +14,7 @@ use crate::{
         },
         text::Email,
     },
-    services::institution_users,
+    services::{accounts::AccountError, institution_users},
     web::{
         RecordId, State,
         auth::{InstitutionUser, Owner},
@@ -172,7 +172,7 @@ pub async fn show(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, A
         .fact("Invited", Cell::time(&clock, known.created_at))
         .fact("Last sign-in", Cell::time(&clock, known.last_sign_in_at));
     let mut record = Record::new().section(section);
-    for action in actions(&own, &known) {
+    for action in actions(&own, &known, id == user.id) {
         record = record.action(action);
     }
     let entries = log.iter().map(|entry| activity_words::shown(&clock, entry, None)).collect();
@@ -185,9 +185,10 @@ pub async fn show(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, A
     Ok(html(&RecordPage::new(page, record))?)
 }
 
-/// What can be done with a user now.
-fn actions(own: &str, known: &User) -> Vec<Action> {
+/// What can be done with a user now. Nobody shuts themselves out.
+fn actions(own: &str, known: &User, oneself: bool) -> Vec<Action> {
     match known.status {
+        UserStatus::Active if oneself => Vec::new(),
         UserStatus::Invited => vec![
             Action::post("Send the invitation again", format!("{own}/invitation")).icon(Icon::Mail),
             Action::post("Withdraw the invitation", format!("{own}/invitation/remove"))
@@ -195,12 +196,14 @@ fn actions(own: &str, known: &User) -> Vec<Action> {
                 .danger(),
         ],
         UserStatus::Active => vec![
-            Action::post("Disable user", format!("{own}/disable")).icon(Icon::Ban),
-            Action::ask("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
+            Action::post("Send a password reset", format!("{own}/password-reset")).icon(Icon::Mail),
+            Action::post("End all sessions", format!("{own}/sessions/remove")).icon(Icon::LogOut),
+            Action::post("Disable user", format!("{own}/disabling")).icon(Icon::Ban),
+            Action::ask("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
         ],
         UserStatus::Disabled => vec![
-            Action::post("Enable user", format!("{own}/disable/remove")).icon(Icon::Check),
-            Action::ask("Remove user", format!("{own}/remove")).icon(Icon::Trash).danger(),
+            Action::post("Enable user", format!("{own}/disabling/remove")).icon(Icon::Check),
+            Action::ask("Remove user", format!("{own}/removal")).icon(Icon::Trash).danger(),
         ],
     }
 }
@@ -214,14 +217,27 @@ pub async fn edit(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, A
 }
 
 /// `POST /i/{domain}/users/{id}`: owners.
-pub async fn update(user: Owner, RecordId(id): RecordId, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn update(
+    user: Owner,
+    platform: State,
+    RecordId(id): RecordId,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
     let known = user.db.run(move |c| users::find(c, id)).await?;
     let mut form = edit_form(&user, id).submitted(&data);
     let version = form.posted_version().unwrap_or_default();
     let mut status = StatusCode::UNPROCESSABLE_ENTITY;
     if let Some((name, roles)) = name_and_roles(&mut form) {
         let (activity, notice) = (user.activity(), Notice::success(format!("Saved {name}.")));
-        match told(user.db.run(move |c| users::update(c, &activity, id, version, &name, &roles)).await)? {
+        let saved = institution_users::update(
+            &platform,
+            &user.db,
+            activity,
+            (id, version),
+            (name, roles),
+            user.session_id,
+        );
+        match told(saved.await)? {
             Ok(()) => {
                 user.flash(notice)?;
                 // Who is no owner any more cannot see this user's page.
@@ -262,22 +278,54 @@ fn edit_page(user: &InstitutionUser, known: &User) -> Page {
         .crumb(&known.name, user.path(&format!("/users/{}", known.id)))
 }
 
-/// `POST /i/{domain}/users/{id}/disable`: owners.
+/// `POST /i/{domain}/users/{id}/disabling`: owners.
 pub async fn disable(user: Owner, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let done = institution_users::disable(&platform, &user.db, user.activity(), id).await;
     let own = user.path(&format!("/users/{id}"));
-    let undo = format!("{own}/disable/remove");
+    let undo = format!("{own}/disabling/remove");
     back(&user, own, told(done)?, |()| {
         Notice::success("The user is disabled and signed out everywhere.").undo(undo)
     })
 }
 
-/// `POST /i/{domain}/users/{id}/disable/remove`: owners.
+/// `POST /i/{domain}/users/{id}/disabling/remove`: owners.
 pub async fn enable(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let activity = user.activity();
     let done = user.db.run(move |c| users::enable(c, &activity, id)).await;
     let own = user.path(&format!("/users/{id}"));
     back(&user, own, told(done)?, |()| Notice::success("The user can sign in again."))
+}
+
+/// `POST /i/{domain}/users/{id}/password-reset`: owners; only the user ever sees the link.
+pub async fn send_reset(
+    user: Owner,
+    platform: State,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let institution = user.institution.id;
+    let sent = institution_users::send_reset(&platform, &user.db, institution, user.activity(), id).await;
+    let sent = match sent {
+        Err(AccountError::Model(error)) => Err(error),
+        Err(error) => return Err(error.into()),
+        Ok(known) => Ok(known),
+    };
+    back(&user, user.path(&format!("/users/{id}")), told(sent)?, |known| {
+        let sentence =
+            format!("{} gets a link to a new password by e-mail. It works for 30 minutes.", known.name);
+        Notice::success(sentence)
+    })
+}
+
+/// `POST /i/{domain}/users/{id}/sessions/remove`: owners.
+pub async fn end_sessions(
+    user: Owner,
+    platform: State,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let ended = institution_users::sign_out(&platform, &user.db, user.activity(), id, user.session_id).await;
+    back(&user, user.path(&format!("/users/{id}")), told(ended)?, |known| {
+        Notice::success(format!("{} is signed out everywhere, and can sign in again.", known.name))
+    })
 }
 
 /// `POST /i/{domain}/users/{id}/invitation`: owners.
@@ -314,11 +362,11 @@ pub async fn withdraw(
     })
 }
 
-/// `GET /i/{domain}/users/{id}/remove`: owners.
+/// `GET /i/{domain}/users/{id}/removal`: owners.
 pub async fn ask_remove(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let known = user.db.run(move |c| users::find(c, id)).await?;
     let own = user.path(&format!("/users/{id}"));
-    let confirm = Confirm::new(format!("{own}/remove"), "Remove user")
+    let confirm = Confirm::new(format!("{own}/removal"), "Remove user")
         .says(format!("{} ({}) is signed out and can no longer sign in.", known.name, known.email))
         .says("What they did stays in the activity log, under their name.")
         .undo("This cannot be undone, but you can invite the same person again.")
@@ -331,7 +379,7 @@ pub async fn ask_remove(user: Owner, RecordId(id): RecordId) -> Result<HttpRespo
     Ok(html(&ConfirmPage::new(page, confirm))?)
 }
 
-/// `POST /i/{domain}/users/{id}/remove`: owners.
+/// `POST /i/{domain}/users/{id}/removal`: owners.
 pub async fn remove(user: Owner, platform: State, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let gone = institution_users::remove(&platform, &user.db, user.institution.id, user.activity(), id).await;
     back(&user, user.path("/users"), told(gone)?, |gone| Notice::success(format!("Removed {gone}.")))

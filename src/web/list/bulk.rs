@@ -29,6 +29,11 @@ impl BulkSelection {
         (!ids.is_empty()).then_some(Self::Ids(ids))
     }
 
+    /// The list as the person saw it when they chose.
+    pub fn way_back(spec: &ListSpec, data: &FormData) -> String {
+        ListQuery::parse(spec, data.get("matching").unwrap_or_default()).href(&spec.path)
+    }
+
     /// How many records the person thinks of.
     pub fn count(&self) -> i64 {
         match self {

@@ -128,8 +128,9 @@ impl ListView {
         self.query.filter(filter.key).unwrap_or_default()
     }
 
+    /// A list within another page has no order that it could tell of.
     fn aria_sort(&self, column: &Column) -> Option<&'static str> {
-        (column.key == self.query.sort()).then(|| self.query.dir().aria())
+        (self.spec.has_filters() && column.key == self.query.sort()).then(|| self.query.dir().aria())
     }
 
     fn sort_href(&self, column: &Column) -> String {
@@ -157,7 +158,12 @@ impl ListView {
         self.spec.noun.count(self.total)
     }
 
+    /// Whether anything can be done with many: with rows of this page, or with those of others.
     fn has_bulk(&self) -> bool {
+        self.has_ticks() || (!self.spec.bulk.is_empty() && !self.rows.is_empty() && self.more_than_shown())
+    }
+
+    fn has_ticks(&self) -> bool {
         !self.spec.bulk.is_empty() && self.rows.iter().any(|row| row.selectable)
     }
 
@@ -228,5 +234,39 @@ pub struct ListPage {
 impl ListPage {
     pub fn new(page: Page, list: ListView) -> Self {
         Self { page, list }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::{list::BulkAction, words::Noun};
+
+    fn view(total: i64, selectable: bool) -> String {
+        let spec =
+            ListSpec::new("/s", Noun::new("student", "students"), &[Column::new("name", "Name").sortable()])
+                .search("Name")
+                .bulk(BulkAction::new("Archive students", "/s/archivings"));
+        let query = ListQuery::parse(&spec, "");
+        let row = if selectable { Row::plain(1) } else { Row::plain(1).fixed() };
+        ListView::new(spec, query, total, vec![row.cell("Ada")]).to_string()
+    }
+
+    #[test]
+    fn all_that_match_can_be_chosen_where_no_row_of_the_page_can() {
+        let decided = view(30, false);
+        assert!(decided.contains("All 30 that match"));
+        assert!(!decided.contains("tick-cell"));
+        assert!(!view(1, false).contains("data-bulk"), "nothing is there to be done");
+        assert!(view(1, true).contains("tick-cell"));
+    }
+
+    #[test]
+    fn only_a_list_with_an_order_of_its_own_tells_of_it() {
+        assert!(view(1, true).contains("aria-sort=\"ascending\""));
+        let spec =
+            ListSpec::new("/s", Noun::new("student", "students"), &[Column::new("name", "Name").sortable()]);
+        let within = ListView::plain(spec, vec![Row::plain(1).cell("Ada")]).to_string();
+        assert!(!within.contains("aria-sort"));
     }
 }

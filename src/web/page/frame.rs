@@ -35,15 +35,15 @@ impl NavGroup {
     }
 }
 
-/// One entry of the navigation, or a tab.
+/// One entry of the navigation.
 #[derive(Debug, Clone)]
 pub struct NavItem {
     pub label: String,
     pub href: String,
     pub icon: Icon,
     pub current: bool,
-    /// Work that waits there.
-    pub count: Option<i64>,
+    /// Work that waits there, and the word for it: "3 failed".
+    pub count: Option<(i64, &'static str)>,
 }
 
 impl NavItem {
@@ -63,18 +63,11 @@ impl NavItem {
         item
     }
 
-    /// How much work waits there; zero is not shown.
-    pub fn count(mut self, n: i64) -> Self {
-        self.count = (n > 0).then_some(n);
+    /// How much work waits there, and what it is; zero is not shown.
+    pub fn count(mut self, n: i64, word: &'static str) -> Self {
+        self.count = (n > 0).then_some((n, word));
         self
     }
-}
-
-/// Notifications in the top bar.
-#[derive(Debug, Clone)]
-pub struct Bell {
-    pub href: String,
-    pub unread: i64,
 }
 
 /// Who is signed in.

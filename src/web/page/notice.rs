@@ -82,16 +82,6 @@ impl NoticeKind {
         }
     }
 
-    /// The kind a stored flash names.
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "success" => Self::Success,
-            "warning" => Self::Warning,
-            "error" => Self::Error,
-            _ => Self::Info,
-        }
-    }
-
     pub fn icon(self) -> Icon {
         match self {
             Self::Success => Icon::CircleCheck,

@@ -14,7 +14,12 @@ use crate::{
         },
         text::Email,
     },
-    services::{mail_texts::Recipient, outbox, tokens::Token},
+    services::{
+        accounts::{self, Account},
+        mail_texts::Recipient,
+        outbox,
+        tokens::Token,
+    },
     web::{
         RecordId, State,
         auth::SuperAdmin,
@@ -85,14 +90,17 @@ fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {
         .cell(badge(found.status))
         .cell(Cell::time(clock, found.last_sign_in_at))
         .cell(Cell::time(clock, found.created_at));
-    let disable = || Action::ask("Disable", format!("{path}/disabling")).danger();
+    let disable = || Action::ask("Disable admin", format!("{path}/disabling")).danger();
     match found.status {
         AdminStatus::Invited => {
-            row.action(Action::post("Send again", format!("{path}/invitation"))).action(disable())
+            row.action(Action::post("Send invitation again", format!("{path}/invitation"))).action(disable())
         }
-        AdminStatus::Active if found.id != me.id => row.action(disable()),
+        AdminStatus::Active if found.id != me.id => row
+            .action(Action::post("Send password reset", format!("{path}/password-reset")))
+            .action(Action::post("End sessions", format!("{path}/sessions/remove")))
+            .action(disable()),
         AdminStatus::Active => row,
-        AdminStatus::Disabled => row.action(Action::post("Enable", format!("{path}/disabling/remove"))),
+        AdminStatus::Disabled => row.action(Action::post("Enable admin", format!("{path}/disabling/remove"))),
     }
 }
 
@@ -103,7 +111,7 @@ pub async fn ask_invite(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
     Ok(html(&FormPage::new(invite_page(&admin), form))?)
 }
 
-/// `POST /platform/admins/new`: super admins; the invited person chooses a password by a link.
+/// `POST /platform/admins`: super admins; the invited person chooses a password by a link.
 pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = blank().submitted(&data);
     if let Some((name, email)) = fields(&mut form) {
@@ -143,7 +151,7 @@ fn invite_page(admin: &SuperAdmin) -> Page {
 }
 
 fn blank() -> Form {
-    Form::new(format!("{PATH}/new")).submit("Send invitation").cancel(PATH)
+    Form::new(PATH).submit("Send invitation").cancel(PATH)
 }
 
 fn fields(form: &mut Form) -> Option<(String, Email)> {
@@ -212,6 +220,34 @@ pub async fn invite_again(
         .await;
     let done = |again: PlatformAdmin| Notice::success(format!("{} gets a new link by e-mail.", again.name));
     settled(&admin, outcome, done, PATH)
+}
+
+/// `POST /platform/admins/{id}/password-reset`: super admins; only the admin ever sees the link.
+pub async fn send_reset(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let audit = admin.audit(&platform);
+    let outcome = platform.shared.run(move |c| admins::reset_sent(c, &audit, id)).await;
+    if outcome.is_ok() {
+        accounts::send_reset_link(&platform, Account { institution_id: None, user_id: id }).await?;
+    }
+    let done = |known: PlatformAdmin| {
+        let sentence =
+            format!("{} gets a link to a new password by e-mail. It works for 30 minutes.", known.name);
+        Notice::success(sentence)
+    };
+    settled(&admin, outcome, done, PATH)
+}
+
+/// `POST /platform/admins/{id}/sessions/remove`: super admins.
+pub async fn end_sessions(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    change(platform, admin, id, admins::sign_out, "signed out everywhere").await
 }
 
 /// `GET /platform/admins/{id}/disabling`: super admins.

@@ -1,4 +1,4 @@
-//! `/platform/audit`: who changed what on the platform, and whether the log is whole.
+//! `/platform/audit`: who changed what on the platform.
 
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 use serde_json::Value;
@@ -25,7 +25,7 @@ const COLUMNS: &[Column] = &[
     Column::new("action", "What"),
     Column::new("subject", "About"),
     Column::new("who", "Who"),
-    Column::new("ip", "From").minor(),
+    Column::new("ip", "IP address").minor(),
     Column::new("at", "When").sortable(),
 ];
 
@@ -40,6 +40,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("institution.activated", "Activated institution"),
     ("institution.suspended", "Suspended institution"),
     ("institution.reactivated", "Reactivated institution"),
+    ("institution.sessions_ended", "Signed everybody out"),
     ("institution.updated", "Changed profile"),
     ("institution.admin_invited", "Invited institution admin"),
     ("registration.admin_named", "Named first admin"),
@@ -48,6 +49,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("platform_admin.accepted", "Accepted invitation"),
     ("platform_admin.disabled", "Disabled platform admin"),
     ("platform_admin.enabled", "Enabled platform admin"),
+    ("platform_admin.reset_sent", "Sent password reset"),
+    ("platform_admin.signed_out", "Ended all sessions"),
     ("platform_admin.password_changed", "Changed own password"),
     ("operation.tried_again", "Tried operation again"),
     ("operation.rolled_back", "Rolled operation back"),
@@ -166,7 +169,7 @@ pub async fn detail(
             .fact("Who", entry.actor_name.as_str())
             .fact("About", Cell::text(entry.subject_label.as_str()).note(entry.subject_kind.as_str()))
             .fact("When", Cell::text(clock.exact(entry.at)).note("UTC"))
-            .fact("From", entry.ip.as_deref().map_or_else(Cell::nothing, Cell::mono)),
+            .fact("IP address", entry.ip.as_deref().map_or_else(Cell::nothing, Cell::mono)),
     );
     if !detail.facts.is_empty() {
         record = record.section(detail);

@@ -13,7 +13,7 @@ use crate::{
         platform::{
             audit::{self, AuditFilter},
             institutions::{self, Status},
-            operations::{self, OperationFilter, OperationStatus},
+            operations,
             registrations::{self, RegistrationFilter, RegistrationRow, Stand},
         },
     },
@@ -96,10 +96,9 @@ fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
     let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
     let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
     let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
-    let failed = OperationFilter { status: Some(OperationStatus::Failed), ..OperationFilter::default() };
     Ok(Now {
         counts: institutions::counts_by_status(c)?,
-        failed: operations::page(c, &failed, &newest(1))?.total,
+        failed: operations::failed_count(c)?,
         waiting: registrations::page(c, &waiting, &oldest)?.rows,
         activity: audit::page(c, &AuditFilter::default(), &newest(12))?.rows,
     })

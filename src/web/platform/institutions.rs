@@ -188,9 +188,10 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
             .also(
                 Action::ask("Reject institution", format!("{registration}/rejection")).icon(Icon::X).danger(),
             ),
-        Status::Rejected => {
-            page.also(Action::post("Reconsider", format!("{registration}/reconsideration")).icon(Icon::Undo))
-        }
+        Status::Rejected => page.also(
+            Action::post("Reconsider institution", format!("{registration}/reconsideration"))
+                .icon(Icon::Undo),
+        ),
         Status::Active => page.also(
             Action::ask("Suspend institution", format!("{place}/suspension")).icon(Icon::Pause).danger(),
         ),
@@ -199,7 +200,7 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
         ),
         Status::ProvisioningFailed => match whole.operations.iter().find(|o| o.may_be_tried_again()) {
             Some(failed) => page.action(
-                Action::post("Try again", format!("/platform/operations/{}/retry", failed.id))
+                Action::post("Try the set-up again", format!("/platform/operations/{}/attempts", failed.id))
                     .icon(Icon::Refresh),
             ),
             None => page,
@@ -237,6 +238,10 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
         Action::link("Audit entries", format!("/platform/audit?institution={}", institution.domain))
             .icon(Icon::Activity),
     );
+    if institution.status == Status::Active {
+        let sign_out = Action::ask("Sign everybody out", format!("{place}/sessions/remove"));
+        record = record.action(sign_out.icon(Icon::LogOut));
+    }
     if !operations.is_empty() {
         record = record.list("Operations", operation_pages::plain_list(clock, operations));
     }
@@ -286,7 +291,7 @@ pub async fn edit(
     Ok(html(&FormPage::new(page_about(&admin, &institution, "Edit profile"), form))?)
 }
 
-/// `POST /platform/institutions/{domain}/edit`: super admins; a second person is shown both versions.
+/// `POST /platform/institutions/{domain}`: super admins; a second person is shown both versions.
 pub async fn save(
     platform: State,
     admin: SuperAdmin,
@@ -296,7 +301,9 @@ pub async fn save(
     let institution = found(&platform, &domain).await?;
     let mut form = profile_form(&institution).at_version(institution.version).submitted(&data);
     let changes = profile_fields(&mut form);
-    if let (Some(changes), Some(version)) = (changes, form.posted_version()) {
+    let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+    if let Some(changes) = changes {
+        let version = form.posted_version().unwrap_or_default();
         match institution_settings::correct(&platform, &institution, admin.actor(), version, changes).await {
             Ok(saved) => {
                 admin.flash(Notice::success(format!("The profile of {} is saved.", saved.name)))?;
@@ -305,6 +312,7 @@ pub async fn save(
             Err(CorrectError::Model(ModelError::Changed(sentence))) => {
                 let now = found(&platform, &domain).await?;
                 form.conflict(sentence, &values(&now), now.version);
+                status = StatusCode::CONFLICT;
             }
             Err(CorrectError::Model(ModelError::Refused(sentence))) => form.error("", sentence),
             Err(CorrectError::Model(error)) => return Err(error.into()),
@@ -312,12 +320,12 @@ pub async fn save(
         }
     }
     let view = FormPage::new(page_about(&admin, &institution, "Edit profile"), form);
-    Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?)
+    Ok(html_with_status(status, &view)?)
 }
 
 fn profile_form(institution: &Institution) -> Form {
     let place = format!("{PATH}/{}", institution.domain);
-    Form::new(format!("{place}/edit")).submit("Save profile").cancel(place)
+    Form::new(place.as_str()).submit("Save profile").cancel(place)
 }
 
 fn values(institution: &Institution) -> FormData {

@@ -193,7 +193,7 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
     }
     let path = format!("{PATH}/{}", operation.id);
     if operation.may_be_tried_again() {
-        view = view.action(Action::post("Try again", format!("{path}/retry")).icon(Icon::Refresh));
+        view = view.action(Action::post("Try again", format!("{path}/attempts")).icon(Icon::Refresh));
     }
     if operation.may_be_rolled_back() {
         view = view.action(Action::post("Roll back", format!("{path}/rollback")).icon(Icon::Undo).danger());
@@ -261,7 +261,7 @@ fn results(result: Option<&str>) -> Vec<(String, Cell)> {
     fields.into_iter().filter_map(|(key, value)| Some((label(&key), cell(value)?))).collect()
 }
 
-/// `POST /platform/operations/{id}/retry`: super admins.
+/// `POST /platform/operations/{id}/attempts`: super admins.
 pub async fn retry(
     platform: State,
     admin: SuperAdmin,

@@ -135,15 +135,12 @@ async fn decide_many(
     decision: Decision,
 ) -> Result<HttpResponse, AppError> {
     let spec = list::spec(country_filter(&platform).await?);
+    let back = BulkSelection::way_back(&spec, &data);
     let Some(selection) = BulkSelection::parse(&spec, &data) else {
         admin.flash(Notice::warning("Tick at least one registration first."))?;
-        return Ok(see_other(list::PATH));
+        return Ok(see_other(back));
     };
     let chosen = chosen(&platform, &selection).await?;
-    let back = match &selection {
-        BulkSelection::Matching { query, .. } => query.href(list::PATH),
-        BulkSelection::Ids(_) => list::PATH.to_owned(),
-    };
     if selection.outdated(chosen.matching) {
         admin.flash(Notice::warning(format!(
             "{} match now, {} when you looked. Look again, then decide.",
@@ -157,6 +154,9 @@ async fn decide_many(
         return Ok(see_other(back));
     }
     let mut confirm = question(decision, &chosen, &selection).cancel(back);
+    if let BulkSelection::Ids(_) = selection {
+        confirm = confirm.hidden("matching", data.get("matching").unwrap_or_default());
+    }
     let answer = if data.get("confirmed").is_some() { confirm.read(&data) } else { None };
     let Some(Confirmed { reason }) = answer else {
         let status =

@@ -152,15 +152,17 @@ fn report(id: Id, run: &DryRun) -> Record {
     if !reading.ignored.is_empty() {
         counts = counts.fact("Columns left out", Cell::text(reading.ignored.join(", ")));
     }
+    let refused_file = format!("{PATH}/{id}/refused.csv");
     let notice = match (run.create, reading.refused) {
         (0, 0) => Notice::info("Everything in this file is registered already. There is nothing to import."),
-        (0, _) => Notice::warning("No row of this file can be imported. Mend the file and check it again."),
+        (0, _) => Notice::warning("No row of this file can be imported. Mend the file and check it again.")
+            .link("Download the refused rows", refused_file),
         (_, 0) => Notice::success("Every row can be read."),
         (_, refused) => Notice::warning(format!(
             "{} cannot be read and would be left out. You can import the others now, and the mended rows later.",
             Noun::new("row", "rows").count(count(refused))
         ))
-        .link("Download the refused rows", format!("{PATH}/{id}/refused.csv")),
+        .link("Download the refused rows", refused_file),
     };
     let mut record = Record::new().notice(notice).section(counts);
     if !reading.refusals.is_empty() {

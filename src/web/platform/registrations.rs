@@ -49,8 +49,8 @@ pub(super) fn spec(countries: Filter) -> ListSpec {
         .filter(countries)
         .filter(Filter::one_of("source", "Came by", Choice::all::<Source>()))
         .csv()
-        .bulk(BulkAction::new("Approve", format!("{PATH}/approvals")).icon(Icon::Check))
-        .bulk(BulkAction::new("Reject", format!("{PATH}/rejections")).icon(Icon::X).danger())
+        .bulk(BulkAction::new("Approve institutions", format!("{PATH}/approvals")).icon(Icon::Check))
+        .bulk(BulkAction::new("Reject institutions", format!("{PATH}/rejections")).icon(Icon::X).danger())
         .empty(
             "No registrations yet",
             "They appear here when an institution registers, or when you import a list.",
@@ -165,9 +165,8 @@ pub async fn detail(
         Stand::Waiting => page
             .action(Action::post("Approve institution", format!("{path}/approval")).icon(Icon::Check))
             .also(Action::ask("Reject institution", format!("{path}/rejection")).icon(Icon::X).danger()),
-        Stand::Rejected => {
-            page.also(Action::post("Reconsider", format!("{path}/reconsideration")).icon(Icon::Undo))
-        }
+        Stand::Rejected => page
+            .also(Action::post("Reconsider institution", format!("{path}/reconsideration")).icon(Icon::Undo)),
         Stand::Approved => page,
     };
     let record = record(&clock, &found).history(history(&clock, changes));

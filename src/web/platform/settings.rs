@@ -4,7 +4,10 @@ use actix_web::{HttpResponse, http::StatusCode};
 
 use crate::{
     error::AppError,
-    models::platform::platform_settings::{self, SignupPolicy},
+    models::{
+        ModelError,
+        platform::platform_settings::{self, SignupPolicy},
+    },
     web::{
         State,
         auth::SuperAdmin,
@@ -20,23 +23,44 @@ const CONFIGURED: &str = "configured";
 
 /// `GET /platform/settings`: super admins.
 pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
-    let chosen = platform.shared.run(platform_settings::signup_override).await?;
-    let stored = chosen.map_or(CONFIGURED, SignupPolicy::as_str);
-    let mut form = Form::new(PATH).submit("Save settings").filled(FormData::default().with("signup", stored));
+    let (chosen, version) = platform.shared.run(platform_settings::signup_at).await?;
+    let mut form = blank().filled(values(chosen)).at_version(version);
     fields(&mut form, platform.settings.signup);
     Ok(html(&FormPage::new(page(&admin), form))?)
 }
 
-/// `POST /platform/settings`: super admins.
+/// `POST /platform/settings`: super admins; a second person is shown both choices.
 pub async fn save(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
-    let mut form = Form::new(PATH).submit("Save settings").submitted(&data);
-    let Some(policy) = fields(&mut form, platform.settings.signup) else {
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&admin), form))?);
-    };
-    let audit = admin.audit(&platform);
-    platform.shared.run(move |c| platform_settings::set_signup_override(c, &audit, policy)).await?;
-    admin.flash(Notice::success("The settings are saved."))?;
-    Ok(see_other(PATH))
+    let mut form = blank().submitted(&data);
+    let mut status = StatusCode::UNPROCESSABLE_ENTITY;
+    if let Some(policy) = fields(&mut form, platform.settings.signup) {
+        let (audit, version) = (admin.audit(&platform), form.posted_version().unwrap_or_default());
+        let saved = platform
+            .shared
+            .run(move |c| platform_settings::set_signup_override(c, &audit, version, policy))
+            .await;
+        match saved {
+            Ok(()) => {
+                admin.flash(Notice::success("The settings are saved."))?;
+                return Ok(see_other(PATH));
+            }
+            Err(ModelError::Changed(sentence)) => {
+                let (now, version) = platform.shared.run(platform_settings::signup_at).await?;
+                form.conflict(sentence, &values(now), version);
+                status = StatusCode::CONFLICT;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(html_with_status(status, &FormPage::new(page(&admin), form))?)
+}
+
+fn blank() -> Form {
+    Form::new(PATH).submit("Save settings")
+}
+
+fn values(chosen: Option<SignupPolicy>) -> FormData {
+    FormData::default().with("signup", chosen.map_or(CONFIGURED, SignupPolicy::as_str))
 }
 
 fn fields(form: &mut Form, configured: SignupPolicy) -> Option<Option<SignupPolicy>> {

@@ -1,4 +1,5 @@
-//! `/platform/institutions/{domain}/suspension`: cut an institution off, and let it back in.
+//! `/platform/institutions/{domain}/suspension`, `.../sessions`: cut an institution off, let it back in, or
+//! only sign everybody out.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Path};
 
@@ -8,7 +9,10 @@ use super::{
 };
 use crate::{
     error::AppError,
-    models::platform::institutions::{self, CutOff, Institution, Status},
+    models::{
+        institution::users,
+        platform::institutions::{self, Institution, Status},
+    },
     services::decisions,
     web::{
         State,
@@ -67,7 +71,6 @@ pub async fn ask_reactivate(
     let confirm = Confirm::new(format!("{place}/suspension/remove"), "Reactivate institution")
         .says(format!("Everybody at {} can sign in again, with the records as they were.", institution.name))
         .says("Its first admin is told by e-mail.")
-        .count("can sign in", cut_off(&platform, &institution).await?.users)
         .cancel(place);
     let page = page_about(&admin, &institution, format!("Reactivate {}?", institution.name));
     Ok(html(&ConfirmPage::new(page, confirm))?)
@@ -87,26 +90,77 @@ pub async fn reactivate(
     settled(&admin, outcome, done, &place)
 }
 
+/// `GET /platform/institutions/{domain}/sessions/remove`: super admins.
+pub async fn ask_end_sessions(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let id = institution.id;
+    let sessions = platform.shared.run(move |c| institutions::open_sessions(c, id)).await?;
+    let place = format!("{PATH}/{}", institution.domain);
+    let confirm = Confirm::new(format!("{place}/sessions/remove"), "Sign everybody out")
+        .says(format!("Everybody at {} is signed out at once. They can sign in again.", institution.name))
+        .says("What somebody has typed and not saved is lost.")
+        .count("open sessions end", sessions)
+        .danger()
+        .cancel(place);
+    let page = page_about(&admin, &institution, format!("Sign everybody at {} out?", institution.name));
+    Ok(html(&ConfirmPage::new(page, confirm))?)
+}
+
+/// `POST /platform/institutions/{domain}/sessions/remove`: super admins.
+pub async fn end_sessions(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let (audit, id) = (admin.audit(&platform), institution.id);
+    let outcome = platform.shared.run(move |c| institutions::end_sessions(c, &audit, id)).await;
+    let place = format!("{PATH}/{}", institution.domain);
+    settled(&admin, outcome, |_| Notice::success("Everybody there is signed out."), &place)
+}
+
 fn not_now(admin: &SuperAdmin, institution: &Institution) -> Result<HttpResponse, AppError> {
     let state = institution.status.label().to_lowercase();
     admin.flash(Notice::info(format!("{} is {state}. Nothing was changed.", institution.name)))?;
     Ok(see_other(format!("{PATH}/{}", institution.domain)))
 }
 
+/// Who is cut off by a suspension.
+struct CutOff {
+    sessions: i64,
+    /// Who can sign in; unknown when the institution's database cannot be asked.
+    people: Option<i64>,
+}
+
 async fn cut_off(platform: &State, institution: &Institution) -> Result<CutOff, AppError> {
     let id = institution.id;
-    Ok(platform.shared.run(move |c| institutions::cut_off(c, id)).await?)
+    let sessions = platform.shared.run(move |c| institutions::open_sessions(c, id)).await?;
+    let people = match platform.tenant(id).await {
+        Ok(db) => db.run(users::active_count).await.ok(),
+        Err(_) => None,
+    };
+    Ok(CutOff { sessions, people })
 }
 
 fn question(institution: &Institution, cut_off: CutOff) -> Confirm {
     let place = format!("{PATH}/{}", institution.domain);
-    Confirm::new(format!("{place}/suspension"), "Suspend institution")
+    let confirm = Confirm::new(format!("{place}/suspension"), "Suspend institution")
         .says(format!(
             "From their next click on, nobody at {} can see or change its records. Its pages say that it is suspended.",
             institution.name
         ))
-        .says("Its first admin gets your reason by e-mail.")
-        .count("people who can sign in are cut off", cut_off.users)
+        .says("Its first admin gets your reason by e-mail.");
+    let confirm = match cut_off.people {
+        Some(people) => confirm.count("people who can sign in are cut off", people),
+        None => {
+            confirm.says("How many people can sign in is not known: its database does not answer right now.")
+        }
+    };
+    confirm
         .count("open sessions end at once", cut_off.sessions)
         .undo("No record is lost. You can reactivate it at any time.")
         .reason("Reason", "The institution reads it, word for word; it stays in the history.", true)

@@ -42,5 +42,7 @@ pub fn narrow_page(request: &HttpRequest, title: impl Into<String>) -> Page {
 }
 
 fn bare_page(request: &HttpRequest, title: impl Into<String>) -> Page {
-    Page::public(title).path(request.path()).theme(Theme::of(request))
+    // A public form is answered at the address that shows it, so that address is always a way back.
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    Page::public(title).path(path).theme(Theme::of(request))
 }

@@ -41,7 +41,7 @@ export const buttons = {
   setPassword: "Set password",
   changePassword: "Change password",
   editStudent: "Edit student",
-  archive: "Archive",
+  archive: "Archive students",
   undo: "Undo",
   saveSettings: "Save settings",
   exportCsv: "Export CSV",

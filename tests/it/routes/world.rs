@@ -60,10 +60,10 @@ impl World {
         let (owner, path) = (self.caller(Who::Owner), |rest: &str| self.a.path(rest));
         let student = add_student(owner, &self.a, "Zoé Dubois", "S-1");
         let other = add_student(owner, &self.a, "Chloé Petit", "S-2");
-        owner.post(&path(&format!("/students/{other}/archive")), &[]).is(303);
+        owner.post(&path(&format!("/students/{other}/archiving")), &[]).is(303);
         let undo = owner.get(&path(&format!("/students/{other}"))).is(200);
         let batch = undo.attributes("form", "action").into_iter().find_map(|action| {
-            let rest = action.strip_prefix(&path("/students/archive/"))?.to_owned();
+            let rest = action.strip_prefix(&path("/students/archivings/"))?.to_owned();
             rest.strip_suffix("/remove").map(ToOwned::to_owned)
         });
         let file = "student_number,name\nS-3,Léa Roux\n";
@@ -73,7 +73,7 @@ impl World {
         let user = self.app.new_user(&self.a, "victim@evry.example", Role::Viewer);
         let session = other_session(&self.app, &self.a, owner);
         let values = [
-            ("/i/{domain}/students/archive/{id}", batch.expect("an undo")),
+            ("/i/{domain}/students/archivings/{id}", batch.expect("an undo")),
             ("/i/{domain}/students/import/{id}", tail(import.location())),
             ("/i/{domain}/students/{id}", student),
             ("/i/{domain}/activity/{id}", activity),

@@ -65,34 +65,47 @@ pub fn update(
     })
 }
 
-/// Changes a user's own name; anybody may change theirs.
+/// Notes that an active user is sent a link to a new password, and says who they are.
 ///
 /// # Errors
-/// `NotFound`, or any database error.
-pub fn change_name(connection: &mut TenantConn, activity: &Activity, id: Id, name: &str) -> ModelResult<()> {
+/// `Changed` when they cannot sign in anyway; `NotFound`; any database error.
+pub fn reset_sent(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<User> {
+    note_on_active(connection, activity, id, "user.reset_sent")
+}
+
+/// Notes that every session of a user is ended; whoever calls this ends them.
+///
+/// # Errors
+/// As [`reset_sent`].
+pub fn signed_out(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<User> {
+    note_on_active(connection, activity, id, "user.signed_out")
+}
+
+fn note_on_active(
+    connection: &mut TenantConn,
+    activity: &Activity,
+    id: Id,
+    action: &str,
+) -> ModelResult<User> {
     connection.write_tx(|connection| {
-        let old = find(connection, id)?;
-        if old.name == name {
-            return Ok(());
+        let user = find(connection, id)?;
+        if user.status != UserStatus::Active {
+            return Err(ModelError::Changed(format!(
+                "{} is {} and cannot sign in. Nothing was changed.",
+                user.name, user.status
+            )));
         }
-        diesel::update(users::table.find(id))
-            .set((
-                users::name.eq(name),
-                users::name_key.eq(fold(name)),
-                users::updated_at.eq(now()),
-                users::version.eq(users::version + 1),
-            ))
-            .execute(connection)?;
-        let changes = [Change::new("name", Some(old.name), Some(name.to_owned()))];
-        activity.record(connection, "user.updated", "user", Some(id), name, &changes)
+        activity.record(connection, action, "user", Some(id), &user.name, &[])?;
+        Ok(user)
     })
 }
 
 /// Keeps a user from signing in. Their sessions are ended by whoever calls this.
 ///
 /// # Errors
-/// `Changed` when they are not active; refused for the last active owner; any database error.
+/// `Changed` when they are not active; refused for oneself and the last active owner; any database error.
 pub fn disable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
+    not_oneself(activity, id, "disable")?;
     connection.write_tx(|connection| {
         lock_owners(connection)?;
         let user = find(connection, id)?;
@@ -136,8 +149,9 @@ fn change_status(
 /// Removes a user for good, or withdraws an invitation. What they did stays in the activity log.
 ///
 /// # Errors
-/// `NotFound`; refused for the last active owner; any database error.
+/// `NotFound`; refused for oneself and the last active owner; any database error.
 pub fn remove(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<User> {
+    not_oneself(activity, id, "remove")?;
     connection.write_tx(|connection| {
         lock_owners(connection)?;
         let user = find(connection, id)?;
@@ -158,6 +172,14 @@ pub fn remove(connection: &mut TenantConn, activity: &Activity, id: Id) -> Model
 fn lock_owners(connection: &mut TenantConn) -> ModelResult<()> {
     if let TenantConn::Postgres(connection) = connection {
         Lock::Owners.hold_in_transaction(connection)?;
+    }
+    Ok(())
+}
+
+/// Nobody shuts themselves out: who could take it back would be gone.
+fn not_oneself(activity: &Activity, id: Id, deed: &str) -> ModelResult<()> {
+    if activity.actor.id == Some(id) {
+        return Err(ModelError::Refused(format!("You cannot {deed} your own account. Ask another owner.")));
     }
     Ok(())
 }

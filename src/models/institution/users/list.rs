@@ -75,6 +75,14 @@ fn with_roles(connection: &mut TenantConn, rows: Vec<UserRow>) -> ModelResult<Ve
         .collect())
 }
 
+/// How many users can sign in now.
+///
+/// # Errors
+/// Any database error.
+pub fn active_count(connection: &mut TenantConn) -> ModelResult<i64> {
+    Ok(users::table.filter(users::status.eq(UserStatus::Active)).count().get_result(connection)?)
+}
+
 /// Who answers for the institution: the owners that can sign in.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::{Institution, Status, find};
 use crate::{
     db::{
         Id, now,
-        schema_shared::{institution_status_changes, institutions, login_index, sessions, tenant_databases},
+        schema_shared::{institution_status_changes, institutions, sessions, tenant_databases},
         shared::SharedConn,
     },
     models::{
@@ -127,28 +127,32 @@ pub(in crate::models::platform) fn add_history(
     Ok(())
 }
 
-/// Who is cut off by a suspension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CutOff {
-    /// Sessions that are open now.
-    pub sessions: i64,
-    /// Accounts that can sign in.
-    pub users: i64,
-}
-
-/// Counts whom a suspension would cut off.
+/// How many sessions of an institution are open: what a suspension ends at once.
 ///
 /// # Errors
 /// Any database error.
-pub fn cut_off(connection: &mut SharedConn, id: Id) -> ModelResult<CutOff> {
-    let sessions = sessions::table
+pub fn open_sessions(connection: &mut SharedConn, id: Id) -> ModelResult<i64> {
+    Ok(sessions::table
         .filter(sessions::institution_id.eq(id))
         .filter(sessions::idle_expires_at.gt(now()))
+        .filter(sessions::expires_at.gt(now()))
         .count()
-        .get_result(connection)?;
-    let users =
-        login_index::table.filter(login_index::institution_id.eq(id)).count().get_result(connection)?;
-    Ok(CutOff { sessions, users })
+        .get_result(connection)?)
+}
+
+/// Signs everybody of an institution out; returns how many sessions were open.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn end_sessions(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<usize> {
+    connection.write_tx(|connection| {
+        let institution = find(connection, id)?;
+        let ended =
+            diesel::delete(sessions::table.filter(sessions::institution_id.eq(id))).execute(connection)?;
+        let detail = json!({ "sessions_ended": ended });
+        audit.record(connection, "institution.sessions_ended", &institution.subject(), &detail)?;
+        Ok(ended)
+    })
 }
 
 /// Suspends an active institution: ends its sessions and puts every open handle to its database out of

@@ -69,6 +69,18 @@ pub fn left_alone(connection: &mut SharedConn, since: NaiveDateTime) -> ModelRes
         .load(connection)?)
 }
 
+/// How many failed operations wait for a super admin: those that they can try again or take back.
+///
+/// # Errors
+/// Any database error.
+pub fn failed_count(connection: &mut SharedConn) -> ModelResult<i64> {
+    Ok(operations::table
+        .filter(operations::status.eq(OperationStatus::Failed))
+        .filter(operations::kind.ne(Kind::ImportStudents))
+        .count()
+        .get_result(connection)?)
+}
+
 /// Operations that failed after `since` without being taken back, newest first.
 ///
 /// # Errors

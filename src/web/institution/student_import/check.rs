@@ -68,7 +68,7 @@ pub(super) fn check(
     if counts.writes() > 0 && !open {
         let noun = Noun::new("student", "students");
         let label = format!("Import {}", noun.count(i64::try_from(counts.writes()).unwrap_or(i64::MAX)));
-        page = page.action(Action::post(label, format!("{own}/apply")).icon(Icon::Check));
+        page = page.action(Action::post(label, own.as_str()).icon(Icon::Check));
     }
     let tiles = tiles(&own, counts, false);
     let view =

@@ -18,13 +18,13 @@ use crate::{
         auth::{InstitutionUser, Registrar},
         confirm::{Confirm, ConfirmPage},
         forms::FormData,
-        list::{BulkSelection, ListQuery},
+        list::BulkSelection,
         page::Notice,
         respond::{html, see_other},
     },
 };
 
-/// `POST /i/{domain}/students/{id}/archive`: registrars and owners.
+/// `POST /i/{domain}/students/{id}/archiving`: registrars and owners.
 pub async fn archive(user: Registrar, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let activity = user.activity();
     let student = user.db.run(move |c| students::find(c, id)).await?;
@@ -38,7 +38,7 @@ pub async fn archive(user: Registrar, RecordId(id): RecordId) -> Result<HttpResp
     Ok(see_other(user.path(&format!("/students/{id}"))))
 }
 
-/// `POST /i/{domain}/students/{id}/archive/remove`: registrars and owners.
+/// `POST /i/{domain}/students/{id}/archiving/remove`: registrars and owners.
 pub async fn restore(user: Registrar, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
     let activity = user.activity();
     let student = user.db.run(move |c| students::find(c, id)).await?;
@@ -50,7 +50,7 @@ pub async fn restore(user: Registrar, RecordId(id): RecordId) -> Result<HttpResp
     Ok(see_other(user.path(&format!("/students/{id}"))))
 }
 
-/// `POST /i/{domain}/students/archive`: registrars and owners. Ticked students at once, "all that match"
+/// `POST /i/{domain}/students/archivings`: registrars and owners. Ticked students at once, "all that match"
 /// after a page that says how many they are.
 pub async fn archive_many(user: Registrar, data: FormData) -> Result<HttpResponse, AppError> {
     let (path, raw) = (user.path("/students"), data.clone());
@@ -88,7 +88,7 @@ struct Asked {
 
 fn asked(connection: &mut TenantConn, path: String, data: &FormData) -> ModelResult<Asked> {
     let spec = spec(path, &students::admission_years(connection)?);
-    let back = ListQuery::parse(&spec, data.get("matching").unwrap_or_default()).href(&spec.path);
+    let back = BulkSelection::way_back(&spec, data);
     let Some(selection) = BulkSelection::parse(&spec, data) else {
         return Ok(Asked { selection: None, back });
     };
@@ -117,7 +117,7 @@ fn confirm_archive(
         user.flash(Notice::info("No students match any more. Nothing was archived."))?;
         return Ok(see_other(back));
     }
-    let confirm = Confirm::new(user.path("/students/archive"), format!("Archive {}", NOUN.count(now)))
+    let confirm = Confirm::new(user.path("/students/archivings"), format!("Archive {}", NOUN.count(now)))
         .says("All students that match your search and filters are taken off the lists. Nothing is deleted.")
         .count("Students", now)
         .undo("You can undo this at once, or restore students one by one later.")
@@ -128,7 +128,7 @@ fn confirm_archive(
     Ok(html(&ConfirmPage::new(page, confirm))?)
 }
 
-/// `POST /i/{domain}/students/archive/{id}/remove`: registrars and owners; undoes one archiving.
+/// `POST /i/{domain}/students/archivings/{id}/remove`: registrars and owners; undoes one archiving.
 pub async fn undo_archive(user: Registrar, RecordId(batch): RecordId) -> Result<HttpResponse, AppError> {
     let activity = user.activity();
     let count = user.db.run(move |c| student_bulk::restore_batch(c, &activity, batch)).await?;
@@ -140,5 +140,5 @@ pub async fn undo_archive(user: Registrar, RecordId(batch): RecordId) -> Result<
 }
 
 fn undo_path(user: &InstitutionUser, batch: Id) -> String {
-    user.path(&format!("/students/archive/{batch}/remove"))
+    user.path(&format!("/students/archivings/{batch}/remove"))
 }

@@ -51,7 +51,7 @@ pub fn students(owner: &Caller, domain: &str, count: usize) -> f64 {
     let check = check.location().to_owned();
     owner.get(&check).is(200);
     let shown = begin.elapsed().as_secs_f64();
-    let result = owner.post(&format!("{check}/apply"), &[]).is(303).location().to_owned();
+    let result = owner.post(&check, &[]).is(303).location().to_owned();
     place::finished(owner, &result);
     let listed = owner.get(&format!("/i/{domain}/students")).is(200).main();
     let total =
