@@ -23,8 +23,8 @@ pub(super) enum Command {
     Shared,
     /// Bring every institution's database up to date
     #[command(after_help = "\
-One query finds the databases that are behind. Each is migrated by itself: one that fails stays as it was, the
-others go on, and the exit code is 1.
+One query finds the databases that are behind. A few at once are migrated, each by itself: one that fails stays as
+it was, the others go on, and the exit code is 1. Run it again after an interruption: it goes on where it stopped.
 
 Example:
   provost migrate tenants")]
@@ -86,6 +86,7 @@ fn tenants(config: &Config, json: bool) -> Outcome {
         reports.push(report.clone());
     })
     .map_err(sentence)?;
+    reports.sort_by(|a, b| a.domain.cmp(&b.domain));
     if json {
         let reported = reports.iter().map(|report| Reported {
             domain: &report.domain,

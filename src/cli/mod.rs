@@ -137,15 +137,21 @@ fn start_log(level: &str) {
         env_logger::Env::default().default_filter_or(format!("{level},actix_server=warn")),
     )
     .format(|out, record| {
-        let text = record.args().to_string();
-        let safe: String = text
-            .chars()
-            .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-            .collect();
+        let text = one_line(&record.args().to_string());
         let at = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
-        writeln!(out, "{at} {:5} {} {safe}", record.level(), record.target())
+        writeln!(out, "{at} {:5} {} {text}", record.level(), record.target())
     })
     .init();
+}
+
+/// Escapes what would begin a new line, move a terminal's cursor or turn the direction of writing around.
+fn one_line(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || turns(c) { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 fn print_config(config: &Config, json: bool) -> Outcome {
@@ -177,4 +183,20 @@ fn open_existing(config: &Config) -> Result<Arc<Platform>, String> {
 /// Opens the platform of this configuration; at the first run it is created.
 fn open(config: &Config) -> Result<Arc<Platform>, String> {
     Platform::open(config.settings.clone()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_record_stays_one_line_whatever_a_name_holds() {
+        let forged =
+            "Ada\r\n2026-01-01T00:00:00.000Z INFO  provost all is well\u{1b}[2J\u{85}\u{2028}\u{202e}x";
+        assert_eq!(
+            one_line(forged),
+            r"Ada\r\n2026-01-01T00:00:00.000Z INFO  provost all is well\u{1b}[2J\u{85}\u{2028}\u{202e}x"
+        );
+        assert_eq!(one_line("Zoë 李 🗼 محمد"), "Zoë 李 🗼 محمد");
+    }
 }

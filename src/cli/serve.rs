@@ -11,6 +11,7 @@ use crate::{
         admins,
     },
     services::{
+        audit_anchor,
         housekeeping::{self, Swept},
         platform::Platform,
         tokens::Token,
@@ -19,6 +20,8 @@ use crate::{
 
 /// How often what has had its time is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the head of the audit log is noted: what is cut off sooner does not show.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn serve(config: Config) -> Outcome {
     // The port comes first: nothing is created for a server that cannot listen.
@@ -47,13 +50,16 @@ pub(super) fn run(platform: Arc<Platform>, config: Config, listener: TcpListener
     let outcome = system.block_on(async {
         let workers = platform.start_workers().map_err(|error| error.to_string())?;
         let sweeper = actix_web::rt::spawn(sweep(Arc::clone(&platform)));
+        let noter = actix_web::rt::spawn(note_heads(Arc::clone(&platform)));
         let server = app::server(Arc::clone(&platform), config.web, config.public_url, listener)
             .map_err(|error| format!("The server cannot start: {error}."))?;
         let ended = server.await.map_err(|error| format!("The server stopped: {error}."));
         sweeper.abort();
+        noter.abort();
         workers.stop();
         ended
     });
+    note(&platform);
     platform.close();
     outcome
 }
@@ -82,5 +88,20 @@ async fn sweep(platform: Arc<Platform>) {
             Err(error) => log::warn!("sweep failed cause={:?}", error.to_string()),
         }
         actix_web::rt::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+async fn note_heads(platform: Arc<Platform>) {
+    loop {
+        let platform = Arc::clone(&platform);
+        // Waits for the disk.
+        let _ = actix_web::web::block(move || note(&platform)).await;
+        actix_web::rt::time::sleep(NOTE_EVERY).await;
+    }
+}
+
+fn note(platform: &Platform) {
+    if let Err(error) = audit_anchor::note(platform) {
+        log::error!("the head of the audit log was not noted cause={:?}", error.to_string());
     }
 }

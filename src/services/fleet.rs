@@ -1,5 +1,10 @@
 //! All tenant databases at once: which are behind this version's schema, and bringing them up to it.
 
+use std::{
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+};
+
 use serde_json::json;
 
 use super::{
@@ -16,6 +21,10 @@ use crate::{
     },
 };
 
+/// How many databases are migrated at once: enough that one slow one holds up no other, few enough that pages keep
+/// their connections.
+const AT_ONCE: usize = 4;
+
 /// What became of one tenant database.
 #[derive(Debug, Clone)]
 pub struct Migrated {
@@ -29,8 +38,8 @@ pub struct Migrated {
     pub outcome: Result<Vec<String>, String>,
 }
 
-/// Brings every ready database whose recorded schema differs from this binary's up to date, one after the
-/// other; `told` hears of each. With nothing to do it is one query.
+/// Brings every ready database whose recorded schema differs from this binary's up to date, a few at once; `told`
+/// hears of each. With nothing to do it is one query, and what was interrupted is finished by the next call.
 ///
 /// # Errors
 /// When the shared database cannot be read. What fails in one tenant's database is in its report.
@@ -40,17 +49,36 @@ pub fn migrate_tenants(
     mut told: impl FnMut(&Migrated),
 ) -> Result<(), Failure> {
     let version = schema_version()?;
-    let outdated = tenant_databases::outdated(&mut *platform.shared.get()?, &version)?;
-    for database in outdated {
-        let domain = institutions::find(&mut *platform.shared.get()?, database.institution_id)?.domain;
-        let outcome = migrate_one(platform, audit, &database, &domain, &version);
-        told(&Migrated {
-            domain,
-            database: database.database_name,
-            from: database.schema_version,
-            outcome: outcome.map_err(|failure| StartError::new(failure).to_string()),
-        });
-    }
+    let outdated = {
+        let connection = &mut *platform.shared.get()?;
+        let databases = tenant_databases::outdated(connection, &version)?.into_iter();
+        let named = |database: TenantDatabase| {
+            institutions::find(connection, database.institution_id).map(|found| (database, found.domain))
+        };
+        databases.map(named).collect::<Result<Vec<_>, _>>()?
+    };
+    let waiting = Mutex::new(outdated.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let (done, reports) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            let (done, version) = (done.clone(), &version);
+            scope.spawn(move || {
+                while let Some((database, domain)) = next() {
+                    let outcome = migrate_one(platform, audit, &database, &domain, version);
+                    // The receiver goes only when `told` panicked.
+                    let _ = done.send(Migrated {
+                        domain,
+                        database: database.database_name,
+                        from: database.schema_version,
+                        outcome: outcome.map_err(|failure| StartError::new(failure).to_string()),
+                    });
+                }
+            });
+        }
+        drop(done);
+        reports.iter().for_each(|report| told(&report));
+    });
     Ok(())
 }
 

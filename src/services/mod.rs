@@ -1,6 +1,7 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod accounts;
+pub mod audit_anchor;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;

@@ -19,6 +19,7 @@
 
 mod data;
 mod field;
+mod fields;
 mod form;
 mod parse;
 

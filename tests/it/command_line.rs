@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
@@ -16,29 +16,11 @@ use provost::{
 };
 use serde_json::Value;
 
-use crate::support::{Folder, Site, engine, register, run_on_server};
-
-/// The binary with the settings of a site and nothing else from the environment.
-fn provost(site: &Site, arguments: &[&str]) -> Command {
-    let mut command = bare(site.settings.data_dir.parent().expect("parent"), arguments);
-    command.env("PROVOST_DATA_DIR", &site.settings.data_dir);
-    if let Target::Postgres(url) = &site.settings.database {
-        command
-            .env("PROVOST_DATABASE_URL", url)
-            .env("PROVOST_DATABASE_PREFIX", &site.settings.database_prefix);
-        command.env("PROVOST_CONNECTION_BUDGET", "8");
-    }
-    command
-}
-
-fn bare(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_provost"));
-    command.args(arguments).current_dir(folder).env_clear().env("PROVOST_PASSWORD_COST", "4");
-    // For `df`, which the doctor asks.
-    command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.stdin(Stdio::null());
-    command
-}
+use crate::support::{
+    Folder, Site,
+    binary::{Running, bare, free_port, provost},
+    engine, register, run_on_server,
+};
 
 fn succeed(site: &Site, arguments: &[&str]) -> String {
     let output = provost(site, arguments).output().expect("run");
@@ -84,40 +66,6 @@ fn the_env_file_of_this_folder_counts_to_its_last_line_and_no_other_folders() {
     let mut all = bare(&inner, &["config"]);
     all.env("PROVOST_LISTEN", "0.0.0.0:80").env("PROVOST_PUBLIC_URL", "https://x.org");
     assert_eq!(all.output().expect("run").status.code(), Some(0));
-}
-
-/// A running server, killed when dropped.
-struct Running(Child);
-
-impl Running {
-    /// Starts a command that serves and reads what it prints up to a line with `last` in it.
-    fn start(mut command: Command, last: &str) -> (Self, String) {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
-        let lines = BufReader::new(child.stdout.take().expect("output")).lines();
-        let mut printed = String::new();
-        for line in lines {
-            let line = line.expect("line");
-            printed.push_str(&line);
-            printed.push('\n');
-            if line.contains(last) {
-                return (Self(child), printed);
-            }
-        }
-        child.wait().expect("it ended");
-        panic!("it ended early: {printed}");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("port");
-    listener.local_addr().expect("address").to_string()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -339,6 +287,37 @@ fn a_changed_audit_entry_is_found() {
 }
 
 #[test]
+fn an_audit_log_without_its_end_is_found() {
+    let site = Site::new();
+    let platform = site.open();
+    register(&platform, "ada.edu");
+    platform.close();
+    succeed(&site, &["institution", "approve", "ada.edu", "--wait"]);
+    let entries = json(&site, &["audit", "verify", "--json"])["entries"].as_i64().expect("a number");
+    assert!(entries >= 3, "{entries}");
+    assert_eq!(mode(&site.settings.data_dir.join("audit.anchors")), 0o600);
+
+    // What is left is a whole chain: only the note beside the database tells.
+    let mut connection = SharedConn::open(&site.settings.database).expect("opened");
+    let off = match engine() {
+        Engine::Sqlite => "DROP TRIGGER audit_log_no_delete",
+        Engine::Postgres => "ALTER TABLE audit_log DISABLE TRIGGER USER",
+    };
+    let cut = format!("{off}; DELETE FROM audit_log WHERE sequence > {}", entries - 2);
+    connection.batch_execute(&cut).expect("cut off");
+    let said = refused(&site, &["audit", "verify"]);
+    assert!(said.contains(&format!("Its end is missing: 2 of the {entries} entries seen at 20")), "{said}");
+
+    // Writing on does not cover it up.
+    for round in ["Unpaid", "Unpaid still", "Unpaid again"] {
+        succeed(&site, &["institution", "suspend", "ada.edu", "--reason", round]);
+        succeed(&site, &["institution", "reactivate", "ada.edu"]);
+    }
+    let said = refused(&site, &["audit", "verify"]);
+    assert!(said.contains(&format!("Entry {entries} is another one than was seen at 20")), "{said}");
+}
+
+#[test]
 fn everything_works_after_a_rotation_of_the_keys() {
     let site = Site::new();
     let platform = site.open();
@@ -408,7 +387,9 @@ fn the_doctor_finds_orphans_both_ways_and_says_what_to_do() {
 fn tenants_behind_are_migrated_and_one_that_fails_stops_no_other() {
     let site = Site::new();
     let platform = site.open();
-    for domain in ["ada.edu", "byron.edu"] {
+    // More than are migrated at once.
+    let domains = ["ada.edu", "byron.edu", "curie.edu", "darwin.edu", "euler.edu", "fermat.edu"];
+    for domain in domains {
         register(&platform, domain);
         succeed(&site, &["institution", "approve", domain, "--wait"]);
     }
@@ -431,9 +412,15 @@ fn tenants_behind_are_migrated_and_one_that_fails_stops_no_other() {
         "1 database could not be migrated and stayed as before. Correct the cause and run this again."
     );
     let reports: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(reports[0]["domain"], "ada.edu");
-    assert_eq!(reports[0]["error"], Value::Null);
-    assert!(reports[1]["error"].is_string(), "{reports}");
+    for (report, domain) in reports.as_array().expect("list").iter().zip(domains) {
+        assert_eq!(report["domain"], domain);
+        assert_eq!(report["error"].is_string(), domain == "byron.edu", "{report}");
+    }
+    assert_eq!(reports.as_array().map(Vec::len), Some(domains.len()));
+    // Once more, only the one that failed is tried.
+    let again = provost(&site, &["migrate", "tenants", "--json"]).output().expect("run");
+    let again: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!((again.as_array().map(Vec::len), &again[0]["domain"]), (Some(1), &"byron.edu".into()));
     let left = provost::models::platform::tenant_databases::outdated(
         connection,
         &provost::services::fleet::schema_version().expect("version"),

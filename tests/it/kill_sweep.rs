@@ -63,7 +63,7 @@ fn provisioning_survives_kill_at_every_point() {
         polls += outsiders.refused(point);
     }
     println!(
-        "{}: killed at {} points of provisioning; outsiders refused {polls} times; 0 violations",
+        "{}: killed at {} points of provisioning; {polls} attempts of outsiders refused; 0 violations",
         engine(),
         points.len()
     );
@@ -97,7 +97,7 @@ fn provisioning_survives_a_second_kill_while_it_recovers() {
         polls += outsiders.refused(&what);
     }
     println!(
-        "{}: killed {kills} times in {} provisionings (seed {SEED}); outsiders refused {polls} times; \
+        "{}: killed {kills} times in {} provisionings (seed {SEED}); {polls} attempts of outsiders refused; \
          0 violations",
         engine(),
         points.len()

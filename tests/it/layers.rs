@@ -234,3 +234,25 @@ fn no_template_turns_escaping_off() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// SQLite would open another institution's file for whoever says so, and only `unsafe` code can forbid it on a
+/// connection. So nobody says it.
+#[test]
+fn nobody_attaches_a_second_database() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = ["src", "migrations_shared", "migrations_tenant"].map(|name| root.join(name)).to_vec();
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("readable").to_uppercase();
+            assert!(!text.contains("ATTACH "), "{} says ATTACH", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read} files");
+}

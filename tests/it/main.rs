@@ -12,6 +12,7 @@ mod institution_models;
 mod kill_sweep;
 mod layers;
 mod lists;
+mod logs;
 mod main_job;
 mod pages;
 
@@ -23,6 +24,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod sign_in;
+mod strangers;
 mod support;
 mod tenancy;
 mod thousands;

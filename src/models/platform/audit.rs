@@ -167,7 +167,7 @@ pub struct Break {
 pub struct Verified {
     /// Entries read.
     pub entries: i64,
-    /// Hash of the last one, hexadecimal: note it elsewhere to notice a cut-off tail.
+    /// Hash of the last one, hexadecimal.
     pub head: String,
     /// The first break, if any.
     pub broken: Option<Break>,
@@ -208,6 +208,28 @@ pub fn verify(connection: &mut SharedConn, key: &AuditKey) -> ModelResult<Verifi
             previous = entry.hash;
         }
     }
+}
+
+/// How many entries there are by the last one's number, and its hash in hexadecimal; `None` before the first.
+///
+/// # Errors
+/// Any database error.
+pub fn head(connection: &mut SharedConn) -> ModelResult<Option<(i64, String)>> {
+    let last: Option<(i64, Vec<u8>)> = audit_log::table
+        .select((audit_log::sequence, audit_log::hash))
+        .order(audit_log::sequence.desc())
+        .first(connection)
+        .optional()?;
+    Ok(last.map(|(sequence, hash)| (sequence, hex(&hash))))
+}
+
+/// The hash of an entry, hexadecimal.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn hash_of(connection: &mut SharedConn, sequence: i64) -> ModelResult<String> {
+    let hash: Vec<u8> = audit_log::table.find(sequence).select(audit_log::hash).first(connection)?;
+    Ok(hex(&hash))
 }
 
 /// The entry with this number.

@@ -71,18 +71,6 @@ pub fn find(connection: &mut SharedConn, id: Id, kind: &str) -> ModelResult<Impo
         .first(connection)?)
 }
 
-/// Changes which column is which field, before the file is applied.
-///
-/// # Errors
-/// [`ModelError::Changed`] when it was applied already, or any database error.
-pub fn set_mapping(connection: &mut SharedConn, id: Id, mapping: &str) -> ModelResult<()> {
-    let set = diesel::update(imports::table.find(id))
-        .filter(imports::operation_id.is_null())
-        .set(imports::mapping.eq(mapping))
-        .execute(connection)?;
-    applied_already(set)
-}
-
 /// Ties the file to the operation that applies it; of two who try at once one succeeds. Call it inside
 /// the `write_tx` that starts the operation.
 ///
@@ -93,11 +81,7 @@ pub fn claim(connection: &mut SharedConn, id: Id, operation_id: Id) -> ModelResu
         .filter(imports::operation_id.is_null())
         .set(imports::operation_id.eq(operation_id))
         .execute(connection)?;
-    applied_already(claimed)
-}
-
-fn applied_already(changed: usize) -> ModelResult<()> {
-    if changed == 0 {
+    if claimed == 0 {
         return Err(ModelError::Changed("This file is being imported already, or has been.".into()));
     }
     Ok(())

@@ -16,7 +16,8 @@ use crate::{
 };
 
 pub use claim::{
-    Claim, Ending, StepChange, claim_next, finish, postpone, record_steps, release_all, renew, set_progress,
+    Claim, Ending, StepChange, claim_next, finish, holds, postpone, record_steps, release_all, renew,
+    set_progress,
 };
 pub use list::{OperationFilter, failed_since, left_alone, page};
 

@@ -2,7 +2,10 @@
 //! second node forgives.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{Text, Timestamp},
+};
 
 use crate::{
     db::{now, schema_shared::throttles, shared::SharedConn},
@@ -28,47 +31,69 @@ pub const REGISTRATION: Rule = Rule { free: 10, longest_seconds: 60 * 60 };
 /// Failures older than this are forgotten.
 const MEMORY: TimeDelta = TimeDelta::hours(24);
 
-/// Seconds the subjects still have to wait; 0 when they may try now.
+/// Counts a try of each subject, unless one of them has to wait; the seconds to wait, 0 when it may be made.
+///
+/// Name the subjects in one order everywhere (the account before the address), or two callers could wait for each
+/// other.
 ///
 /// # Errors
 /// Any database error.
-pub fn wait_seconds(connection: &mut SharedConn, subjects: &[&str]) -> ModelResult<i64> {
+pub fn enter(connection: &mut SharedConn, subjects: &[(&str, Rule)]) -> ModelResult<i64> {
+    connection.write_tx(|c| {
+        let wait = wait_seconds(c, subjects)?;
+        if wait > 0 {
+            return Ok(wait);
+        }
+        for (subject, rule) in subjects {
+            if !count(c, subject, *rule)? {
+                return Ok(wait_seconds(c, subjects)?.max(1));
+            }
+        }
+        Ok(0)
+    })
+}
+
+fn wait_seconds(connection: &mut SharedConn, subjects: &[(&str, Rule)]) -> ModelResult<i64> {
     let until: Option<NaiveDateTime> = throttles::table
-        .filter(throttles::subject.eq_any(subjects))
+        .filter(throttles::subject.eq_any(subjects.iter().map(|(subject, _)| *subject)))
         .select(diesel::dsl::max(throttles::blocked_until))
         .first(connection)?;
     Ok(until.map_or(0, |until| ((until - now()).num_milliseconds() + 999) / 1_000).max(0))
 }
 
-/// Counts one more failure; from `rule.free` on each doubles the wait. The database does the adding, so
-/// that tries at the same moment are all counted.
+/// Counts one more try; from `rule.free` on each doubles the wait. False when the subject has to wait.
 ///
-/// # Errors
-/// Any database error; a unique violation when two first tries meet.
-pub fn count(connection: &mut SharedConn, subject: &str, rule: Rule) -> ModelResult<()> {
-    connection.write_tx(|c| {
-        let at = now();
-        let remembered = throttles::table.find(subject).filter(throttles::last_failure_at.gt(at - MEMORY));
-        let known = diesel::update(remembered)
-            .set((throttles::failures.eq(throttles::failures + 1), throttles::last_failure_at.eq(at)))
-            .execute(c)?;
-        if known == 0 {
-            diesel::delete(throttles::table.find(subject)).execute(c)?;
-            diesel::insert_into(throttles::table)
-                .values((
-                    throttles::subject.eq(subject),
-                    throttles::failures.eq(1),
-                    throttles::last_failure_at.eq(at),
-                    throttles::blocked_until.eq(at),
-                ))
-                .execute(c)?;
-        }
-        let failures: i32 = throttles::table.find(subject).select(throttles::failures).first(c)?;
-        diesel::update(throttles::table.find(subject))
-            .set(throttles::blocked_until.eq(at + rule.wait_after(failures)))
-            .execute(c)?;
-        Ok(())
-    })
+/// One statement looks, and adds or inserts, so that tries at the same moment follow one another: the first ones
+/// do not clash, and none slips in between another's look and its count.
+fn count(connection: &mut SharedConn, subject: &str, rule: Rule) -> ModelResult<bool> {
+    let at = now();
+    let counted = diesel::sql_query(
+        "INSERT INTO throttles (subject, failures, last_failure_at, blocked_until) VALUES ($1, 1, $2, $3) \
+         ON CONFLICT (subject) DO UPDATE SET \
+         failures = CASE WHEN throttles.last_failure_at > $4 THEN throttles.failures + 1 ELSE 1 END, \
+         last_failure_at = excluded.last_failure_at WHERE throttles.blocked_until <= excluded.last_failure_at",
+    )
+    .bind::<Text, _>(subject)
+    .bind::<Timestamp, _>(at)
+    .bind::<Timestamp, _>(long_ago(at))
+    .bind::<Timestamp, _>(at - MEMORY)
+    .execute(connection)?;
+    if counted == 0 {
+        return Ok(false);
+    }
+    let failures: i32 = throttles::table.find(subject).select(throttles::failures).first(connection)?;
+    diesel::update(throttles::table.find(subject))
+        .set(throttles::blocked_until.eq(match rule.wait_after(failures) {
+            wait if wait.is_zero() => long_ago(at),
+            wait => at + wait,
+        }))
+        .execute(connection)?;
+    Ok(true)
+}
+
+/// When a subject that need not wait was blocked. Not this moment: a clock that is a little behind would wait for it.
+fn long_ago(at: NaiveDateTime) -> NaiveDateTime {
+    at - MEMORY
 }
 
 /// Takes one counted try back, because it was none: somebody proved who they are.
@@ -78,7 +103,10 @@ pub fn count(connection: &mut SharedConn, subject: &str, rule: Rule) -> ModelRes
 pub fn take_back(connection: &mut SharedConn, subject: &str) -> ModelResult<()> {
     connection.write_tx(|c| {
         diesel::update(throttles::table.find(subject).filter(throttles::failures.gt(0)))
-            .set((throttles::failures.eq(throttles::failures - 1), throttles::blocked_until.eq(now())))
+            .set((
+                throttles::failures.eq(throttles::failures - 1),
+                throttles::blocked_until.eq(long_ago(now())),
+            ))
             .execute(c)?;
         Ok(())
     })

@@ -91,14 +91,18 @@ impl Work<'_> {
         self.keep(operations::set_progress(&mut *self.shared()?, self.claim, done, total)?)
     }
 
-    /// Checks, and records, that this worker still holds the operation: call it after a long wait and
-    /// before an act that cannot be conditional on the fence.
+    /// Checks that this worker still holds the operation, and for half a lease from now on: call it after a
+    /// long wait and before an act that cannot be conditional on the fence.
     ///
     /// # Errors
     /// `LeaseLost`, or any database error.
     pub fn still_mine(&self) -> Result<(), Failure> {
         let lease = self.platform.settings.limits.lease;
-        self.keep(operations::renew(&mut *self.shared()?, self.claim, lease)?)
+        let mut connection = self.shared()?;
+        // Written, with a wait for the disk, only where it was not written a moment ago.
+        let mine = operations::holds(&mut connection, self.claim, lease / 2)?
+            || operations::renew(&mut connection, self.claim, lease)?;
+        self.keep(mine)
     }
 
     /// A transaction of the shared database that is committed only if this worker still holds the operation.

@@ -3,7 +3,6 @@
 use crate::{
     error::AppError,
     models::{
-        ModelResult,
         platform::{
             security_log::{self, SecurityEvent},
             throttles::{self, Rule},
@@ -16,16 +15,7 @@ use crate::{
 
 /// Counts one try of `subject`, and refuses it when there were too many.
 pub async fn slow_down(platform: &State, subject: String, rule: Rule) -> Result<(), AppError> {
-    let wait = platform
-        .shared
-        .run(move |c| {
-            let wait = throttles::wait_seconds(c, &[&subject])?;
-            if wait == 0 {
-                throttles::count(c, &subject, rule)?;
-            }
-            ModelResult::Ok(wait)
-        })
-        .await?;
+    let wait = platform.shared.run(move |c| throttles::enter(c, &[(&subject, rule)])).await?;
     if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
 }
 
@@ -59,26 +49,13 @@ impl Throttle {
     /// there were too many. [`Self::forgive`] takes it back when the password was right.
     pub(super) async fn enter(&self, platform: &State) -> Result<(), AppError> {
         let (account, address) = (self.account.clone(), self.address.clone());
-        let counted = platform
+        let wait = platform
             .shared
             .run(move |c| {
-                c.write_tx(|c| {
-                    let wait = throttles::wait_seconds(c, &[&account, &address])?;
-                    if wait == 0 {
-                        throttles::count(c, &account, throttles::ACCOUNT)?;
-                        throttles::count(c, &address, throttles::ADDRESS)?;
-                    }
-                    ModelResult::Ok(wait)
-                })
+                throttles::enter(c, &[(&account, throttles::ACCOUNT), (&address, throttles::ADDRESS)])
             })
-            .await;
-        match counted {
-            Ok(0) => Ok(()),
-            Ok(wait) => Err(AppError::TooMany(wait)),
-            // Two first tries met: the other one is counted, this one may come again.
-            Err(error) if error.is_unique_violation() => Err(AppError::TooMany(1)),
-            Err(error) => Err(error.into()),
-        }
+            .await?;
+        if wait > 0 { Err(AppError::TooMany(wait)) } else { Ok(()) }
     }
 
     /// The password was right: the account is forgiven, and the address was not guessing.

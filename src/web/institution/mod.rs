@@ -9,9 +9,6 @@ pub mod student_import;
 pub mod students;
 pub mod users;
 
-use actix_web::{HttpResponse, http::header, web::Bytes};
-use futures_util::{StreamExt, future::ready, stream};
-
 use crate::{
     db::tenant::TenantConn,
     error::AppError,
@@ -25,9 +22,12 @@ use crate::{
     services::csv_text::CsvWriter,
     web::{
         list::ListQuery,
+        respond::csv_download,
         time::{Clock, DateFormat},
     },
 };
+use actix_web::{HttpResponse, web::Bytes};
+use futures_util::{StreamExt, future::ready, stream};
 
 /// Rows read at a time for a file.
 const CSV_CHUNK: i64 = 2_000;
@@ -84,8 +84,5 @@ where
         let piece = Bytes::from(csv.take());
         Ok(Some((piece, (cursor, csv, next))))
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
-        .streaming(first.chain(rest)))
+    Ok(csv_download(file_name).streaming(first.chain(rest)))
 }

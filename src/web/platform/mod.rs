@@ -118,7 +118,7 @@ async fn csv<T: Send + 'static>(
             }
         })
         .await?;
-    respond::csv(file_name, heads, rows.into_iter().map(cells)).map_err(AppError::internal)
+    Ok(respond::csv(file_name, heads, rows.into_iter().map(cells)))
 }
 
 /// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.

@@ -228,5 +228,5 @@ pub async fn refused(
 ) -> Result<HttpResponse, AppError> {
     let (_, run) = dry_run(&platform, id).await?;
     let rows = run.reading.refusals.into_iter().map(|r| [r.line.to_string(), r.column, r.value, r.todo]);
-    respond::csv("refused.csv", &["line", "column", "value", "what_to_do"], rows).map_err(AppError::internal)
+    Ok(respond::csv("refused.csv", &["line", "column", "value", "what_to_do"], rows))
 }

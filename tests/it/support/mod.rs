@@ -1,6 +1,7 @@
 //! A platform of its own for each test, on the engine that `PROVOST_TEST_ENGINE` names.
 
 pub mod app;
+pub mod binary;
 pub mod caller;
 #[cfg(feature = "crash-points")]
 pub mod child;

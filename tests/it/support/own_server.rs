@@ -37,14 +37,22 @@ impl OwnServer {
 
     /// SIGKILL for the server and every process of it.
     pub fn kill(&self) {
-        let file =
-            std::fs::read_to_string(self.path().join("data/postmaster.pid")).expect("a running server");
+        let note = self.path().join("data/postmaster.pid");
+        let file = std::fs::read_to_string(&note).expect("a running server");
         let first = file.lines().next().expect("its process").to_owned();
         let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).expect("read");
         let all: Vec<&str> = std::iter::once(first.as_str()).chain(children.split_whitespace()).collect();
         // Some may have ended meanwhile, which `kill` tells by its status.
         let _ = Command::new("kill").arg("-KILL").args(&all).stderr(std::process::Stdio::null()).status();
         eventually("the server is dead", || all.iter().all(|id| !is_running(id)));
+        // Where nobody collects dead processes, a zombie would pass for the server that these name.
+        std::fs::remove_file(note).expect("removed");
+        for entry in std::fs::read_dir(self.path()).expect("folder") {
+            let path = entry.expect("entry").path();
+            if path.extension().is_some_and(|end| end == "lock") {
+                std::fs::remove_file(path).expect("removed");
+            }
+        }
     }
 
     /// A platform's place on it.

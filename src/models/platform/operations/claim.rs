@@ -79,6 +79,19 @@ pub fn claim_next(
     Ok(None)
 }
 
+/// Whether the lease is held and lasts for so long at least. Writes nothing.
+///
+/// # Errors
+/// Any database error.
+pub fn holds(connection: &mut SharedConn, claim: &Claim, for_at_least: Duration) -> ModelResult<bool> {
+    let held = operations::table
+        .find(claim.id)
+        .filter(operations::fence.eq(claim.fence))
+        .filter(operations::lease_owner.eq(&claim.owner))
+        .filter(operations::lease_expires_at.gt(expiry(for_at_least)));
+    Ok(diesel::select(diesel::dsl::exists(held)).get_result(connection)?)
+}
+
 /// Makes the lease last from now on again. False when it was lost.
 ///
 /// # Errors

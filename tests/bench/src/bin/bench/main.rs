@@ -3,7 +3,7 @@
 //!   bench FOLDER [list|approve|import|fleet ...]
 //!
 //! FOLDER holds the release binaries `provost` and `yardstick`. With `PROVOST_BENCH_POSTGRES_URL`, every part runs
-//! on that server too. Prints one line a figure: what was measured, its limit, and whether it was met.
+//! on that server too; `PROVOST_BENCH_ENGINE` keeps to one engine. Prints one line a figure: what was measured, its limit, and whether it was met.
 
 mod approve;
 mod fleet;
@@ -37,8 +37,10 @@ fn main() {
         std::process::exit(2);
     }
     let postgres = std::env::var("PROVOST_BENCH_POSTGRES_URL").ok();
+    let only = std::env::var("PROVOST_BENCH_ENGINE").ok();
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        if engine == Engine::Postgres && postgres.is_none() {
+        let wanted_here = only.as_deref().is_none_or(|only| only == engine.as_str());
+        if !wanted_here || (engine == Engine::Postgres && postgres.is_none()) {
             continue;
         }
         let bench = Bench { folder: folder.clone(), engine, server: postgres.clone() };
