@@ -240,9 +240,9 @@ pub fn accept(
     })
 }
 
-/// What the list is searched and sorted by: the name, then the e-mail.
+/// What the list is searched and sorted by: the name, then the e-mail. A tab sorts before every letter and blank.
 fn search_key(name: &str, email: &str) -> String {
-    fold(&format!("{name}\n{email}"))
+    fold(&format!("{name}\t{email}"))
 }
 
 /// The printed set-up link opens nothing any more once somebody can sign in.

@@ -109,7 +109,7 @@ impl Audit {
         };
         entry.hash = entry.chained_hash(&self.key);
         // Not part of the hash: it says nothing that the fields do not.
-        let search_key = fold(&format!("{}\n{}\n{action}", subject.label, self.actor.name));
+        let search_key = fold(&format!("{}\t{}\t{action}", subject.label, self.actor.name));
         diesel::insert_into(audit_log::table)
             .values((&entry, audit_log::search_key.eq(search_key)))
             .execute(connection)?;

@@ -316,7 +316,7 @@ fn insert_registration(
 
 /// What a search for the first admin looks into.
 fn search_key(admin_name: Option<&str>, admin_email: Option<&str>) -> String {
-    fold(&format!("{}\n{}", admin_name.unwrap_or_default(), admin_email.unwrap_or_default()))
+    fold(&format!("{}\t{}", admin_name.unwrap_or_default(), admin_email.unwrap_or_default()))
 }
 
 /// The registration with this id.

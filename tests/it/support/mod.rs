@@ -255,7 +255,7 @@ pub fn register(platform: &Platform, domain: &str) -> Id {
             r::admin_name.eq("Zoë Çelik"),
             r::admin_email.eq(format!("admin@{domain}")),
             r::admin_password_hash.eq("$2b$04$not.a.real.hash"),
-            r::search_key.eq(format!("zoe celik\nadmin@{domain}")),
+            r::search_key.eq(format!("zoe celik\tadmin@{domain}")),
             r::submitted_at.eq(now()),
         ))
         .execute(connection)
