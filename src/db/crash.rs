@@ -25,8 +25,6 @@ pub const POINTS: &[&str] = &[
     "postgres:template-renamed",
     "postgres:role-made",
     "postgres:database-made",
-    "postgres:database-closed-to-public",
-    "postgres:database-granted",
     "postgres:database-opened",
     "operation:claimed",
     "provision:placed",

@@ -85,8 +85,7 @@ fn a_worker_that_slept_while_it_acted_is_waited_for() {
         return;
     }
     // Within the engine, with the lock on the database's name.
-    for point in chosen(&["postgres:database-made:1", "postgres:role-made:1", "postgres:database-granted:1"])
-    {
+    for point in chosen(&["postgres:database-made:1", "postgres:role-made:1", "postgres:database-opened:1"]) {
         let site = site();
         let platform = site.open();
         let id = register(&platform, "mit.edu");

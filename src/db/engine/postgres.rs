@@ -210,11 +210,14 @@ impl TenantEngine for PostgresEngine {
         }
         // The role has the database's name.
         let name = place.quoted()?;
-        admin.run(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"), "close the database to others")?;
-        crate::crash_point!("postgres:database-closed-to-public");
-        admin.run(&format!("GRANT CONNECT ON DATABASE {name} TO {name}"), "let the institution's role in")?;
-        crate::crash_point!("postgres:database-granted");
-        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "open the database")?;
+        // In one transaction: nobody can enter before it is closed to everybody else.
+        admin.run(
+            &format!(
+                "BEGIN; REVOKE ALL ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {name}; \
+                 ALTER DATABASE {name} ALLOW_CONNECTIONS true; COMMIT"
+            ),
+            "open the database to the institution's role alone",
+        )?;
         crate::crash_point!("postgres:database-opened");
         Ok(())
     }

@@ -145,7 +145,8 @@ pub enum StepChange<'a> {
     Undone,
 }
 
-/// Records steps, under the lease. False when it was lost: nothing is recorded then.
+/// Records steps, under the lease. False when it was lost: nothing is recorded then. Where a crash of the server
+/// loses the record, the step is done again, as after any other crash.
 ///
 /// # Errors
 /// Any database error.
@@ -156,6 +157,7 @@ pub fn record_steps(
     changes: &[(Id, StepChange<'_>)],
 ) -> ModelResult<bool> {
     connection.write_tx(|connection| {
+        connection.commit_without_waiting()?;
         if !renew(connection, claim, lease)? {
             return Ok(false);
         }
