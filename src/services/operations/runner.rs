@@ -275,6 +275,10 @@ impl Work<'_> {
     /// Takes every step back, the last one first. `words` say why.
     fn roll_back(&self, handler: &dyn Handler, words: &str) -> Result<(), Failure> {
         let steps = operations::steps(&mut *self.shared()?, self.operation.id)?;
+        // Asked under the claim: what another worker was about to commit is committed, or never will be.
+        if self.write_tx(|connection| Ok(handler.is_in_use(connection, self.operation)?))? {
+            return self.ended_after_all(&steps);
+        }
         for step in steps.iter().rev().filter(|step| step.status != StepStatus::Undone) {
             if step.status == StepStatus::Pending && step.attempts == 0 {
                 continue;
@@ -291,6 +295,16 @@ impl Work<'_> {
             crate::crash_point!(format!("step:{}:undone", step.name));
         }
         self.end(Some(handler), OperationStatus::RolledBack, words)
+    }
+
+    /// All of it was done; only the note of that was missing.
+    fn ended_after_all(&self, steps: &[OperationStep]) -> Result<(), Failure> {
+        log::warn!("operation {}: what it made is in use, so nothing is taken back", self.operation.id);
+        let open = steps.iter().filter(|step| step.status != StepStatus::Done);
+        let done: Vec<_> = open.map(|step| (step.id, StepChange::Done(step.detail.as_deref()))).collect();
+        self.record(&done)?;
+        let ending = Ending { status: OperationStatus::Succeeded, result: None, error: None };
+        self.keep(operations::finish(&mut *self.shared()?, self.claim, ending)?)
     }
 
     fn undo_failed(
