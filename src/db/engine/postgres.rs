@@ -177,24 +177,24 @@ impl TenantEngine for PostgresEngine {
         // Held by the very session that creates: after a crash, whoever recovers waits for its end here.
         admin.lock(&place.name)?;
         permit()?;
-        if self.look(&mut admin, place)? {
-            return Ok(());
-        }
         let (name, owner) = (place.quoted()?, self.owner()?);
-        let made = admin.run(
-            &format!(
-                "CREATE DATABASE {name} OWNER {owner} TEMPLATE {} ALLOW_CONNECTIONS false",
-                quote(&template)?
-            ),
-            "make the database",
-        );
-        if let Err(error) = made {
-            // "Already exists" in any of its forms: look again.
-            if !self.look(&mut admin, place)? {
-                return Err(error);
+        if !self.look(&mut admin, place)? {
+            let made = admin.run(
+                &format!(
+                    "CREATE DATABASE {name} OWNER {owner} TEMPLATE {} ALLOW_CONNECTIONS false",
+                    quote(&template)?
+                ),
+                "make the database",
+            );
+            if let Err(error) = made {
+                // "Already exists" in any of its forms: look again.
+                if !self.look(&mut admin, place)? {
+                    return Err(error);
+                }
             }
         }
         crate::crash_point!("postgres:database-made");
+        // Also where it was there: whoever made it may have been killed before this.
         let comment = comment_of(place.institution_id);
         admin.run(&format!("COMMENT ON DATABASE {name} IS '{comment}'"), "mark the database as ours")
     }
