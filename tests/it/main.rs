@@ -21,6 +21,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod sign_in;
+mod stopping;
 mod support;
 mod tenancy;
 mod thousands;

@@ -22,7 +22,7 @@ use provost::{
     services::{
         operations::{self as operations_service, try_again},
         platform::Platform,
-        tenants::TenantError,
+        tenants::{self, TenantError},
     },
 };
 
@@ -319,4 +319,27 @@ fn interrupted_after_activation(platform: &Platform, operation: Id, left: &str, 
 fn set_status(shared: &mut SharedConn, institution: Id, status: &str) {
     use provost::db::schema_shared::institutions as i;
     diesel::update(i::table.find(institution)).set(i::status.eq(status)).execute(shared).expect("set");
+}
+
+#[test]
+fn a_database_that_was_made_and_not_marked_is_marked_when_it_is_taken_up() {
+    if engine() != Engine::Postgres {
+        return;
+    }
+    let site = Site::new();
+    let platform = site.open();
+    let workers = platform.start_workers().expect("workers");
+    let id = register(&platform, "mit.edu");
+    finished(&platform, approve(&platform, id));
+    workers.stop();
+    let row = tenant_databases::find(&mut platform.shared.get().expect("shared"), id);
+    let row = row.expect("read").expect("a database");
+    // As a worker leaves it that is killed between the two statements.
+    run_on_server(&format!("COMMENT ON DATABASE {} IS NULL", row.database_name));
+    platform.engine.create(&tenants::place(&row), &|| Ok(())).expect("found");
+    let comment = format!(
+        "SELECT shobj_description(oid, 'pg_database') AS name FROM pg_database WHERE datname = '{}'",
+        row.database_name
+    );
+    assert_eq!(names(&mut server(), &comment), [format!("Provost institution {id}")]);
 }
