@@ -131,6 +131,10 @@ impl TenantEngine for PostgresEngine {
         self.ensure_template(&mut self.admin()?).map(|_| ())
     }
 
+    fn close_shared_database(&self) -> Result<(), EngineError> {
+        self.close_shared(&mut self.admin()?)
+    }
+
     fn create_role(&self, place: &Place, password: &str, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         self.ensure_template(&mut admin)?;
@@ -327,15 +331,7 @@ impl TenantEngine for PostgresEngine {
         let mut admin = self.admin()?;
         let mut findings = admin.missing_rights()?;
         findings.extend(admin.few_connections()?);
-        if findings.is_empty()
-            && let Err(error) = self.ensure_groups(&mut admin)
-        {
-            findings.push(Finding {
-                problem: error.message,
-                remedy: "Correct this before approving institutions.".into(),
-                fatal: true,
-            });
-        }
+        findings.extend(self.diagnose_groups(&mut admin)?);
         for name in admin.invalid_databases(&format!("{}_owner", self.prefix))? {
             findings.push(Finding {
                 problem: format!("The removal of the database {name} was interrupted; it cannot be used."),
