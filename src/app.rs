@@ -12,7 +12,7 @@ use actix_web::{
     cookie::{Key, SameSite},
     dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::{Compress, from_fn},
-    web::{Data, PathConfig, PayloadConfig, QueryConfig},
+    web::{Data, PathConfig, PayloadConfig, QueryConfig, scope},
 };
 
 use crate::{
@@ -71,9 +71,10 @@ pub fn build_app(
             AppError::BadRequest("The part of the address after the question mark cannot be read.".into())
                 .into()
         }))
-        .configure(routes::configure)
-        .wrap(from_fn(framed))
-        .wrap(sessions(platform, tls))
+        .configure(routes::configure_plain)
+        .service(
+            scope("").configure(routes::configure_pages).wrap(from_fn(framed)).wrap(sessions(platform, tls)),
+        )
         .wrap(from_fn(same_origin))
         .wrap(Compress::default())
         .wrap(from_fn(guard))

@@ -50,12 +50,11 @@ macro_rules! routes {
         pub const ROUTES: &[Route] =
             &[$(Route { access: Access::$access, method: stringify!($method), path: $path }),+];
 
-        /// Registers every route; of two patterns that fit, the earlier line wins.
-        pub fn configure(config: &mut ServiceConfig) {
+        /// Every route; of two patterns that fit, the earlier line wins.
+        fn resources() -> Resources {
             let mut resources = Resources::default();
             $(resources.add($path, route(stringify!($method)).to($handler));)+
-            resources.register(config);
-            config.default_service(web::to(nothing_here));
+            resources
         }
     };
 }
@@ -179,6 +178,22 @@ routes! {
     Owner POST "/i/{domain}/settings" => institution::settings::update;
 }
 
+/// Registers what answers everybody alike, signed in or not: no session need be read for it.
+pub fn configure_plain(config: &mut ServiceConfig) {
+    resources().register(config, is_plain);
+}
+
+/// Registers the pages, and the answer to every other address.
+pub fn configure_pages(config: &mut ServiceConfig) {
+    resources().register(config, |path| !is_plain(path));
+    config.default_service(web::to(nothing_here));
+}
+
+/// Files that are part of the program, and what machines ask.
+fn is_plain(path: &str) -> bool {
+    ["/static/", "/favicon.ico", "/health/", "/metrics"].iter().any(|start| path.starts_with(start))
+}
+
 /// Resources in the order of their first line: one per path, so that a wrong method is a 405.
 #[derive(Default)]
 struct Resources(Vec<(&'static str, Resource)>);
@@ -193,8 +208,8 @@ impl Resources {
         self.0.insert(known.unwrap_or(self.0.len()), (path, resource.route(route)));
     }
 
-    fn register(self, config: &mut ServiceConfig) {
-        for (_, resource) in self.0 {
+    fn register(self, config: &mut ServiceConfig, chosen: impl Fn(&str) -> bool) {
+        for (_, resource) in self.0.into_iter().filter(|(path, _)| chosen(path)) {
             config.service(resource);
         }
     }

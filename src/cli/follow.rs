@@ -13,21 +13,22 @@ use crate::{
         ModelResult,
         platform::operations::{self, Operation, OperationStatus, OperationStep, StepStatus},
     },
-    services::{operations::provision::step_label, platform::Platform},
+    services::{
+        operations::{Workers, provision::step_label},
+        platform::Platform,
+    },
 };
 
 /// How often the record is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Waits for the end of an operation and shows its steps. A running server carries it out; without one,
-/// this process does.
+/// Waits for the end of an operation and shows its steps. A running server carries it out, or this process,
+/// which does nothing else.
 pub(super) fn follow(platform: &Arc<Platform>, id: Id) -> Outcome {
-    // On SQLite one process alone works: that it cannot be this one means that a server runs.
-    let workers = platform.start_workers().ok();
-    platform.operations.wake();
-    let ended = watch(platform, id).map_err(sentence);
-    if let Some(workers) = workers {
-        workers.stop();
+    let mut worker = None;
+    let ended = watch(platform, id, &mut worker);
+    if let Some(worker) = worker {
+        worker.stop();
     }
     let operation = ended?;
     match operation.status {
@@ -36,13 +37,14 @@ pub(super) fn follow(platform: &Arc<Platform>, id: Id) -> Outcome {
     }
 }
 
-fn watch(platform: &Platform, id: Id) -> ModelResult<Operation> {
+fn watch(platform: &Arc<Platform>, id: Id, worker: &mut Option<Workers>) -> Result<Operation, String> {
     let mut shown = String::new();
     loop {
-        let (operation, steps) = {
-            let mut connection = platform.shared.get()?;
-            (operations::find(&mut connection, id)?, operations::steps(&mut connection, id)?)
-        };
+        // On SQLite one process alone works. Whoever it is now may end before this is done.
+        if worker.is_none() {
+            *worker = platform.start_worker_for(id).map_err(sentence)?;
+        }
+        let (operation, steps) = look(platform, id).map_err(sentence)?;
         let line = describe(&operation, &steps);
         if line != shown {
             show(&line, operation.is_over());
@@ -53,6 +55,11 @@ fn watch(platform: &Platform, id: Id) -> ModelResult<Operation> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+fn look(platform: &Platform, id: Id) -> ModelResult<(Operation, Vec<OperationStep>)> {
+    let mut connection = platform.shared.get()?;
+    Ok((operations::find(&mut connection, id)?, operations::steps(&mut connection, id)?))
 }
 
 /// "Lindenhof: step 3 of 8, make the database".

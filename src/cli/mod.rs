@@ -169,7 +169,8 @@ fn print_config(config: &Config, json: bool) -> Outcome {
     Ok(())
 }
 
-/// Opens a platform that is there already: a look at the wrong folder must not make a new platform in it.
+/// Opens a platform that is there already: a look at the wrong folder must not make a new platform in it,
+/// and one with a newer binary must not change the database under a running server.
 fn open_existing(config: &Config) -> Result<Arc<Platform>, String> {
     if !Platform::exists(&config.settings).map_err(|error| error.to_string())? {
         return Err(format!(
@@ -177,10 +178,10 @@ fn open_existing(config: &Config) -> Result<Arc<Platform>, String> {
             config.settings.database
         ));
     }
-    open(config)
+    Platform::open_present(config.settings.clone()).map_err(|error| error.to_string())
 }
 
-/// Opens the platform of this configuration; at the first run it is created.
+/// Opens the platform of this configuration; at the first run it is created, later migrated.
 fn open(config: &Config) -> Result<Arc<Platform>, String> {
     Platform::open(config.settings.clone()).map_err(|error| error.to_string())
 }

@@ -81,30 +81,37 @@ pub fn check(file: &Path, connection: &mut SharedConn) -> Result<(), KeyError> {
 }
 
 impl Keys {
+    /// Loads the keys of a platform; `None` where none were made yet. Changes nothing.
+    ///
+    /// # Errors
+    /// A missing, damaged, readable or foreign key file, in words for the operator.
+    pub fn load(file: &Path, connection: &mut SharedConn) -> Result<Option<Self>, KeyError> {
+        let Some(wrapped) = platform_secrets::find(connection, ROOT)? else { return Ok(None) };
+        let master = MasterKey::load(file)?;
+        let secret = PlatformSecret::unwrap(&master, &wrapped).map_err(KeyFileError::Wrong)?;
+        Ok(Some(Self::of(file, master, &secret)))
+    }
+
     /// Loads the keys of a migrated shared database; at the first run makes them. Call it while no other
     /// process starts on the same database.
     ///
     /// # Errors
-    /// A missing, damaged, readable or foreign key file, in words for the operator.
+    /// As [`Self::load`].
     pub fn load_or_create(file: &Path, connection: &mut SharedConn) -> Result<Self, KeyError> {
-        let stored = platform_secrets::find(connection, ROOT)?;
-        let (master, secret) = match stored {
-            Some(wrapped) => {
-                let master = MasterKey::load(file)?;
-                let secret = PlatformSecret::unwrap(&master, &wrapped).map_err(KeyFileError::Wrong)?;
-                (master, secret)
-            }
-            None => {
-                let (master, secret) = (MasterKey::load_or_create(file)?, PlatformSecret::generate()?);
-                connection.write_tx(|connection| {
-                    platform_secrets::insert(connection, ROOT, &secret.wrap(&master)?)?;
-                    platform_secrets::insert(connection, CHECK, &check_value(&master)?)?;
-                    Ok::<_, KeyError>(())
-                })?;
-                (master, secret)
-            }
-        };
-        Ok(Self(Arc::new(Inner {
+        if let Some(keys) = Self::load(file, connection)? {
+            return Ok(keys);
+        }
+        let (master, secret) = (MasterKey::load_or_create(file)?, PlatformSecret::generate()?);
+        connection.write_tx(|connection| {
+            platform_secrets::insert(connection, ROOT, &secret.wrap(&master)?)?;
+            platform_secrets::insert(connection, CHECK, &check_value(&master)?)?;
+            Ok::<_, KeyError>(())
+        })?;
+        Ok(Self::of(file, master, &secret))
+    }
+
+    fn of(file: &Path, master: MasterKey, secret: &PlatformSecret) -> Self {
+        Self(Arc::new(Inner {
             file: file.to_owned(),
             master: RwLock::new(Loaded { key: Arc::new(master), written: written(file) }),
             email_index: secret.derive(KeyUse::EmailIndex),
@@ -112,7 +119,7 @@ impl Keys {
             link_tokens: secret.derive(KeyUse::LinkTokens),
             audit: AuditKey::new(*secret.derive(KeyUse::AuditChain).bytes()),
             cookies: secret.derive(KeyUse::Cookies),
-        })))
+        }))
     }
 
     /// The keyed hash under which the login index and the throttle know an e-mail address.

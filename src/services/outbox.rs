@@ -70,9 +70,20 @@ impl Outbox {
     /// # Errors
     /// Any database error. A mail that is not taken is tried again later.
     pub fn send_due(&self) -> ModelResult<usize> {
+        self.send_due_while(|| true)
+    }
+
+    /// As [`Self::send_due`], but begins no further mail once `keep_going` says no.
+    ///
+    /// # Errors
+    /// As [`Self::send_due`].
+    pub fn send_due_while(&self, keep_going: impl Fn() -> bool) -> ModelResult<usize> {
         let due = outgoing_mails::due(&mut *self.shared.get()?, BATCH)?;
         let mut sent = 0;
         for mail in due {
+            if !keep_going() {
+                break;
+            }
             sent += usize::from(self.send(&mail)?);
         }
         Ok(sent)

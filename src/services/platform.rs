@@ -72,13 +72,13 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Opens the platform; at the first run creates data folder, master key and shared database.
+    /// Opens the platform; at the first run creates data folder, master key and shared database, later
+    /// brings the shared database up to this version.
     ///
     /// # Errors
     /// What is wrong and what to do; nothing was created then that a corrected start would stumble over.
     pub fn open(settings: Settings) -> Result<Arc<Self>, StartError> {
-        let prefix = NamePrefix::parse(&settings.database_prefix).map_err(StartError::new)?;
-        let mailer = mailer(&settings)?;
+        let checked = Checked::of(&settings)?;
         let existing = Existing::look(&settings)?;
         let mut connection = existing.ready(&settings)?;
         let keys = with_start_lock(&mut connection, |connection| {
@@ -88,6 +88,41 @@ impl Platform {
             Keys::load_or_create(&settings.master_key_file, connection).map_err(key_words)
         })?;
         drop(connection);
+        let platform = Self::assemble(settings, checked, keys)?;
+        if let Err(error) = platform.engine.close_shared_database() {
+            log::warn!("{error}");
+        }
+        Ok(platform)
+    }
+
+    /// Opens a platform that was started before, by this version: creates, migrates and closes nothing, so
+    /// that it may be done beside a running server of any version.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub fn open_present(settings: Settings) -> Result<Arc<Self>, StartError> {
+        let checked = Checked::of(&settings)?;
+        let mut connection = SharedConn::open(&settings.database)
+            .map_err(|error| told("The shared database cannot be reached", error))?;
+        keys::check(&settings.master_key_file, &mut connection).map_err(key_words)?;
+        let pending =
+            connection.pending().map_err(|error| told("The shared database cannot be looked at", error))?;
+        if !pending.is_empty() {
+            return Err(StartError::new(
+                "The shared database is of an older version of Provost. Stop the servers of that version, then \
+                 run: provost migrate shared",
+            ));
+        }
+        let keys = Keys::load(&settings.master_key_file, &mut connection).map_err(key_words)?;
+        let keys = keys.ok_or_else(|| {
+            StartError::new("The first start of this platform did not end. Run: provost serve")
+        })?;
+        drop(connection);
+        Self::assemble(settings, checked, keys)
+    }
+
+    fn assemble(settings: Settings, checked: Checked, keys: Keys) -> Result<Arc<Self>, StartError> {
+        let Checked { prefix, mailer } = checked;
         let passwords =
             Passwords::new(keys.password_pepper(), settings.password_cost, settings.limits.password_queue)
                 .map_err(StartError::new)?;
@@ -164,6 +199,19 @@ impl Platform {
     pub fn close(&self) {
         self.tenants.close();
         self.shared.close();
+    }
+}
+
+/// Settings that are refused before anything is touched.
+struct Checked {
+    prefix: NamePrefix,
+    mailer: Mailer,
+}
+
+impl Checked {
+    fn of(settings: &Settings) -> Result<Self, StartError> {
+        let prefix = NamePrefix::parse(&settings.database_prefix).map_err(StartError::new)?;
+        Ok(Self { prefix, mailer: mailer(settings)? })
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use provost::{
-    db::{Engine, Target, schema_shared::tenant_databases, shared::SharedConn},
+    db::{Engine, schema_shared::tenant_databases, shared::SharedConn},
     services::tenants,
 };
 use serde_json::Value;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::{
     Folder, Site,
     binary::{Running, bare, free_port, provost},
-    engine, register, run_on_server,
+    engine, names, register, run_on_server, server,
 };
 
 fn succeed(site: &Site, arguments: &[&str]) -> String {
@@ -261,6 +261,89 @@ fn an_institution_is_approved_suspended_and_reactivated_without_a_server() {
     assert_eq!(said, "There is no institution with the domain nobody.edu. See provost institution list.");
 }
 
+/// What looking could change: the roles and databases of the server, the files, the schema's version.
+fn surroundings(site: &Site) -> Vec<String> {
+    let mut connection = SharedConn::open(&site.settings.database).expect("opened");
+    let mut seen = names(&mut connection, "SELECT version AS name FROM __diesel_schema_migrations");
+    let mut files: Vec<String> = fs::read_dir(&site.settings.data_dir)
+        .expect("the data folder")
+        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        // SQLite's own, while somebody has the database open.
+        .filter(|name| !name.contains("-wal") && !name.contains("-shm"))
+        .collect();
+    files.sort();
+    seen.extend(files);
+    if engine() == Engine::Postgres {
+        let prefix = &site.settings.database_prefix;
+        for query in [
+            format!("SELECT rolname::text AS name FROM pg_roles WHERE starts_with(rolname, '{prefix}') ORDER BY 1"),
+            format!("SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, '{prefix}') ORDER BY 1"),
+            "SELECT coalesce(datacl::text, 'open') AS name FROM pg_database WHERE datname = current_database()"
+                .into(),
+        ] {
+            seen.extend(names(&mut connection, &query));
+        }
+    }
+    seen
+}
+
+#[test]
+fn commands_that_look_change_nothing() {
+    let site = Site::new();
+    site.open().close();
+    let before = surroundings(&site);
+    for looking in [&["doctor"][..], &["institution", "list"], &["audit", "verify"], &["database", "list"]] {
+        let output = provost(&site, looking).output().expect("run");
+        assert_eq!(output.status.code(), Some(0), "{looking:?}: {}", text(&output.stdout));
+    }
+    // The anchors of the audit log are what verifying leaves behind.
+    let mut after = surroundings(&site);
+    after.retain(|name| name != "audit.anchors");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn only_commands_that_say_so_migrate_the_shared_database() {
+    let site = Site::new();
+    site.open().close();
+    // As an older version left it: its newest migration is still to come.
+    let mut connection = SharedConn::open(&site.settings.database).expect("opened");
+    let newest =
+        names(&mut connection, "SELECT max(version) AS name FROM __diesel_schema_migrations").remove(0);
+    let forget = format!("DELETE FROM __diesel_schema_migrations WHERE version = '{newest}'");
+    connection.batch_execute(&forget).expect("forgotten");
+    let before = surroundings(&site);
+    for refused_now in
+        [&["institution", "list"][..], &["audit", "verify"], &["keys", "rotate"], &["migrate", "tenants"]]
+    {
+        let said = refused(&site, refused_now);
+        assert!(said.ends_with("run: provost migrate shared."), "{said}");
+    }
+    let told = provost(&site, &["doctor"]).output().expect("run");
+    assert!(text(&told.stdout).contains("provost migrate shared"), "{}", text(&told.stdout));
+    assert_eq!(surroundings(&site), before);
+}
+
+#[test]
+fn the_doctor_tells_of_a_foreign_role_and_leaves_it() {
+    if engine() != Engine::Postgres {
+        return;
+    }
+    let site = Site::new();
+    site.open().close();
+    let owner = format!("{}_owner", site.settings.database_prefix);
+    run_on_server(&format!("CREATE ROLE {owner}"));
+    run_on_server(&format!("COMMENT ON ROLE {owner} IS 'somebody else'"));
+    let before = surroundings(&site);
+    let told = provost(&site, &["doctor"]).output().expect("run");
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told.stdout).contains("belongs to another Provost"), "{}", text(&told.stdout));
+    let comment =
+        format!("SELECT shobj_description(oid, 'pg_authid') AS name FROM pg_roles WHERE rolname = '{owner}'");
+    assert_eq!(names(&mut server(), &comment), ["somebody else"]);
+    assert_eq!(surroundings(&site), before);
+}
+
 #[test]
 fn a_changed_audit_entry_is_found() {
     let site = Site::new();
@@ -342,10 +425,6 @@ fn everything_works_after_a_rotation_of_the_keys() {
 #[test]
 fn the_doctor_finds_orphans_both_ways_and_says_what_to_do() {
     let site = Site::new();
-    if let Target::Postgres(url) = &site.settings.database {
-        let name = url.rsplit('/').next().expect("name");
-        run_on_server(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC"));
-    }
     let platform = site.open();
     for domain in ["ada.edu", "byron.edu"] {
         register(&platform, domain);

@@ -377,8 +377,8 @@ fn a_file_is_understood_told_about_and_imported_once() {
         ]
     );
 
-    let counts =
-        student_import::apply(connection, &activity, "f.csv", &file, &mapping, &mut |_, _| {}).expect("done");
+    let counts = student_import::apply(connection, &activity, "f.csv", &file, &mapping, &mut |_, _| Ok(()))
+        .expect("done");
     assert_eq!(counts.created, 2);
     let again = student_import::plan(connection, &file, &mapping).expect("plan").counts();
     assert_eq!(again, Counts { unchanged: 2, refused: 6, ..Counts::default() });
@@ -389,7 +389,7 @@ fn a_file_is_understood_told_about_and_imported_once() {
     let plan = student_import::plan(connection, &next, &mapping).expect("plan");
     assert_eq!(plan.rows[0].verdict, Verdict::Updated);
     assert_eq!(plan.rows[0].changes.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(), ["phone"]);
-    student_import::apply(connection, &activity, "g.csv", &next, &mapping, &mut |_, _| {}).expect("done");
+    student_import::apply(connection, &activity, "g.csv", &next, &mapping, &mut |_, _| Ok(())).expect("done");
     let zoe = &students::page(connection, &searched("zoe"), &paging("name")).expect("page").rows[0];
     assert_eq!((zoe.person.name.as_str(), zoe.person.email.as_deref()), ("Zoë Müller", Some("zoe@x.edu")));
     assert_eq!(students::count(connection, &StudentFilter::default()).expect("count"), 3);
@@ -419,8 +419,11 @@ fn the_template_imports_and_five_thousand_rows_take_seconds() {
     let start = std::time::Instant::now();
     let mut heard = Vec::new();
     let mut apply = |file: &Table, heard: &mut Vec<usize>| {
-        student_import::apply(connection, &activity, "x.csv", file, &mapping, &mut |done, _| heard.push(done))
-            .expect("done")
+        student_import::apply(connection, &activity, "x.csv", file, &mapping, &mut |done, _| {
+            heard.push(done);
+            Ok(())
+        })
+        .expect("done")
     };
     assert_eq!(apply(&file, &mut heard).created, 5_000);
     println!("5,000 created in {:?}", start.elapsed());

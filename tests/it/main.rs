@@ -25,6 +25,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod sign_in;
+mod stopping;
 mod strangers;
 mod support;
 mod tenancy;

@@ -19,7 +19,11 @@ use provost::{
             tenant_databases,
         },
     },
-    services::{operations::try_again, platform::Platform, tenants::TenantError},
+    services::{
+        operations::{self as operations_service, try_again},
+        platform::Platform,
+        tenants::{self, TenantError},
+    },
 };
 
 use crate::support::{
@@ -268,4 +272,74 @@ fn no_tenant_enters_another_database_and_none_changes_its_schema() {
     assert!(platform.engine.diagnose().expect("diagnosed").is_empty());
     drop(own);
     workers.stop();
+}
+
+#[test]
+fn the_database_of_an_institution_in_use_is_never_taken_back() {
+    let site = Site::new();
+    let platform = site.open();
+    let workers = platform.start_workers().expect("workers");
+    let id = register(&platform, "mit.edu");
+    let operation = finished(&platform, approve(&platform, id)).id;
+    workers.stop();
+    let audit = platform.audit(Actor::command_line());
+    // Activated, and then killed before that was noted; begun again too often, or told to go back.
+    for (left, starts, suspended) in [("queued", 8, false), ("queued", 8, true), ("rolling_back", 1, false)] {
+        interrupted_after_activation(&platform, operation, left, starts);
+        let shared = &mut *platform.shared.get().expect("shared");
+        set_status(shared, id, if suspended { "suspended" } else { "active" });
+        if left == "queued" {
+            let asked = operations_service::roll_back(shared, &audit, operation);
+            assert!(matches!(asked, Err(ModelError::Changed(words)) if words.contains("in use")));
+        }
+        let workers = platform.start_workers().expect("workers");
+        assert_eq!(finished(&platform, operation).status, OperationStatus::Succeeded, "{left}");
+        workers.stop();
+        let steps = operations::steps(shared, operation).expect("steps");
+        assert!(steps.iter().all(|step| step.status == StepStatus::Done), "{steps:?}");
+        set_status(shared, id, "active");
+        let tenant = site.open().tenants.open(shared, id).expect("its key is there");
+        let people: QueryResult<i64> =
+            users::table.count().get_result(&mut *tenant.get().expect("its database is there"));
+        assert_eq!(people, Ok(1), "{left}");
+    }
+}
+
+/// As a worker leaves it that is killed between activating and noting that.
+fn interrupted_after_activation(platform: &Platform, operation: Id, left: &str, starts: i32) {
+    use provost::db::schema_shared::{operation_steps as s, operations as o};
+    let shared = &mut *platform.shared.get().expect("shared");
+    diesel::update(o::table.find(operation)).set(o::status.eq(left)).execute(shared).expect("left");
+    diesel::update(s::table.filter(s::operation_id.eq(operation)).filter(s::name.eq("activate")))
+        .set((s::status.eq("running"), s::attempts.eq(starts)))
+        .execute(shared)
+        .expect("begun");
+}
+
+fn set_status(shared: &mut SharedConn, institution: Id, status: &str) {
+    use provost::db::schema_shared::institutions as i;
+    diesel::update(i::table.find(institution)).set(i::status.eq(status)).execute(shared).expect("set");
+}
+
+#[test]
+fn a_database_that_was_made_and_not_marked_is_marked_when_it_is_taken_up() {
+    if engine() != Engine::Postgres {
+        return;
+    }
+    let site = Site::new();
+    let platform = site.open();
+    let workers = platform.start_workers().expect("workers");
+    let id = register(&platform, "mit.edu");
+    finished(&platform, approve(&platform, id));
+    workers.stop();
+    let row = tenant_databases::find(&mut platform.shared.get().expect("shared"), id);
+    let row = row.expect("read").expect("a database");
+    // As a worker leaves it that is killed between the two statements.
+    run_on_server(&format!("COMMENT ON DATABASE {} IS NULL", row.database_name));
+    platform.engine.create(&tenants::place(&row), &|| Ok(())).expect("found");
+    let comment = format!(
+        "SELECT shobj_description(oid, 'pg_database') AS name FROM pg_database WHERE datname = '{}'",
+        row.database_name
+    );
+    assert_eq!(names(&mut server(), &comment), [format!("Provost institution {id}")]);
 }

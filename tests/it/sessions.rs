@@ -261,3 +261,20 @@ fn the_cookie_is_kept_from_scripts_and_other_sites() {
     caller.get("/platform").is(200);
     secure.visitor().get("/").is(400);
 }
+
+#[test]
+fn files_and_probes_read_no_session() {
+    let app = TestApp::start();
+    let admin = app.super_admin();
+    let page = admin.get("/platform").is(200);
+    let style = page.attributes("link[rel=stylesheet]", "href").remove(0);
+    app.sql("ALTER TABLE sessions RENAME TO away");
+    let plain = [&*style, "/favicon.ico", "/health/live", "/health/ready"];
+    let statuses = plain.map(|path| admin.get(path).status);
+    let page = admin.get("/platform").status;
+    app.sql("ALTER TABLE away RENAME TO sessions");
+    assert_eq!((statuses, page), ([200, 303, 200, 200], 503));
+    admin.get("/platform").is(200);
+    admin.get("/static/x/nothing.css").is(404);
+    admin.get("/nowhere").is(404).shows("Page not found");
+}

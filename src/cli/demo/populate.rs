@@ -205,7 +205,7 @@ fn fill(
     add(roll.viewer, Role::Viewer, &viewer_hash)?;
     let writes = ImportWrites { create: roll.fields(&address_host(sample)), update: Vec::new() };
     connection.write_tx(|connection| {
-        student_bulk::write_import(connection, &registrar, "students.csv", &writes, &mut |_| {})
+        student_bulk::write_import(connection, &registrar, "students.csv", &writes, &mut |_| Ok(()))
     })?;
     a_working_day(&mut connection, &registrar, roll, sample)
 }

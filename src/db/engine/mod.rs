@@ -103,6 +103,14 @@ pub trait TenantEngine: Send + Sync {
     /// What is missing, and what to grant or do.
     fn prepare(&self) -> Result<(), EngineError>;
 
+    /// Takes the right to enter the shared database from everybody but the platform.
+    ///
+    /// # Errors
+    /// Who has to do it instead.
+    fn close_shared_database(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Makes the login role of a tenant, with this password, where missing.
     ///
     /// # Errors
@@ -190,7 +198,7 @@ pub trait TenantEngine: Send + Sync {
     /// The server's words.
     fn connection_budget(&self, shared_connections: usize) -> Result<usize, EngineError>;
 
-    /// What would keep provisioning from working.
+    /// What would keep provisioning from working. Changes nothing.
     ///
     /// # Errors
     /// When nothing can be found out, such as a server that does not answer.

@@ -131,6 +131,10 @@ impl TenantEngine for PostgresEngine {
         self.ensure_template(&mut self.admin()?).map(|_| ())
     }
 
+    fn close_shared_database(&self) -> Result<(), EngineError> {
+        self.close_shared(&mut self.admin()?)
+    }
+
     fn create_role(&self, place: &Place, password: &str, permit: Permit<'_>) -> Result<(), EngineError> {
         let mut admin = self.admin()?;
         self.ensure_template(&mut admin)?;
@@ -177,24 +181,24 @@ impl TenantEngine for PostgresEngine {
         // Held by the very session that creates: after a crash, whoever recovers waits for its end here.
         admin.lock(&place.name)?;
         permit()?;
-        if self.look(&mut admin, place)? {
-            return Ok(());
-        }
         let (name, owner) = (place.quoted()?, self.owner()?);
-        let made = admin.run(
-            &format!(
-                "CREATE DATABASE {name} OWNER {owner} TEMPLATE {} ALLOW_CONNECTIONS false",
-                quote(&template)?
-            ),
-            "make the database",
-        );
-        if let Err(error) = made {
-            // "Already exists" in any of its forms: look again.
-            if !self.look(&mut admin, place)? {
-                return Err(error);
+        if !self.look(&mut admin, place)? {
+            let made = admin.run(
+                &format!(
+                    "CREATE DATABASE {name} OWNER {owner} TEMPLATE {} ALLOW_CONNECTIONS false",
+                    quote(&template)?
+                ),
+                "make the database",
+            );
+            if let Err(error) = made {
+                // "Already exists" in any of its forms: look again.
+                if !self.look(&mut admin, place)? {
+                    return Err(error);
+                }
             }
         }
         crate::crash_point!("postgres:database-made");
+        // Also where it was there: whoever made it may have been killed before this.
         let comment = comment_of(place.institution_id);
         admin.run(&format!("COMMENT ON DATABASE {name} IS '{comment}'"), "mark the database as ours")
     }
@@ -330,15 +334,7 @@ impl TenantEngine for PostgresEngine {
         let mut admin = self.admin()?;
         let mut findings = admin.missing_rights()?;
         findings.extend(admin.few_connections()?);
-        if findings.is_empty()
-            && let Err(error) = self.ensure_groups(&mut admin)
-        {
-            findings.push(Finding {
-                problem: error.message,
-                remedy: "Correct this before approving institutions.".into(),
-                fatal: true,
-            });
-        }
+        findings.extend(self.diagnose_groups(&mut admin)?);
         for name in admin.invalid_databases(&format!("{}_owner", self.prefix))? {
             findings.push(Finding {
                 problem: format!("The removal of the database {name} was interrupted; it cannot be used."),

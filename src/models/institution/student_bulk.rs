@@ -201,22 +201,22 @@ pub struct ImportWrites {
 }
 
 /// Writes an import and its log entries; call it inside the `write_tx` that compared the file.
-/// `progress` hears the number of students written so far.
+/// `progress` hears the number of students written so far, and may stop it.
 ///
 /// # Errors
-/// Any database error; nothing must be kept then.
+/// Any database error, or that of `progress`; nothing must be kept then.
 pub fn write_import(
     connection: &mut TenantConn,
     activity: &Activity,
     file_name: &str,
     writes: &ImportWrites,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> ModelResult<()>,
 ) -> ModelResult<()> {
     let mut written = 0;
     for chunk in writes.create.chunks(ROWS_PER_INSERT) {
         create_chunk(connection, activity, chunk)?;
         written += chunk.len();
-        progress(written);
+        progress(written)?;
     }
     for chunk in writes.update.chunks(ROWS_PER_INSERT) {
         let mut entries = Vec::with_capacity(chunk.len());
@@ -225,7 +225,7 @@ pub fn write_import(
         }
         activity.record_many(connection, &entries)?;
         written += chunk.len();
-        progress(written);
+        progress(written)?;
     }
     let changes = [
         Change::new("created", None, Some(writes.create.len().to_string())),

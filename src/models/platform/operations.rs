@@ -16,8 +16,8 @@ use crate::{
 };
 
 pub use claim::{
-    Claim, Ending, StepChange, claim_next, finish, holds, postpone, record_steps, release_all, renew,
-    set_progress,
+    Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, postpone, record_steps,
+    release_all, renew, set_progress,
 };
 pub use list::{OperationFilter, failed_count, failed_since, left_alone, page};
 
@@ -66,7 +66,7 @@ crate::text_enum! {
 pub(super) const OPEN: [OperationStatus; 3] =
     [OperationStatus::Queued, OperationStatus::Running, OperationStatus::RollingBack];
 
-/// An operation.
+/// An operation, without its [`input`].
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = operations)]
 #[expect(missing_docs, reason = "the columns of the table, under their own names")]
@@ -76,7 +76,6 @@ pub struct Operation {
     pub institution_id: Option<Id>,
     pub subject: String,
     pub status: OperationStatus,
-    pub input: String,
     pub result: Option<String>,
     pub attempts: i32,
     pub next_attempt_at: NaiveDateTime,
@@ -216,6 +215,14 @@ fn insert_step(connection: &mut SharedConn, operation_id: Id, position: i32, nam
 /// Any database error; `NotFound` when there is none.
 pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<Operation> {
     Ok(operations::table.find(id).select(Operation::as_select()).first(connection)?)
+}
+
+/// What an operation was given: read by its worker alone, for it may be long.
+///
+/// # Errors
+/// As [`find`].
+pub fn input(connection: &mut SharedConn, id: Id) -> ModelResult<String> {
+    Ok(operations::table.find(id).select(operations::input).first(connection)?)
 }
 
 /// The steps of an operation, in order.

@@ -18,6 +18,9 @@ pub enum Failure {
     /// Another worker has taken over: this one stops and writes nothing.
     #[error("another worker has taken over")]
     LeaseLost,
+    /// The process is about to end: the step stopped at a safe place and will be begun again.
+    #[error("the server is stopping")]
+    Stopping,
 }
 
 impl From<EngineError> for Failure {

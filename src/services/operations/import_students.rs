@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Failure, Handler, Work};
 use crate::{
     db::Id,
-    models::{Actor, institution::Activity},
+    models::{Actor, ModelError, institution::Activity},
     services::student_import,
 };
 
@@ -33,20 +33,33 @@ impl Handler for ImportStudents {
             ip: input.ip,
             user_agent: input.user_agent,
         };
-        // Progress is for the page only; a lost lease is found before the end of the step.
+        let mut stopped = None;
         let mut progress = |done: usize, total: usize| {
             let count = |n| i64::try_from(n).unwrap_or(i64::MAX);
-            if let Err(error) = work.progress(count(done), count(total)) {
-                log::debug!("progress of {} not recorded: {error}", work.operation.id);
+            match work.progress(count(done), count(total)) {
+                Ok(()) => Ok(()),
+                Err(reason @ (Failure::LeaseLost | Failure::Stopping)) => {
+                    stopped = Some(reason);
+                    Err(ModelError::Database(diesel::result::Error::RollbackTransaction))
+                }
+                // It is for the page only.
+                Err(error) => {
+                    log::debug!("progress of {} not recorded: {error}", work.operation.id);
+                    Ok(())
+                }
             }
         };
-        let counts = student_import::run(
+        let outcome = student_import::run(
             &mut *db.get()?,
             &Activity::new(actor),
             input.import_id,
             work.operation.id,
             &mut progress,
-        )?;
+        );
+        if let Some(reason) = stopped {
+            return Err(reason);
+        }
+        let counts = outcome?;
         work.set_result(&serde_json::json!(counts));
         Ok(Some(format!(
             "{} added, {} changed, {} unchanged, {} refused",

@@ -23,7 +23,7 @@ use super::platform::Platform;
 use crate::{
     db::{Id, shared::SharedConn},
     models::{
-        ModelResult,
+        ModelError, ModelResult,
         platform::{
             audit::{Audit, Subject},
             operations::{self, Kind, Operation, OperationStatus},
@@ -51,6 +51,14 @@ pub trait Handler: Send + Sync {
     /// Whether a failed operation leaves nothing behind once it is undone.
     fn can_be_undone(&self) -> bool {
         false
+    }
+
+    /// Whether what the operation made is in use by now. Then nothing of it may be taken back any more.
+    ///
+    /// # Errors
+    /// Any database error.
+    fn is_in_use(&self, _connection: &mut SharedConn, _operation: &Operation) -> ModelResult<bool> {
+        Ok(false)
     }
 
     /// Called in the transaction that ends the operation without success.
@@ -128,16 +136,18 @@ pub fn try_again(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelRes
 /// Takes back what an operation did. Wake the workers after.
 ///
 /// # Errors
-/// `Changed` when it is not waiting or failed.
+/// `Changed` when it is not waiting or failed, or when what it made is in use.
 pub fn roll_back(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<()> {
     connection.write_tx(|connection| {
         let operation = operations::find(connection, id)?;
-        if !handler(operation.kind).is_some_and(Handler::can_be_undone) {
-            return Err(crate::models::ModelError::Refused(
-                "This kind of operation cannot be rolled back.".into(),
-            ));
-        }
+        let handler = handler(operation.kind).filter(|handler| handler.can_be_undone());
+        let handler = handler
+            .ok_or_else(|| ModelError::Refused("This kind of operation cannot be rolled back.".into()))?;
         operations::requeue(connection, id, OperationStatus::RollingBack)?;
+        if handler.is_in_use(connection, &operation)? {
+            let sentence = format!("{} is in use already; nothing of it is taken back.", operation.subject);
+            return Err(ModelError::Changed(sentence));
+        }
         record(connection, audit, "operation.rolled_back", &operation)
     })
 }

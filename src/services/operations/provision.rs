@@ -180,6 +180,13 @@ impl Handler for Provision {
         true
     }
 
+    /// Once active, an institution's database is its own, whatever becomes of the operation that made it.
+    fn is_in_use(&self, connection: &mut SharedConn, operation: &Operation) -> ModelResult<bool> {
+        let Some(institution_id) = operation.institution_id else { return Ok(false) };
+        let status = institutions::find(connection, institution_id)?.status;
+        Ok(!matches!(status, Status::Provisioning | Status::ProvisioningFailed))
+    }
+
     fn gave_up(&self, connection: &mut SharedConn, work: &Work<'_>, error: &str) -> ModelResult<()> {
         let Some(institution_id) = work.operation.institution_id else { return Ok(()) };
         if institutions::find(connection, institution_id)?.status != Status::Provisioning {
@@ -371,7 +378,8 @@ fn activate(work: &Work<'_>) -> Result<(), Failure> {
     let (institution_id, input) = (work.institution_id()?, work.input::<Input>()?);
     let name = &work.operation.subject;
     work.write_tx(|connection| {
-        if institutions::find(connection, institution_id)?.status == Status::Active {
+        // Activated before a crash, and maybe suspended since.
+        if Provision.is_in_use(connection, work.operation)? {
             return Ok(());
         }
         let (audit, from, to) = (work.audit(), [Status::Provisioning], Status::Active);

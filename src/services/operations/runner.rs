@@ -2,7 +2,8 @@
 
 use std::{
     cell::Cell,
-    fs::{File, OpenOptions},
+    fmt::Display,
+    fs::{File, OpenOptions, TryLockError},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -35,6 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct Workers {
     platform: Arc<Platform>,
     stopping: Arc<AtomicBool>,
+    held: Held,
     threads: Vec<JoinHandle<()>>,
     /// On SQLite one process alone works; let go when it ends, however it ends.
     _lock: Option<File>,
@@ -46,41 +48,84 @@ impl Platform {
     /// # Errors
     /// On SQLite when another process already works on the same data folder.
     pub fn start_workers(self: &Arc<Self>) -> Result<Workers, StartError> {
-        let lock = only_worker(self)?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let held = Held::default();
-        let mut threads = Vec::new();
+        let Turn::Ours(lock) = turn_of(self)? else {
+            return Err(StartError::new(format!(
+                "Another Provost already works on {}. Stop it first, or give this one a data folder of its own.",
+                self.settings.data_dir.display()
+            )));
+        };
+        let mut workers = Workers::new(self, lock);
         for number in 0..self.settings.limits.operation_workers.max(1) {
-            let runner = Runner {
-                platform: Arc::clone(self),
-                stopping: Arc::clone(&stopping),
-                held: held.clone(),
-                name: format!("{}-{number}-{}", std::process::id(), Id::new()),
-                due: Cell::new(None),
-            };
-            threads.push(spawn("operations", move || runner.run())?);
+            workers.add_runner(number, None)?;
         }
-        let (platform, stop) = (Arc::clone(self), Arc::clone(&stopping));
-        let lease = self.settings.limits.lease;
-        threads.push(spawn("leases", move || {
-            while pause(&stop, lease / 3) {
-                held.renew(&platform.shared, lease);
-            }
-        })?);
-        let (platform, stop) = (Arc::clone(self), Arc::clone(&stopping));
-        threads.push(spawn("mail", move || {
-            while pause(&stop, LOOK_EVERY) {
-                if let Err(error) = platform.outbox.send_due() {
-                    log::warn!("the outbox could not be read: {error}");
-                }
-            }
-        })?);
-        Ok(Workers { platform: Arc::clone(self), stopping, threads, _lock: lock })
+        workers.renew_leases()?;
+        workers.send_mail()?;
+        Ok(workers)
+    }
+
+    /// Starts a worker for this operation alone, without mail. `None` while another process works on the
+    /// same SQLite files: it may do the operation as well.
+    ///
+    /// # Errors
+    /// When no worker can be started.
+    pub fn start_worker_for(self: &Arc<Self>, operation: Id) -> Result<Option<Workers>, StartError> {
+        let Turn::Ours(lock) = turn_of(self)? else { return Ok(None) };
+        let mut workers = Workers::new(self, lock);
+        workers.add_runner(0, Some(operation))?;
+        workers.renew_leases()?;
+        Ok(Some(workers))
     }
 }
 
 impl Workers {
-    /// Lets what is being done end at its present step, and waits for that.
+    fn new(platform: &Arc<Platform>, lock: Option<File>) -> Self {
+        Self {
+            platform: Arc::clone(platform),
+            stopping: Arc::default(),
+            held: Held::default(),
+            threads: Vec::new(),
+            _lock: lock,
+        }
+    }
+
+    fn add_runner(&mut self, number: usize, only: Option<Id>) -> Result<(), StartError> {
+        let runner = Runner {
+            platform: Arc::clone(&self.platform),
+            stopping: Arc::clone(&self.stopping),
+            held: self.held.clone(),
+            name: format!("{}-{number}-{}", std::process::id(), Id::new()),
+            only,
+            due: Cell::new(None),
+        };
+        self.threads.push(spawn("operations", move || runner.run())?);
+        Ok(())
+    }
+
+    fn renew_leases(&mut self) -> Result<(), StartError> {
+        let (platform, stop, held) =
+            (Arc::clone(&self.platform), Arc::clone(&self.stopping), self.held.clone());
+        let lease = platform.settings.limits.lease;
+        self.threads.push(spawn("leases", move || {
+            while pause(&stop, lease / 3) {
+                held.renew(&platform.shared, lease);
+            }
+        })?);
+        Ok(())
+    }
+
+    fn send_mail(&mut self) -> Result<(), StartError> {
+        let (platform, stop) = (Arc::clone(&self.platform), Arc::clone(&self.stopping));
+        self.threads.push(spawn("mail", move || {
+            while pause(&stop, LOOK_EVERY) {
+                if let Err(error) = platform.outbox.send_due_while(|| !stop.load(Ordering::SeqCst)) {
+                    log::warn!("the outbox could not be read: {error}");
+                }
+            }
+        })?);
+        Ok(())
+    }
+
+    /// Lets what is being done end at its present step or unit, gives the rest back, and waits for that.
     pub fn stop(mut self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.platform.operations.wake();
@@ -98,25 +143,35 @@ impl Drop for Workers {
     }
 }
 
+/// Whether this process may work.
+enum Turn {
+    /// On SQLite for as long as the lock is held.
+    Ours(Option<File>),
+    Anothers,
+}
+
 /// On SQLite, makes sure that no other process works, and frees what a dead one had claimed.
-fn only_worker(platform: &Platform) -> Result<Option<File>, StartError> {
+fn turn_of(platform: &Platform) -> Result<Turn, StartError> {
     if platform.engine.kind() != Engine::Sqlite {
-        return Ok(None);
+        return Ok(Turn::Ours(None));
     }
     let path = platform.settings.data_dir.join("workers.lock");
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
-            StartError::new(format!("The lock {} cannot be opened: {error}", path.display()))
-        })?;
-    file.try_lock().map_err(|_| {
-        StartError::new(format!(
-            "Another Provost already works on {}. Stop it first, or give this one a data folder of its own.",
-            platform.settings.data_dir.display()
-        ))
-    })?;
+    let failed =
+        |error: &dyn Display| StartError::new(format!("The lock {} cannot be had: {error}", path.display()));
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Turn::Anothers),
+        Err(TryLockError::Error(error)) => return Err(failed(&error)),
+    }
     let freed = platform.shared.get().map_err(Into::into).and_then(|mut c| operations::release_all(&mut c));
     freed.map_err(StartError::new)?;
-    Ok(Some(file))
+    Ok(Turn::Ours(Some(file)))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
@@ -143,6 +198,8 @@ struct Runner {
     stopping: Arc<AtomicBool>,
     held: Held,
     name: String,
+    /// Works on this operation alone.
+    only: Option<Id>,
     /// When the next attempt at what this worker has put off is due.
     due: Cell<Option<Instant>>,
 }
@@ -171,7 +228,13 @@ impl Runner {
     /// Works on one operation; false when none is due.
     fn work_once(&self) -> ModelResult<bool> {
         let lease = self.platform.settings.limits.lease;
-        let claimed = operations::claim_next(&mut *self.platform.shared.get()?, &self.name, lease)?;
+        let claimed = {
+            let connection = &mut *self.platform.shared.get()?;
+            match self.only {
+                Some(id) => operations::claim(connection, id, &self.name, lease)?,
+                None => operations::claim_next(connection, &self.name, lease)?,
+            }
+        };
         let Some((claim, operation)) = claimed else { return Ok(false) };
         crate::crash_point!("operation:claimed");
         let _holding = self.held.hold(&claim);
@@ -222,12 +285,18 @@ impl Work<'_> {
             let done = match self.perform(handler, step) {
                 Ok(detail) => detail,
                 Err(Failure::LeaseLost) => return Err(Failure::LeaseLost),
+                Err(Failure::Stopping) => return self.give_back(&[(step.id, StepChange::PutOff)]),
                 Err(failure) => return self.failed(handler, step, &failure),
             };
             crate::crash_point!(format!("step:{}:acted", step.name));
             let mut changes = vec![(step.id, StepChange::Done(done.as_deref()))];
-            // The end of a step and the beginning of the next are one write to the disk.
-            changes.extend(open.get(index + 1).map(|next| (next.id, StepChange::Begun)));
+            if let Some(next) = open.get(index + 1) {
+                if self.is_stopping() {
+                    return self.give_back(&changes);
+                }
+                // The end of a step and the beginning of the next are one write to the disk.
+                changes.push((next.id, StepChange::Begun));
+            }
             self.record(&changes)?;
             crate::crash_point!(format!("step:{}:recorded", step.name));
         }
@@ -235,6 +304,15 @@ impl Work<'_> {
         let result = self.result.take();
         let ending = Ending { status: OperationStatus::Succeeded, result: result.as_deref(), error: None };
         self.keep(operations::finish(&mut *self.shared()?, self.claim, ending)?)
+    }
+
+    /// Another worker, or this one after a restart, goes on at once.
+    fn give_back(&self, changes: &[(Id, StepChange<'_>)]) -> Result<(), Failure> {
+        let lease = self.platform.settings.limits.lease;
+        self.shared()?.write_tx(|connection| {
+            self.keep(operations::record_steps(connection, self.claim, lease, changes)?)?;
+            self.keep(operations::give_back(connection, self.claim)?)
+        })
     }
 
     fn perform(&self, handler: &dyn Handler, step: &OperationStep) -> Result<Option<String>, Failure> {
@@ -275,9 +353,20 @@ impl Work<'_> {
     /// Takes every step back, the last one first. `words` say why.
     fn roll_back(&self, handler: &dyn Handler, words: &str) -> Result<(), Failure> {
         let steps = operations::steps(&mut *self.shared()?, self.operation.id)?;
+        // Asked under the claim: what another worker was about to commit is committed, or never will be.
+        if self.write_tx(|connection| Ok(handler.is_in_use(connection, self.operation)?))? {
+            return self.ended_after_all(&steps);
+        }
         for step in steps.iter().rev().filter(|step| step.status != StepStatus::Undone) {
             if step.status == StepStatus::Pending && step.attempts == 0 {
                 continue;
+            }
+            if self.is_stopping() {
+                let (status, now) = (OperationStatus::RollingBack, TimeDelta::zero());
+                let connection = &mut *self.shared()?;
+                let attempts = self.attempts_to_undo();
+                let put_off = operations::postpone(connection, self.claim, status, attempts, now, words)?;
+                return self.keep(put_off);
             }
             let undone =
                 catch_unwind(AssertUnwindSafe(|| handler.undo(&step.name, self))).unwrap_or_else(|_| {
@@ -293,6 +382,20 @@ impl Work<'_> {
         self.end(Some(handler), OperationStatus::RolledBack, words)
     }
 
+    /// All of it was done; only the note of that was missing.
+    fn ended_after_all(&self, steps: &[OperationStep]) -> Result<(), Failure> {
+        log::warn!("operation {}: what it made is in use, so nothing is taken back", self.operation.id);
+        let open = steps.iter().filter(|step| step.status != StepStatus::Done);
+        let done: Vec<_> = open.map(|step| (step.id, StepChange::Done(step.detail.as_deref()))).collect();
+        self.record(&done)?;
+        let ending = Ending { status: OperationStatus::Succeeded, result: None, error: None };
+        self.keep(operations::finish(&mut *self.shared()?, self.claim, ending)?)
+    }
+
+    fn attempts_to_undo(&self) -> i32 {
+        if self.operation.status == OperationStatus::RollingBack { self.operation.attempts } else { 0 }
+    }
+
     fn undo_failed(
         &self,
         handler: &dyn Handler,
@@ -304,11 +407,7 @@ impl Work<'_> {
         // Whatever is left of it, trying again begins with this step.
         self.record(&[(step.id, StepChange::Failed(&failure.to_string()))])?;
         let both = format!("{words} Taking back what was done failed too: {failure}");
-        let attempts = if self.operation.status == OperationStatus::RollingBack {
-            self.operation.attempts + 1
-        } else {
-            1
-        };
+        let attempts = self.attempts_to_undo() + 1;
         if attempts < MOST_ATTEMPTS {
             return self.postpone(OperationStatus::RollingBack, attempts, words);
         }

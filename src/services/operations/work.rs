@@ -50,9 +50,10 @@ impl Work<'_> {
     /// What the operation was given.
     ///
     /// # Errors
-    /// When it is not what this version expects.
+    /// When it is not what this version expects, or any database error.
     pub fn input<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_str(&self.operation.input)
+        let input = operations::input(&mut *self.shared()?, self.operation.id)?;
+        serde_json::from_str(&input)
             .map_err(|error| Failure::Permanent(format!("The operation's input cannot be read: {error}.")))
     }
 
@@ -77,12 +78,15 @@ impl Work<'_> {
         self.operation.institution_id.ok_or_else(missing)
     }
 
-    /// Records how far the units of work are; cheap enough to call for each one. Also says when to stop
-    /// because another worker has taken over.
+    /// Records how far the units of work are; cheap enough to call for each one. Also says when to stop:
+    /// because the process is about to end, or because another worker has taken over.
     ///
     /// # Errors
-    /// `LeaseLost`, or any database error.
+    /// `Stopping`, `LeaseLost`, or any database error.
     pub fn progress(&self, done: i64, total: i64) -> Result<(), Failure> {
+        if done < total && self.is_stopping() {
+            return Err(Failure::Stopping);
+        }
         let due = self.progress_at.get().is_none_or(|at: Instant| at.elapsed() >= PROGRESS_EVERY);
         if !due && done != total {
             return Ok(());
@@ -128,9 +132,7 @@ impl Work<'_> {
         self.still_mine().map_err(|failure| EngineError::transient(failure.to_string()))
     }
 
-    /// Whether the process is about to end: a long step may stop at a safe place and be taken up again.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 

@@ -159,17 +159,17 @@ pub fn plan(connection: &mut TenantConn, table: &Table, mapping: &Mapping) -> Mo
 }
 
 /// Imports a file in one transaction: it is compared anew, every usable row is written, or none is.
-/// `progress` hears the rows written so far and the rows to write.
+/// `progress` hears the rows written so far and the rows to write, and may stop it.
 ///
 /// # Errors
-/// Any database error; nothing was written then.
+/// Any database error, or that of `progress`; nothing was written then.
 pub fn apply(
     connection: &mut TenantConn,
     activity: &Activity,
     file_name: &str,
     table: &Table,
     mapping: &Mapping,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(usize, usize) -> ModelResult<()>,
 ) -> ModelResult<Counts> {
     connection.write_tx(|connection| {
         let plan = plan(connection, table, mapping)?;

@@ -27,7 +27,7 @@ pub fn run(
     activity: &Activity,
     import_id: Id,
     operation_id: Id,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(usize, usize) -> ModelResult<()>,
 ) -> ModelResult<Counts> {
     imports::begin(connection, import_id, operation_id)?;
     connection.write_tx(|connection| {

@@ -267,6 +267,14 @@ impl<'a> Admin<'a> {
         Ok(findings.collect())
     }
 
+    /// The name of the platform's role.
+    pub(super) fn own_role(&mut self) -> Result<String, EngineError> {
+        let found: Word = diesel::sql_query("SELECT current_user::text AS word")
+            .get_result(self.connection())
+            .map_err(|error| explain(&error, "ask for the name of the platform's role"))?;
+        Ok(found.word)
+    }
+
     /// A limit of the platform's role that its work does not fit in.
     pub(super) fn few_connections(&mut self) -> Result<Option<Finding>, EngineError> {
         #[derive(QueryableByName)]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::db::{
     Target,
-    engine::{EngineError, MAX_NAME_BYTES, quote, schema_version},
+    engine::{EngineError, Finding, MAX_NAME_BYTES, quote, schema_version},
     migrate::Migrate,
     tenant::TenantConn,
 };
@@ -21,7 +21,7 @@ impl PostgresEngine {
         if let Some(finding) = admin.missing_rights()?.into_iter().next() {
             return Err(lacks_right(&finding));
         }
-        let comment = format!("Provost platform {}", self.platform_id);
+        let comment = self.comment_of_groups();
         let owner_name = format!("{}_owner", self.prefix);
         match admin.role_comment(&owner_name)? {
             Some(found) if found == comment => {}
@@ -38,7 +38,33 @@ impl PostgresEngine {
             admin.run(&statement, "become a member of the databases' owner")?;
         }
         crate::crash_point!("postgres:groups-made");
-        self.close_shared_database(admin)
+        self.close_shared(admin)
+    }
+
+    /// What marks the owner and the runtime group as this platform's.
+    fn comment_of_groups(&self) -> String {
+        format!("Provost platform {}", self.platform_id)
+    }
+
+    /// What [`Self::ensure_groups`] would stumble over. Where there are no roles yet, the first set-up makes
+    /// them.
+    pub(super) fn diagnose_groups(&self, admin: &mut Admin<'_>) -> Result<Option<Finding>, EngineError> {
+        let owner = format!("{}_owner", self.prefix);
+        let found = match admin.role_comment(&owner)? {
+            None => None,
+            Some(comment) if comment != self.comment_of_groups() => Some((
+                format!("The role {owner} on this server belongs to another Provost or to something else."),
+                "Set PROVOST_DATABASE_PREFIX to a prefix that nobody uses.".to_owned(),
+            )),
+            Some(_) if admin.is_member_of(&owner)? => None,
+            Some(_) => Some((
+                format!(
+                    "The platform's role is no member of {owner}, which owns the institutions' databases."
+                ),
+                format!("As a superuser run: GRANT {} TO \"{}\"", self.owner()?, admin.own_role()?),
+            )),
+        };
+        Ok(found.map(|(problem, remedy)| Finding { problem, remedy, fatal: true }))
     }
 
     /// Another node may be doing the same.
@@ -65,7 +91,7 @@ impl PostgresEngine {
     }
 
     /// Every new database, the shared one too, lets every role of the server in.
-    fn close_shared_database(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
+    pub(super) fn close_shared(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
         let Some(name) = admin.shared_open_to_public()? else { return Ok(()) };
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         admin.run(&format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), "close the shared database")?;

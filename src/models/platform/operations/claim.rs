@@ -13,7 +13,7 @@ use crate::{
         schema_shared::{operation_steps, operations},
         shared::SharedConn,
     },
-    models::ModelResult,
+    models::{ModelResult, platform::SharedBackend},
 };
 
 /// A worker's right to an operation.
@@ -38,6 +38,15 @@ pub struct Ending<'a> {
     pub error: Option<&'a str>,
 }
 
+/// Operations whose time has come and that nobody works on.
+fn due<'a>() -> operations::BoxedQuery<'a, SharedBackend> {
+    operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::next_attempt_at.le(now()))
+        .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(now())))
+        .into_boxed()
+}
+
 /// Takes the operation that has waited longest and that nobody works on. `None` when there is none.
 ///
 /// # Errors
@@ -47,36 +56,59 @@ pub fn claim_next(
     owner: &str,
     lease: Duration,
 ) -> ModelResult<Option<(Claim, Operation)>> {
-    let due: Vec<Operation> = operations::table
-        .filter(operations::status.eq_any(OPEN))
-        .filter(operations::next_attempt_at.le(now()))
-        .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(now())))
+    let waiting: Vec<Operation> = due()
         .order((operations::next_attempt_at, operations::id))
         .limit(8)
         .select(Operation::as_select())
         .load(connection)?;
-    for operation in due {
-        let claim = Claim { id: operation.id, owner: owner.to_owned(), fence: operation.fence + 1 };
-        let status = match operation.status {
-            OperationStatus::RollingBack => OperationStatus::RollingBack,
-            _ => OperationStatus::Running,
-        };
-        let taken = diesel::update(operations::table.find(operation.id))
-            .filter(operations::fence.eq(operation.fence))
-            .filter(operations::status.eq(operation.status))
-            .set((
-                operations::status.eq(status),
-                operations::lease_owner.eq(owner),
-                operations::lease_expires_at.eq(expiry(lease)),
-                operations::fence.eq(claim.fence),
-                operations::started_at.eq(operation.started_at.unwrap_or_else(now)),
-            ))
-            .execute(connection)?;
-        if taken == 1 {
-            return Ok(Some((claim, find(connection, operation.id)?)));
+    for operation in waiting {
+        let taken = take(connection, &operation, owner, lease)?;
+        if taken.is_some() {
+            return Ok(taken);
         }
     }
     Ok(None)
+}
+
+/// Takes this operation alone, once it is due and nobody works on it.
+///
+/// # Errors
+/// Any database error.
+pub fn claim(
+    connection: &mut SharedConn,
+    id: Id,
+    owner: &str,
+    lease: Duration,
+) -> ModelResult<Option<(Claim, Operation)>> {
+    let waiting: Option<Operation> =
+        due().filter(operations::id.eq(id)).select(Operation::as_select()).first(connection).optional()?;
+    waiting.map_or(Ok(None), |operation| take(connection, &operation, owner, lease))
+}
+
+/// `None` when somebody else was faster.
+fn take(
+    connection: &mut SharedConn,
+    operation: &Operation,
+    owner: &str,
+    lease: Duration,
+) -> ModelResult<Option<(Claim, Operation)>> {
+    let claim = Claim { id: operation.id, owner: owner.to_owned(), fence: operation.fence + 1 };
+    let status = match operation.status {
+        OperationStatus::RollingBack => OperationStatus::RollingBack,
+        _ => OperationStatus::Running,
+    };
+    let taken = diesel::update(operations::table.find(operation.id))
+        .filter(operations::fence.eq(operation.fence))
+        .filter(operations::status.eq(operation.status))
+        .set((
+            operations::status.eq(status),
+            operations::lease_owner.eq(owner),
+            operations::lease_expires_at.eq(expiry(lease)),
+            operations::fence.eq(claim.fence),
+            operations::started_at.eq(operation.started_at.unwrap_or_else(now)),
+        ))
+        .execute(connection)?;
+    if taken == 1 { Ok(Some((claim, find(connection, operation.id)?))) } else { Ok(None) }
 }
 
 /// Whether the lease is held and lasts for so long at least. Writes nothing.
@@ -141,6 +173,8 @@ pub enum StepChange<'a> {
     Done(Option<&'a str>),
     /// It failed; why, for a person.
     Failed(&'a str),
+    /// It stopped at a safe place and will be begun again: that start does not count.
+    PutOff,
     /// What it did is taken back.
     Undone,
 }
@@ -187,6 +221,9 @@ fn record_step(connection: &mut SharedConn, id: Id, change: &StepChange<'_>) -> 
         StepChange::Failed(error) => diesel::update(step)
             .set((s::status.eq(StepStatus::Failed), s::finished_at.eq(now()), s::error.eq(*error)))
             .execute(connection)?,
+        StepChange::PutOff => diesel::update(step)
+            .set((s::status.eq(StepStatus::Pending), s::attempts.eq(s::attempts - 1)))
+            .execute(connection)?,
         StepChange::Undone => diesel::update(step)
             .set((s::status.eq(StepStatus::Undone), s::finished_at.eq(now())))
             .execute(connection)?,
@@ -218,6 +255,22 @@ pub fn postpone(
         ))
         .execute(connection)?;
     Ok(postponed == 1)
+}
+
+/// Gives the operation back, for another worker to go on with at once. False when the lease was lost.
+///
+/// # Errors
+/// Any database error.
+pub fn give_back(connection: &mut SharedConn, claim: &Claim) -> ModelResult<bool> {
+    let given = diesel::update(operations::table.find(claim.id))
+        .filter(operations::fence.eq(claim.fence))
+        .set((
+            operations::status.eq(OperationStatus::Queued),
+            operations::lease_owner.eq(None::<String>),
+            operations::lease_expires_at.eq(None::<NaiveDateTime>),
+        ))
+        .execute(connection)?;
+    Ok(given == 1)
 }
 
 /// Ends the operation. False when the lease was lost: it is not ended then.
