@@ -19,7 +19,7 @@ use crate::support::{
     app::{TestApp, eventually},
     approve, assert_nothing_is_left, engine, finished,
     own_server::OwnServer,
-    register, session, slow, status, superuser_url,
+    register, session, status, superuser_url,
 };
 
 fn postgres() -> bool {
@@ -171,8 +171,9 @@ fn a_server_that_is_down_is_named_and_waited_for() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_server_that_is_killed_again_and_again_loses_nothing() {
-    if !postgres() || !slow() {
+    if !postgres() {
         return;
     }
     let server = OwnServer::start(&["--durable"]);

@@ -1,7 +1,6 @@
 //! kill -9 at every crash point: after a restart the institution is active, or nothing of it is left.
 //!
-//! Runs with the feature `crash-points` and `PROVOST_TEST_SLOW=1`. All the while outsiders try to enter
-//! the databases.
+//! Part of `scripts/test slow`. All the while outsiders try to enter the databases.
 
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::support::{
     child::{die_at, dies_at, do_work},
     engine, names,
     outsiders::Outsiders,
-    register, server, slow, status,
+    register, server, status,
 };
 
 /// Short, so that the dead worker's operation is soon taken over.
@@ -42,10 +41,8 @@ fn site() -> Site {
 }
 
 #[test]
+#[ignore = "slow"]
 fn provisioning_survives_kill_at_every_point() {
-    if !slow() {
-        return;
-    }
     let points = provision::crash_points(engine());
     let mut polls = 0;
     for point in &points {
@@ -70,10 +67,8 @@ fn provisioning_survives_kill_at_every_point() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn provisioning_survives_a_second_kill_while_it_recovers() {
-    if !slow() {
-        return;
-    }
     let points = provision::crash_points(engine());
     let (mut kills, mut polls, mut random) = (0, 0, SEED);
     for point in &points {
@@ -105,10 +100,8 @@ fn provisioning_survives_a_second_kill_while_it_recovers() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn rolling_back_survives_kill_at_every_point() {
-    if !slow() {
-        return;
-    }
     let undone: &[&str] = match engine() {
         Engine::Sqlite => &["database", "keys", "reserve"],
         Engine::Postgres => &["database", "role", "keys", "reserve"],
@@ -137,10 +130,8 @@ fn rolling_back_survives_kill_at_every_point() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn rotation_survives_kill_at_every_point() {
-    if !slow() {
-        return;
-    }
     let points = ["rotate:added:1", "rotate:one:1", "rotate:one:2", "rotate:one:3", "rotate:rewrapped:1"];
     let site = site();
     let platform = site.open();

@@ -1,6 +1,6 @@
 //! A platform of thousands, through its pages: import, bulk approval, ten first admins, 5,000 students.
 //!
-//! Slow: runs with `PROVOST_TEST_SLOW=1`. `PROVOST_TEST_UNIVERSITIES` names a CSV of real institutions
+//! Part of `scripts/test slow`. `PROVOST_TEST_UNIVERSITIES` names a CSV of real institutions
 //! (name, domain, country, region, website); without it, the test makes one up.
 
 use std::time::{Duration, Instant};
@@ -34,10 +34,8 @@ struct Bulk {
 }
 
 #[test]
+#[ignore = "slow"]
 fn thousands_of_institutions_and_students() {
-    if std::env::var_os("PROVOST_TEST_SLOW").is_none() {
-        return;
-    }
     let app = TestApp::start();
     let admin = app.super_admin();
     let file = universities();

@@ -102,6 +102,24 @@ impl PostgresEngine {
     }
 }
 
+impl PostgresEngine {
+    /// Proves that the role of `place` is kept out of `foreign` by its rights, and not by a full server.
+    fn prove_shut(&self, place: &Place, password: Option<&str>, foreign: &Place) -> Result<(), EngineError> {
+        let url = self.url_of(&foreign.name, Some((&place.name, password.unwrap_or_default())))?;
+        match TenantConn::open(&Target::Postgres(url)) {
+            Ok(_) => Err(EngineError::permanent(
+                "The institution's role can enter another institution's database.",
+            )),
+            // "User does not have CONNECT privilege": the word of SQL stands there in every language.
+            Err(error) if error.to_string().contains("CONNECT") => Ok(()),
+            Err(error) => Err(EngineError::transient(format!(
+                "Whether the institution's role is kept out of another's database could not be found out: \
+                 {error}."
+            ))),
+        }
+    }
+}
+
 /// What bears the name of a database.
 #[derive(PartialEq, Eq)]
 enum Found {
@@ -250,16 +268,11 @@ impl TenantEngine for PostgresEngine {
                 ));
             }
         }
-        let password = password.unwrap_or_default();
-        if let Some(foreign) = foreign {
-            let url = self.url_of(&foreign.name, Some((&place.name, password)))?;
-            if TenantConn::open(&Target::Postgres(url)).is_ok() {
-                return Err(EngineError::permanent(
-                    "The institution's role can enter another institution's database.",
-                ));
-            }
+        match foreign {
+            // One that is lost keeps nobody out of anything.
+            Some(foreign) if self.exists(foreign)? => self.prove_shut(place, password, foreign),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn drop_database(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {

@@ -31,6 +31,8 @@ impl Caller {
             .max_redirects_will_error(false)
             .allow_non_standard_methods(true)
             .timeout_global(Some(Duration::from_secs(30)))
+            // The server closes what was idle for five seconds, even when the next request is on its way.
+            .max_idle_age(Duration::from_secs(1))
             .build();
         let headers =
             [("sec-fetch-site", "same-origin"), ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/140.0")];
@@ -117,14 +119,18 @@ impl Caller {
         for (name, value) in headers {
             all.insert((*name).into(), (*value).into());
         }
-        let mut request =
-            http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        for (name, value) in &all {
-            request = request.header(name, value);
-        }
+        let request = || {
+            let request =
+                http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+            all.iter().fold(request, |request, (name, value)| request.header(name, value))
+        };
         let result = match method {
-            "POST" | "PUT" | "PATCH" => self.agent.run(request.body(body).expect("a request")),
-            _ => self.agent.run(request.body(()).expect("a request")),
+            "POST" | "PUT" | "PATCH" => self.agent.run(request().body(body).expect("a request")),
+            _ => {
+                let ask = || self.agent.run(request().body(()).expect("a request"));
+                // As every browser does: the server may have closed the idle connection meanwhile.
+                ask().or_else(|error| if is_closed(&error) { ask() } else { Err(error) })
+            }
         };
         let mut response = result.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         let headers: Vec<(String, String)> = response
@@ -153,6 +159,12 @@ impl Caller {
             }
         }
     }
+}
+
+/// Whether the connection was closed before any answer came.
+fn is_closed(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(cause) if [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&cause.kind()))
 }
 
 /// A form's body.

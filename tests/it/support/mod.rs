@@ -6,6 +6,7 @@ pub mod caller;
 #[cfg(feature = "crash-points")]
 pub mod child;
 pub mod dump;
+#[cfg(feature = "crash-points")]
 pub mod outsiders;
 pub mod own_server;
 

@@ -65,7 +65,7 @@ impl Outsiders {
         });
     }
 
-    /// How often somebody tried to get in, after making sure that nobody ever did.
+    /// How often somebody was refused, after making sure that nobody ever did.
     pub fn refused(mut self, what: &str) -> usize {
         self.end();
         assert_eq!(*self.seen.entered.lock().expect("lock"), Vec::<String>::new(), "{what}");
@@ -99,9 +99,14 @@ impl Seen {
                 url.set_username(&format!("{prefix}{role}")).expect("user");
                 url.set_password(Some("known")).expect("password");
                 url.set_path(&database);
-                self.polls.fetch_add(1, Ordering::SeqCst);
-                if SharedConn::open(&Target::Postgres(url.into())).is_ok() {
-                    self.entered.lock().expect("lock").push(format!("{role} entered {database}"));
+                match SharedConn::open(&Target::Postgres(url.into())) {
+                    Ok(_) => self.entered.lock().expect("lock").push(format!("{role} entered {database}")),
+                    // A full server refuses too, and proves nothing.
+                    Err(error) => {
+                        let shut = ["CONNECT privilege", "not currently accepting connections"];
+                        let refused = shut.iter().any(|words| error.to_string().contains(words));
+                        self.polls.fetch_add(usize::from(refused), Ordering::SeqCst);
+                    }
                 }
             }
         }
