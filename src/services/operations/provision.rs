@@ -228,7 +228,7 @@ impl Handler for Provision {
 fn reserve(work: &Work<'_>) -> Result<String, Failure> {
     let (institution_id, engine) = (work.institution_id()?, &work.platform.engine);
     let version = tenant_schema_version().map_err(|error| Failure::Permanent(format!("{error}.")))?;
-    work.write_tx(|connection| {
+    work.step_tx(|connection| {
         if let Some(database) = tenant_databases::find(connection, institution_id)? {
             return Ok(database.database_name);
         }
@@ -275,7 +275,7 @@ fn taken_names(
 /// Makes data key and password, sealed before they are used; run again, the same ones stay.
 fn keys(work: &Work<'_>) -> Result<(), Failure> {
     let institution_id = work.institution_id()?;
-    work.write_tx(|connection| {
+    work.step_tx(|connection| {
         let key = work.platform.keys.data_key_or_new(connection, institution_id)?;
         if work.platform.engine.has_passwords() {
             let password = Token::generate().map_err(|error| Failure::Transient(format!("{error}.")))?;
@@ -351,7 +351,7 @@ fn first_profile(institution: Institution) -> NewProfile {
 /// Enters the first admin into the login index. The institution is not active yet, so nobody gets in.
 fn login(work: &Work<'_>) -> Result<(), Failure> {
     let (institution_id, input) = (work.institution_id()?, work.input::<Input>()?);
-    work.write_tx(|connection| {
+    work.step_tx(|connection| {
         let registration = newest_registration(connection, institution_id)?;
         let Some((email, _)) = registration.as_ref().and_then(first_admin) else { return Ok(()) };
         // Whatever an earlier, interrupted attempt has entered goes.

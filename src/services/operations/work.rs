@@ -124,6 +124,18 @@ impl Work<'_> {
         })
     }
 
+    /// As [`Self::write_tx`], for a step that others follow: it does not wait for PostgreSQL's disk. The server's
+    /// log keeps the order, so whatever is durable later has this before it.
+    ///
+    /// # Errors
+    /// As [`Self::write_tx`].
+    pub fn step_tx<T>(&self, work: impl FnOnce(&mut SharedConn) -> Result<T, Failure>) -> Result<T, Failure> {
+        self.write_tx(|connection| {
+            connection.commit_without_waiting()?;
+            work(connection)
+        })
+    }
+
     /// As [`Self::still_mine`], for the engine, which asks when it has waited for everybody else.
     ///
     /// # Errors
