@@ -73,11 +73,14 @@ journey("a registration that is turned down, and looked at again", { superAdmin 
   await assertSays(mare, says.pending);
 });
 
+// Provost tries six times, over half a minute, before it gives up; and as long again at undoing.
+const patience = 100;
+
 /** Waits until the operation's state, beside its title, reads so. */
 const shows = (page, state) => eventually(`the operation to show ${state}`, async () => {
   await page.reload();
   return state.test(await page.locator("h1 .badge").innerText());
-}, { seconds: 40 });
+}, { seconds: patience, every: 250 });
 
 const tells = (page, words) => eventually(`the page to say ${words}`, async () => {
   await page.reload();

@@ -33,6 +33,7 @@ journey("two people edit one student; archive many and undo", { superAdmin }, as
   await press(mare, buttons.saveStudent);
   assertPath(mare, own);
   await assertSays(mare, "Physics");
+  assert.equal(await mare.getByText("1 change", { exact: true }).count(), 2, "the history tells what each changed");
   await checkPage(mare, "student-changed");
 
   // One alone, and back.

@@ -77,12 +77,18 @@ pub fn summary(entry: &Entry) -> String {
     let words: Vec<String> = if matches!(entry.record_kind.as_str(), "students" | "activity") {
         let some = changes.iter().filter(|change| change.after.as_deref() != Some("0"));
         some.map(change).map(|change| format!("{}: {}", change.field, change.after)).collect()
-    } else if changes.iter().any(|change| change.before.is_some()) {
+    } else if is_a_change(entry) {
         changes.iter().map(|change| field(&change.field).into_owned()).collect()
     } else {
         Vec::new()
     };
     words.join(", ")
+}
+
+/// Whether fields of a record that was there changed. What was typed when it was made stands on its page
+/// already; a field that was empty until now is a change like any other.
+fn is_a_change(entry: &Entry) -> bool {
+    entry.action.ends_with(".updated") || entry.changes().iter().any(|change| change.before.is_some())
 }
 
 /// A field as the forms call it.
@@ -157,8 +163,7 @@ pub fn shown(clock: &Clock, entry: &Entry, about: Option<&str>) -> ShownEntry {
     if entry.action == "students.imported" {
         shown.detail = Some(summary(entry));
     }
-    // What was typed when the record was made stands on its page already.
-    if entry.changes().iter().any(|change| change.before.is_some()) {
+    if is_a_change(entry) {
         shown.changes = entry.changes().iter().map(change).collect();
     }
     shown

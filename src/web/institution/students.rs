@@ -56,7 +56,7 @@ fn spec(path: String, years: &[i32]) -> ListSpec {
         .search("Name, number or e-mail")
         .filter(Filter::one_of("status", "Status", statuses))
         .filter(Filter::one_of("year", "Admitted", years))
-        .filter(Filter::one_of("archived", "Archived", [("yes", "Archived only")]))
+        .filter(Filter::one_of("archived", "Archived", [("yes", "Yes")]).unset("No"))
         .csv()
 }
 

@@ -48,6 +48,8 @@ pub struct Filter {
     pub key: &'static str,
     pub label: &'static str,
     pub kind: FilterKind,
+    /// What nothing chosen is called.
+    pub unset: &'static str,
 }
 
 /// How it is chosen.
@@ -65,11 +67,22 @@ impl Filter {
         label: &'static str,
         options: impl IntoIterator<Item = impl Into<Choice>>,
     ) -> Self {
-        Self { key, label, kind: FilterKind::OneOf(options.into_iter().map(Into::into).collect()) }
+        Self {
+            key,
+            label,
+            kind: FilterKind::OneOf(options.into_iter().map(Into::into).collect()),
+            unset: "Any",
+        }
     }
 
     pub fn date(key: &'static str, label: &'static str) -> Self {
-        Self { key, label, kind: FilterKind::Date }
+        Self { key, label, kind: FilterKind::Date, unset: "Any" }
+    }
+
+    /// Says what the list holds while nothing is chosen, where that is not everything.
+    pub const fn unset(mut self, label: &'static str) -> Self {
+        self.unset = label;
+        self
     }
 
     /// Whether the value may stand in the address.

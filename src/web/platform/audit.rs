@@ -36,7 +36,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("institution.rejected", "Rejected institution"),
     ("institution.reconsidered", "Reconsidered institution"),
     ("institution.provisioning_started", "Started set-up"),
-    ("institution.provisioning_failed", "Set-up failed"),
+    ("institution.provisioning_failed", "Could not finish set-up"),
     ("institution.activated", "Activated institution"),
     ("institution.suspended", "Suspended institution"),
     ("institution.reactivated", "Reactivated institution"),

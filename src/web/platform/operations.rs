@@ -165,6 +165,8 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
         OperationStatus::Queued | OperationStatus::Running => {
             Notice::warning(format!("The last attempt did not succeed: {error}"))
         }
+        // Nothing is left that would need somebody.
+        OperationStatus::RolledBack => Notice::warning(error.as_str()),
         _ => Notice::error(error.as_str()),
     });
     let mut view = OperationView::new(summary(operation), !operation.is_over()).notice(notice);
