@@ -394,6 +394,22 @@ fn a_file_is_understood_told_about_and_imported_once() {
     assert_eq!((zoe.person.name.as_str(), zoe.person.email.as_deref()), ("Zoë Müller", Some("zoe@x.edu")));
     assert_eq!(students::count(connection, &StudentFilter::default()).expect("count"), 3);
 
+    for (sort, descending) in ["name", "number", "status", "admission_year", "updated"]
+        .map(|s| [(s, false), (s, true)])
+        .into_iter()
+        .flatten()
+    {
+        let order = Paging { descending, ..paging(sort) };
+        let all = students::page(connection, &StudentFilter::default(), &order).expect("page").rows;
+        let (one, mut last, mut met) = (Paging { limit: 1, ..order }, None, Vec::new());
+        while let Some(next) =
+            students::following(connection, &StudentFilter::default(), &one, last).expect("read").pop()
+        {
+            last = Some(next.id);
+            met.push(next);
+        }
+        assert_eq!(met, all, "{sort} {descending}");
+    }
     let id = zoe.id;
     students::archive(connection, &activity, id).expect("archived");
     let plan = student_import::plan(connection, &next, &mapping).expect("plan");

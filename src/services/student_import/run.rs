@@ -28,7 +28,7 @@ pub struct Outcome {
     #[serde(flatten)]
     pub counts: Counts,
     /// The first refused rows, [`REFUSED_KEPT`] at most, as they were then.
-    #[serde(default)]
+    #[serde(default, rename = "refused_rows")]
     pub refused: Vec<PlannedRow>,
 }
 
