@@ -121,11 +121,14 @@ routes! {
     SuperAdmin GET "/platform/institutions/{domain}/sessions/remove" => platform::suspension::ask_end_sessions;
     SuperAdmin POST "/platform/institutions/{domain}/sessions/remove" => platform::suspension::end_sessions;
     SuperAdmin GET "/platform/operations" => platform::operations::list;
+    SuperAdmin GET "/platform/operations.csv" => platform::operations::export;
     SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
     SuperAdmin POST "/platform/operations/{id}/attempts" => platform::operations::retry;
     SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
     SuperAdmin GET "/platform/databases" => platform::databases::list;
+    SuperAdmin GET "/platform/databases.csv" => platform::databases::export;
     SuperAdmin GET "/platform/admins" => platform::admins::list;
+    SuperAdmin GET "/platform/admins.csv" => platform::admins::export;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin POST "/platform/admins/{id}/password-reset" => platform::admins::send_reset;
@@ -161,6 +164,7 @@ routes! {
     Member GET "/i/{domain}/activity.csv" => institution::activity::csv;
     Member GET "/i/{domain}/activity/{id}" => institution::activity::show;
     Owner GET "/i/{domain}/users" => institution::users::list;
+    Owner GET "/i/{domain}/users.csv" => institution::users::csv;
     Owner POST "/i/{domain}/users" => institution::users::create;
     Owner GET "/i/{domain}/users/new" => institution::users::new;
     Owner GET "/i/{domain}/users/{id}" => institution::users::show;

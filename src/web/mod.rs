@@ -9,6 +9,7 @@ pub mod badge;
 pub mod cell;
 pub mod client;
 pub mod confirm;
+pub mod csv_file;
 pub mod error_page;
 mod form_body;
 pub mod forms;

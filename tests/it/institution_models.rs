@@ -20,7 +20,7 @@ use provost::{
     },
     services::{
         csv_text::{Limits, Table, read_csv},
-        student_import::{self, Counts, Field, Mapping, Verdict},
+        student_import::{self, Counts, Field, Mapping, Outcome, Verdict},
     },
 };
 
@@ -377,9 +377,9 @@ fn a_file_is_understood_told_about_and_imported_once() {
         ]
     );
 
-    let counts = student_import::apply(connection, &activity, "f.csv", &file, &mapping, &mut |_, _| Ok(()))
+    let done = student_import::apply(connection, &activity, "f.csv", &file, &mapping, &mut |_, _| Ok(()))
         .expect("done");
-    assert_eq!(counts.created, 2);
+    assert_eq!(done.counts().created, 2);
     let again = student_import::plan(connection, &file, &mapping).expect("plan").counts();
     assert_eq!(again, Counts { unchanged: 2, refused: 6, ..Counts::default() });
 
@@ -394,6 +394,22 @@ fn a_file_is_understood_told_about_and_imported_once() {
     assert_eq!((zoe.person.name.as_str(), zoe.person.email.as_deref()), ("Zoë Müller", Some("zoe@x.edu")));
     assert_eq!(students::count(connection, &StudentFilter::default()).expect("count"), 3);
 
+    for (sort, descending) in ["name", "number", "status", "admission_year", "updated"]
+        .map(|s| [(s, false), (s, true)])
+        .into_iter()
+        .flatten()
+    {
+        let order = Paging { descending, ..paging(sort) };
+        let all = students::page(connection, &StudentFilter::default(), &order).expect("page").rows;
+        let (one, mut last, mut met) = (Paging { limit: 1, ..order }, None, Vec::new());
+        while let Some(next) =
+            students::following(connection, &StudentFilter::default(), &one, last).expect("read").pop()
+        {
+            last = Some(next.id);
+            met.push(next);
+        }
+        assert_eq!(met, all, "{sort} {descending}");
+    }
     let id = zoe.id;
     students::archive(connection, &activity, id).expect("archived");
     let plan = student_import::plan(connection, &next, &mapping).expect("plan");
@@ -424,6 +440,7 @@ fn the_template_imports_and_five_thousand_rows_take_seconds() {
             Ok(())
         })
         .expect("done")
+        .counts()
     };
     assert_eq!(apply(&file, &mut heard).created, 5_000);
     println!("5,000 created in {:?}", start.elapsed());
@@ -442,6 +459,31 @@ fn the_template_imports_and_five_thousand_rows_take_seconds() {
     assert_eq!(batch.count, 5_000);
     assert_eq!(student_bulk::restore_batch(connection, &activity, batch.id).expect("undone"), 5_000);
     println!("5,000 archived and restored in {:?}", start.elapsed());
+}
+
+#[test]
+fn an_import_keeps_what_it_refused_and_not_the_file() {
+    let mut tenant = Tenant::new();
+    let connection = tenant.connection();
+    let mut text = String::from("number,name\nS-1,Zoë\n");
+    (0..student_import::REFUSED_KEPT + 5).for_each(|n| text.push_str(&format!("S-1,Twice {n}\n")));
+    let mapping = serde_json::to_string(&Mapping::guess(&table(&text))).expect("JSON");
+    let id = imports::create(connection, student_import::KIND, "f.csv", text.as_bytes(), &mapping, Id::new())
+        .expect("kept");
+    assert_eq!(imports::result(connection, id).expect("read"), None);
+    let operation = Id::new();
+    let mut run =
+        || student_import::run(connection, &activity(), id, operation, &mut |_, _| Ok(())).expect("done");
+    let expected = Counts { created: 1, refused: student_import::REFUSED_KEPT + 5, ..Counts::default() };
+    assert_eq!(run(), expected);
+    assert_eq!(run(), expected, "done again after a crash");
+
+    let kept = imports::find(connection, student_import::KIND, id).expect("found");
+    assert!(kept.content.is_empty());
+    let outcome = Outcome::read(kept.result.as_deref()).expect("an outcome");
+    assert_eq!((outcome.counts, outcome.refused.len()), (expected, student_import::REFUSED_KEPT));
+    assert_eq!((outcome.refused[0].line, outcome.refused[0].name.as_str()), (3, "Twice 0"));
+    assert!(outcome.refused[0].problems[0].advice.contains("Line 2"));
 }
 
 #[test]

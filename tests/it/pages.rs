@@ -101,11 +101,36 @@ fn an_import_is_one_line_of_the_overview() {
     assert!(lines[2].ends_with("added student Zoé Dubois"), "{lines:?}");
 }
 
-fn import(owner: &Caller, institution: &Institution, name: &str, file: &str) {
+#[test]
+fn a_finished_import_tells_the_same_however_often_it_is_opened() {
+    let app = TestApp::start();
+    let a = app.institution("evry.example");
+    let owner = app.owner(&a);
+    let file = "student_number,name\nS-1,Zoé Durand\nS-1,Twice\nS-2,Léa Roux\n";
+    let path = import(&owner, &a, "class.csv", file);
+    let told = |page: &str| (page.contains("Line 2 has the same"), page.contains("Twice"));
+    assert_eq!(told(&owner.get(&path).is(200).main()), (true, true));
+    // A begun import is not begun again, and its columns are not asked for.
+    owner.post(&path, &[]).leads_to(&path);
+    owner.post(&format!("{path}/columns"), &[]).leads_to(&path);
+    owner.get(&path).is(200).shows("has begun");
+
+    let list = owner.get(&a.path("/students")).is(200);
+    for student in list.attributes("tbody a.row-link", "href") {
+        owner.post(&format!("{student}/archiving"), &[]).is(303);
+    }
+    let page = owner.get(&path).is(200);
+    assert_eq!(page.words("tbody tr").len(), 1, "{}", page.main());
+    assert_eq!(page.words(".stat-value"), ["2", "0", "0", "1"]);
+    assert_eq!(told(&page.main()), (true, true));
+}
+
+fn import(owner: &Caller, institution: &Institution, name: &str, file: &str) -> String {
     let path = institution.path("/students/import");
     let checked = owner.upload(&path, name, file.as_bytes(), &[]).is(303).location().to_owned();
     owner.post(&checked, &[]).is(303);
     eventually("the import is over", || owner.get(&checked).main().contains("Imported"));
+    checked
 }
 
 #[test]

@@ -80,11 +80,16 @@ fn every_file_that_is_taken_away_leaves_a_trace() {
     assert_eq!(actors.iter().filter(|(_, name)| name == "Member Meier").count(), 1, "{actors:?}");
 
     let ada = app.super_admin();
-    for list in ["registrations.csv", "institutions.csv?q=evry", "audit.csv"] {
+    app.owner(&a).get(&a.path("/users.csv")).is(200);
+    assert_eq!(activity::count(&mut tenant, &exported("users.exported")).expect("count"), 1);
+    let lists = ["registrations.csv", "institutions.csv?q=evry", "audit.csv"];
+    for list in lists.into_iter().chain(["admins.csv", "operations.csv", "databases.csv?q=evry"]) {
         ada.get(&format!("/platform/{list}")).is(200);
     }
     let log = ada.get("/platform/audit").is(200);
-    for words in ["Exported registrations", "Exported institutions", "Exported audit log"] {
+    for words in
+        ["Exported registrations", "Exported institutions", "Exported audit log", "Exported databases"]
+    {
         assert!(log.text().contains(words), "{words}");
     }
 }

@@ -27,6 +27,16 @@ pub struct Import {
     pub created_at: NaiveDateTime,
 }
 
+/// What is known of an upload without reading the file itself.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = imports)]
+#[expect(missing_docs, reason = "the columns of the table, under their own names")]
+pub struct ImportHead {
+    pub id: Id,
+    pub file_name: String,
+    pub operation_id: Option<Id>,
+}
+
 /// Keeps a file until it is imported; removes those that have had their time.
 ///
 /// # Errors
@@ -70,6 +80,26 @@ pub fn find(connection: &mut TenantConn, kind: &str, id: Id) -> ModelResult<Impo
         .first(connection)?)
 }
 
+/// The head of one file of this kind.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn head(connection: &mut TenantConn, kind: &str, id: Id) -> ModelResult<ImportHead> {
+    Ok(imports::table
+        .find(id)
+        .filter(imports::kind.eq(kind))
+        .select(ImportHead::as_select())
+        .first(connection)?)
+}
+
+/// What the import of a file did; none as long as it is not over.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn result(connection: &mut TenantConn, id: Id) -> ModelResult<Option<String>> {
+    Ok(imports::table.find(id).select(imports::result).first(connection)?)
+}
+
 /// Says what the columns mean; not once the import has begun.
 ///
 /// # Errors
@@ -99,13 +129,15 @@ pub fn begin(connection: &mut TenantConn, id: Id, operation_id: Id) -> ModelResu
     if saved == 0 { Err(begun()) } else { Ok(()) }
 }
 
-/// Keeps what the import did; call it in the transaction that did it, so that doing it again after a
-/// crash can tell.
+/// Keeps what the import did, and the file no longer: what it says of people is in their records now.
+/// Call it in the transaction that did it, so that doing it again after a crash can tell.
 ///
 /// # Errors
 /// Any database error.
 pub fn set_result(connection: &mut TenantConn, id: Id, result: &str) -> ModelResult<()> {
-    diesel::update(imports::table.find(id)).set(imports::result.eq(result)).execute(connection)?;
+    diesel::update(imports::table.find(id))
+        .set((imports::result.eq(result), imports::content.eq(Vec::new())))
+        .execute(connection)?;
     Ok(())
 }
 

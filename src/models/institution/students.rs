@@ -20,7 +20,7 @@ use crate::{
     text_enum,
 };
 
-pub use list::{StudentCounts, StudentFilter, admission_years, after_number, count, counts, page};
+pub use list::{StudentCounts, StudentFilter, admission_years, after_number, count, counts, following, page};
 
 text_enum! {
     /// Where a student stands.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub use access::{disable, enable, remove, reset_sent, signed_out, update};
-pub use list::{UserFilter, active_count, active_owners, count, page};
+pub use list::{UserFilter, active_count, active_owners, count, older_than, page};
 
 text_enum! {
     /// What a user may do. A user can have several.

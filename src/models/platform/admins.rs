@@ -469,3 +469,25 @@ pub fn page(
         .load(connection)?;
     Ok(Slice { rows, total })
 }
+
+/// The next `limit` matching admins before the one with this id, newest first: for reading all that
+/// match in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &AdminFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<PlatformAdmin>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(platform_admins::id.lt(last));
+    }
+    Ok(query
+        .order(platform_admins::id.desc())
+        .limit(limit)
+        .select(PlatformAdmin::as_select())
+        .load(connection)?)
+}

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::{
     db::{Id, locks::Lock, now, schema_shared::audit_log, shared::SharedConn},
-    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::fold},
+    models::{Actor, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::fold},
 };
 
 /// The key of the chain; it lives outside the database, so whoever edits rows cannot mend the hashes.
@@ -251,6 +251,17 @@ pub struct AuditFilter {
     pub institution_id: Option<Id>,
 }
 
+fn matching<'a>(filter: &AuditFilter) -> audit_log::BoxedQuery<'a, SharedBackend> {
+    let mut query = containing!(audit_log::table.into_boxed(), filter.q, audit_log::search_key);
+    if let Some(action) = &filter.action {
+        query = query.filter(audit_log::action.eq(action.clone()));
+    }
+    if let Some(id) = filter.institution_id {
+        query = query.filter(audit_log::institution_id.eq(id));
+    }
+    query
+}
+
 /// One page of the log, newest first unless asked otherwise.
 ///
 /// # Errors
@@ -260,23 +271,35 @@ pub fn page(
     filter: &AuditFilter,
     paging: &Paging,
 ) -> ModelResult<Slice<AuditEntry>> {
-    let matching = || {
-        let mut query = containing!(audit_log::table.into_boxed(), filter.q, audit_log::search_key);
-        if let Some(action) = &filter.action {
-            query = query.filter(audit_log::action.eq(action.clone()));
-        }
-        if let Some(id) = filter.institution_id {
-            query = query.filter(audit_log::institution_id.eq(id));
-        }
-        query
-    };
-    let total = matching().count().get_result(connection)?;
-    let rows = ordered!(matching(), paging.descending, audit_log::sequence)
+    let total = matching(filter).count().get_result(connection)?;
+    let rows = ordered!(matching(filter), paging.descending, audit_log::sequence)
         .limit(paging.limit)
         .offset(paging.offset)
         .select(AuditEntry::as_select())
         .load(connection)?;
     Ok(Slice { rows, total })
+}
+
+/// The next `limit` matching entries before the one with this number, newest first: for reading all that
+/// match in bounded pieces.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: i64,
+) -> ModelResult<Vec<AuditEntry>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(audit_log::sequence.lt(last));
+    }
+    Ok(query
+        .order(audit_log::sequence.desc())
+        .limit(limit)
+        .select(AuditEntry::as_select())
+        .load(connection)?)
 }
 
 fn hex(bytes: &[u8]) -> String {

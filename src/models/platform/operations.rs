@@ -19,7 +19,7 @@ pub use claim::{
     Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, postpone, record_steps,
     release_all, renew, set_progress,
 };
-pub use list::{OperationFilter, failed_count, failed_since, left_alone, page};
+pub use list::{OperationFilter, failed_count, failed_since, left_alone, older_than, page};
 
 crate::text_enum! {
     /// What is to be done.

@@ -22,7 +22,9 @@ use crate::{
 };
 
 pub use decisions::{approve, reconsider, reject};
-pub use list::{RegistrationFilter, RegistrationRow, count, ids_matching, page, still_waiting, waiting};
+pub use list::{
+    RegistrationFilter, RegistrationRow, count, ids_matching, older_than, page, still_waiting, waiting,
+};
 
 crate::text_enum! {
     /// How a registration came in.

@@ -10,7 +10,10 @@ use crate::{
     },
     models::{
         ModelError, ModelResult, Paging, Slice, containing, ordered,
-        platform::institutions::{Institution, Status},
+        platform::{
+            SharedBackend,
+            institutions::{Institution, Status},
+        },
     },
 };
 
@@ -292,6 +295,26 @@ pub struct DatabaseRow {
     pub institution_status: Status,
 }
 
+type Matching<'a> = diesel::dsl::IntoBoxed<
+    'a,
+    diesel::dsl::InnerJoin<tenant_databases::table, institutions::table>,
+    SharedBackend,
+>;
+
+fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
+    let mut query = containing!(
+        tenant_databases::table.inner_join(institutions::table).into_boxed(),
+        filter.q,
+        tenant_databases::database_name,
+        institutions::name_key,
+        institutions::domain
+    );
+    if let Some(status) = filter.status {
+        query = query.filter(tenant_databases::status.eq(status));
+    }
+    query
+}
+
 /// One page of the databases that match. Sorts by `name` (default) or `institution`.
 ///
 /// # Errors
@@ -301,25 +324,17 @@ pub fn page(
     filter: &DatabaseFilter,
     paging: &Paging,
 ) -> ModelResult<Slice<DatabaseRow>> {
-    let matching = || {
-        let mut query = containing!(
-            tenant_databases::table.inner_join(institutions::table).into_boxed(),
-            filter.q,
-            tenant_databases::database_name,
-            institutions::name_key,
-            institutions::domain
-        );
-        if let Some(status) = filter.status {
-            query = query.filter(tenant_databases::status.eq(status));
-        }
-        query
-    };
-    let total = matching().count().get_result(connection)?;
+    let total = matching(filter).count().get_result(connection)?;
     let sorted = match paging.sort.as_str() {
         "institution" => {
-            ordered!(matching(), paging.descending, institutions::name_key, tenant_databases::id)
+            ordered!(matching(filter), paging.descending, institutions::name_key, tenant_databases::id)
         }
-        _ => ordered!(matching(), paging.descending, tenant_databases::database_name, tenant_databases::id),
+        _ => ordered!(
+            matching(filter),
+            paging.descending,
+            tenant_databases::database_name,
+            tenant_databases::id
+        ),
     };
     let rows = sorted
         .limit(paging.limit)
@@ -327,4 +342,26 @@ pub fn page(
         .select((TenantDatabase::as_select(), institutions::domain, institutions::name, institutions::status))
         .load(connection)?;
     Ok(Slice { rows, total })
+}
+
+/// The next `limit` matching databases before the one with this id, newest first: for reading all that
+/// match in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &DatabaseFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<DatabaseRow>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(tenant_databases::id.lt(last));
+    }
+    Ok(query
+        .order(tenant_databases::id.desc())
+        .limit(limit)
+        .select((TenantDatabase::as_select(), institutions::domain, institutions::name, institutions::status))
+        .load(connection)?)
 }

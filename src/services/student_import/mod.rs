@@ -10,7 +10,7 @@ mod run;
 use std::collections::HashMap;
 
 pub use columns::{DateOrder, Field, Mapping, template};
-pub use run::{KIND, LIMITS, run};
+pub use run::{KIND, LIMITS, Outcome, REFUSED_KEPT, run};
 
 use crate::{
     db::tenant::TenantConn,
@@ -44,7 +44,7 @@ text_enum! {
 }
 
 /// Why a row is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
     /// Heading of the column; empty when the whole row is meant.
     pub column: String,
@@ -55,7 +55,7 @@ pub struct Problem {
 }
 
 /// One row of the file and what becomes of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PlannedRow {
     /// Line of the file on which the row starts.
     pub line: usize,
@@ -158,7 +158,7 @@ pub fn plan(connection: &mut TenantConn, table: &Table, mapping: &Mapping) -> Mo
     Ok(plan)
 }
 
-/// Imports a file in one transaction: it is compared anew, every usable row is written, or none is.
+/// Imports a file in one transaction and returns what was done with each row: it is compared anew, every usable row is written, or none is.
 /// `progress` hears the rows written so far and the rows to write, and may stop it.
 ///
 /// # Errors
@@ -170,7 +170,7 @@ pub fn apply(
     table: &Table,
     mapping: &Mapping,
     progress: &mut dyn FnMut(usize, usize) -> ModelResult<()>,
-) -> ModelResult<Counts> {
+) -> ModelResult<Plan> {
     connection.write_tx(|connection| {
         let plan = plan(connection, table, mapping)?;
         let counts = plan.counts();
@@ -178,7 +178,7 @@ pub fn apply(
             let mut written = |rows| progress(rows, counts.writes());
             student_bulk::write_import(connection, activity, file_name, &plan.writes, &mut written)?;
         }
-        Ok(counts)
+        Ok(plan)
     })
 }
 
@@ -211,7 +211,8 @@ impl Planner<'_> {
             Some(_) if changes.is_empty() => Verdict::Unchanged,
             Some(_) => Verdict::Updated,
         };
-        let name = fields.person.name.clone();
+        // What is shown and kept is bounded, however long the cell.
+        let (number, name) = (clip(&number), fields.person.name.clone());
         match (verdict, existing) {
             (Verdict::Created, _) => self.plan.writes.create.push(fields),
             (Verdict::Updated, Some(student)) => self.plan.writes.update.push((student.clone(), fields)),
@@ -280,9 +281,17 @@ impl Planner<'_> {
     }
 
     fn problem(&self, column: Option<usize>, value: &str, advice: String) -> Problem {
-        let column = column.and_then(|column| self.table.headers.get(column)).cloned().unwrap_or_default();
-        Problem { column, value: value.chars().take(100).collect(), advice }
+        let column = column.and_then(|column| self.table.headers.get(column));
+        Problem {
+            column: column.map(|heading| clip(heading)).unwrap_or_default(),
+            value: clip(value),
+            advice,
+        }
     }
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// The student number of a row as it is stored: composed letters, no blanks around it.

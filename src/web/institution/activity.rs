@@ -3,9 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{activity_words, clock, note_export, stream_csv};
+use super::{activity_words, clock, note_export};
 use crate::{
-    db::{Id, pools::TenantDb, tenant::TenantConn},
+    db::{Id, tenant::TenantConn},
     error::AppError,
     models::{
         ModelResult,
@@ -19,6 +19,7 @@ use crate::{
         auth::InstitutionUser,
         cell::Cell,
         client::browser_name,
+        csv_file::{CHUNK, CsvFile, moment},
         forms::Choice,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::{Record, RecordPage, Section},
@@ -135,18 +136,13 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         })
         .await?;
     let db = user.db.clone();
-    stream_csv("activity.csv", HEADS, move |before| csv_rows(db.clone(), filter.clone(), before)).await
-}
-
-async fn csv_rows(
-    db: TenantDb,
-    filter: ActivityFilter,
-    before: Option<Id>,
-) -> Result<super::Chunk<Id>, AppError> {
-    let entries = db.run(move |c| activity::older_than(c, &filter, before, super::CSV_CHUNK)).await?;
-    let full = i64::try_from(entries.len()) == Ok(super::CSV_CHUNK);
-    let next = entries.last().filter(|_| full).map(|entry| entry.id);
-    Ok((entries.into_iter().map(csv_cells).collect(), next))
+    let file =
+        CsvFile { name: "activity.csv", heads: HEADS, key: |entry: &Entry| entry.id, cells: csv_cells };
+    file.stream(move |last| {
+        let (db, filter) = (db.clone(), filter.clone());
+        async move { Ok(db.run(move |c| activity::older_than(c, &filter, last, CHUNK)).await?) }
+    })
+    .await
 }
 
 fn csv_cells(entry: Entry) -> Vec<String> {
@@ -157,7 +153,7 @@ fn csv_cells(entry: Entry) -> Vec<String> {
         .map(|change| format!("{}: {} → {}", change.field, change.before, change.after))
         .collect();
     vec![
-        entry.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+        moment(entry.at),
         entry.actor_name,
         entry.action,
         entry.record_kind,

@@ -25,6 +25,7 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("students.restored", "restored", "Restored several"),
     ("students.imported", "imported students from", "Imported students"),
     ("students.exported", "exported", "Exported students"),
+    ("users.exported", "exported", "Exported users"),
     ("activity.exported", "exported from the activity log", "Exported activity log"),
     ("user.created", "set up user", "Set up user"),
     ("user.invited", "invited", "Invited user"),

@@ -16,7 +16,7 @@ use crate::{
     services::{
         csv_text::{Table, read_csv},
         operations::import_students,
-        student_import::{self, KIND, LIMITS, Mapping},
+        student_import::{self, KIND, LIMITS, Mapping, Outcome, Plan},
     },
     web::{
         RecordId, State,
@@ -98,7 +98,7 @@ fn own_path(user: &InstitutionUser, id: Id) -> String {
     user.path(&format!("/students/import/{id}"))
 }
 
-/// A kept file, read.
+/// A file that waits to be imported, read.
 struct Kept {
     import: Import,
     table: Table,
@@ -113,6 +113,20 @@ fn kept(connection: &mut TenantConn, id: Id) -> ModelResult<Kept> {
     Ok(Kept { import, table, mapping })
 }
 
+/// The file as long as its import has not begun: afterwards nobody reads it, and it is emptied.
+fn waiting(connection: &mut TenantConn, id: Id) -> ModelResult<Option<Kept>> {
+    match imports::head(connection, KIND, id)?.operation_id {
+        None => kept(connection, id).map(Some),
+        Some(_) => Ok(None),
+    }
+}
+
+fn planned(connection: &mut TenantConn, id: Id) -> ModelResult<Option<(Kept, Plan)>> {
+    let Some(kept) = waiting(connection, id)? else { return Ok(None) };
+    let plan = student_import::plan(connection, &kept.table, &kept.mapping)?;
+    Ok(Some((kept, plan)))
+}
+
 /// `GET /i/{domain}/students/import/{id}`: registrars and owners. Before the import what would happen,
 /// while it runs how far it is, and afterwards what happened.
 pub async fn show(
@@ -121,43 +135,40 @@ pub async fn show(
     RecordId(id): RecordId,
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
-    let (clock, kept, plan) = user
-        .db
-        .run(move |c| {
-            let kept = kept(c, id)?;
-            let plan = student_import::plan(c, &kept.table, &kept.mapping)?;
-            ModelResult::Ok((clock(c)?, kept, plan))
-        })
-        .await?;
-    match kept.import.operation_id {
-        None => check::check(
-            &user,
-            &kept,
-            &plan,
-            columns::form(&user, &kept),
-            request.query_string(),
-            StatusCode::OK,
-        ),
-        Some(operation) => {
-            let institution = user.institution.id;
-            let (operation, steps) = platform
-                .shared
-                .run(move |c| {
-                    let found = operations::find(c, operation)?;
-                    let steps = operations::steps(c, operation)?;
-                    ModelResult::Ok((found, steps))
-                })
-                .await?;
-            if operation.institution_id != Some(institution) {
-                return Err(AppError::NotFound);
-            }
-            if operation.status == OperationStatus::Succeeded {
-                check::done(&user, &kept, &plan, request.query_string())
-            } else {
-                progress::show(&user, &clock, &kept, &operation, &steps)
-            }
+    let raw = request.query_string();
+    match user.db.run(move |c| planned(c, id)).await? {
+        Some((kept, plan)) => {
+            check::check(&user, &kept, &plan, columns::form(&user, &kept), raw, StatusCode::OK)
         }
+        None => begun(&user, &platform, id, raw).await,
     }
+}
+
+/// A begun import. Whoever watches asks for it every second: the file is not read for that.
+async fn begun(
+    user: &InstitutionUser,
+    platform: &State,
+    id: Id,
+    raw: &str,
+) -> Result<HttpResponse, AppError> {
+    let (clock, head) =
+        user.db.run(move |c| ModelResult::Ok((clock(c)?, imports::head(c, KIND, id)?))).await?;
+    let operation = head.operation_id.ok_or(AppError::NotFound)?;
+    let (operation, steps) = platform
+        .shared
+        .run(move |c| ModelResult::Ok((operations::find(c, operation)?, operations::steps(c, operation)?)))
+        .await?;
+    if operation.institution_id != Some(user.institution.id) {
+        return Err(AppError::NotFound);
+    }
+    if operation.status != OperationStatus::Succeeded {
+        return progress::show(user, &clock, &head, &operation, &steps);
+    }
+    // Read only now: it was there before the operation said that it succeeded.
+    let result = user.db.run(move |c| imports::result(c, id)).await?;
+    let outcome = Outcome::read(result.as_deref())
+        .ok_or_else(|| AppError::internal(format!("import {id} is over and has no result")))?;
+    check::done(user, &head, &outcome, raw)
 }
 
 /// `POST /i/{domain}/students/import/{id}/columns`: registrars and owners.
@@ -166,14 +177,12 @@ pub async fn set_columns(
     RecordId(id): RecordId,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let (kept, plan) = user
-        .db
-        .run(move |c| {
-            let kept = kept(c, id)?;
-            let plan = student_import::plan(c, &kept.table, &kept.mapping)?;
-            ModelResult::Ok((kept, plan))
-        })
-        .await?;
+    let Some((kept, plan)) = user.db.run(move |c| planned(c, id)).await? else {
+        user.flash(Notice::error(
+            "The import of this file has begun, so its columns stay as they are. Upload it again to choose others.",
+        ))?;
+        return Ok(see_other(own_path(&user, id)));
+    };
     let mut form = columns::blank(&user, id).submitted(&data);
     let Some(mapping) = columns::fields(&mut form, &kept) else {
         return check::check(&user, &kept, &plan, form, "", StatusCode::UNPROCESSABLE_ENTITY);
@@ -192,10 +201,10 @@ pub async fn apply(
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let own = own_path(&user, id);
-    let kept = user.db.run(move |c| kept(c, id)).await?;
-    if kept.import.operation_id.is_some() || !kept.mapping.problems().is_empty() {
+    let kept = user.db.run(move |c| waiting(c, id)).await?;
+    let Some(kept) = kept.filter(|kept| kept.mapping.problems().is_empty()) else {
         return Ok(see_other(own));
-    }
+    };
     let (actor, institution) = (user.actor(), user.institution.id);
     // The platform sees operations: the file's name may hold a student's, so it stays here.
     let (subject, total) = (user.institution.name.clone(), kept.table.rows.len());

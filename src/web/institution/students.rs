@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 mod archive;
 
-use super::{activity_words, clock, note_export, stream_csv, student_form};
+use super::{activity_words, clock, note_export, student_form};
 use crate::{
-    db::{Id, pools::TenantDb},
+    db::Id,
     error::{AppError, told},
     models::{
         ModelResult, Paging,
@@ -20,6 +20,7 @@ use crate::{
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
+        csv_file::{CHUNK, CsvFile},
         forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
         list::{BulkAction, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -175,25 +176,17 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         })
         .await?;
     let db = user.db.clone();
-    stream_csv("students.csv", HEADS, move |skipped| {
-        let (offset, limit) = (skipped.unwrap_or(0), super::CSV_CHUNK);
-        csv_rows(db.clone(), filter.clone(), Paging { offset, limit, ..paging.clone() })
+    let file =
+        CsvFile { name: "students.csv", heads: HEADS, key: |student: &Student| student.id, cells: csv_cells };
+    file.stream(move |last| {
+        let (db, filter, order) = (db.clone(), filter.clone(), Paging { limit: CHUNK, ..paging.clone() });
+        async move { Ok(db.run(move |c| students::following(c, &filter, &order, last)).await?) }
     })
     .await
 }
 
-/// Rows of the file in the order of the list, and how many there were up to their end.
-async fn csv_rows(
-    db: TenantDb,
-    filter: StudentFilter,
-    paging: Paging,
-) -> Result<super::Chunk<i64>, AppError> {
-    let end = paging.offset + paging.limit;
-    let slice = db.run(move |c| students::page(c, &filter, &paging)).await?;
-    let cells = |student: &Student| {
-        student.fields().values().into_iter().map(|(_, value)| value.unwrap_or_default()).collect()
-    };
-    Ok((slice.rows.iter().map(cells).collect(), (end < slice.total).then_some(end)))
+fn csv_cells(student: Student) -> Vec<String> {
+    student.fields().values().into_iter().map(|(_, value)| value.unwrap_or_default()).collect()
 }
 
 /// `GET /i/{domain}/students/{id}`: every user.

@@ -2,6 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
+mod file;
+
 use super::{activity_words, clock};
 use crate::{
     db::Id,
@@ -31,6 +33,11 @@ use crate::{
     },
 };
 
+pub use file::csv;
+
+/// Counted in lists and messages.
+const NOUN: Noun = Noun::new("user", "users");
+
 const COLUMNS: &[Column] = &[
     Column::new("name", "Name").sortable(),
     Column::new("email", "E-mail").sortable(),
@@ -42,23 +49,27 @@ const COLUMNS: &[Column] = &[
 fn spec(path: String) -> ListSpec {
     let statuses = UserStatus::ALL.iter().map(|status| Choice::new(status.as_str(), status.label()));
     let roles = Role::ALL.iter().map(|role| Choice::new(role.as_str(), role.label()));
-    ListSpec::new(path, Noun::new("user", "users"), COLUMNS)
+    ListSpec::new(path, NOUN, COLUMNS)
         .sorted_by("name", Dir::Asc)
         .search("Name or e-mail")
         .filter(Filter::one_of("role", "Role", roles))
         .filter(Filter::one_of("status", "Status", statuses))
+        .csv()
+}
+
+fn filter(query: &ListQuery) -> UserFilter {
+    UserFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: query.filter("status").and_then(|word| word.parse().ok()),
+        role: query.filter("role").and_then(|word| word.parse().ok()),
+    }
 }
 
 /// `GET /i/{domain}/users`: owners.
 pub async fn list(user: Owner, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let spec = spec(user.path("/users"));
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter = UserFilter {
-        q: query.q().unwrap_or_default().to_owned(),
-        status: query.filter("status").and_then(|word| word.parse().ok()),
-        role: query.filter("role").and_then(|word| word.parse().ok()),
-    };
-    let paging = query.paging();
+    let (filter, paging) = (filter(&query), query.paging());
     let (clock, slice) =
         user.db.run(move |c| ModelResult::Ok((clock(c)?, users::page(c, &filter, &paging)?))).await?;
     let row = |known: &User| {

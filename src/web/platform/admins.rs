@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::settled;
+use super::{csv, note_export, settled};
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -26,6 +26,7 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
+        csv_file::{CHUNK, CsvFile, moment},
         forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -51,6 +52,11 @@ fn spec() -> ListSpec {
     ListSpec::new(PATH, Noun::new("admin", "admins"), COLUMNS)
         .search("Name or e-mail")
         .filter(Filter::one_of("status", "Status", Choice::all::<AdminStatus>()))
+        .csv()
+}
+
+fn filter(query: &ListQuery) -> AdminFilter {
+    AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") }
 }
 
 fn badge(status: AdminStatus) -> Badge {
@@ -70,8 +76,7 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter = AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") };
-    let paging = query.paging();
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| admins::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|found| row(&clock, &admin, found)).collect();
@@ -80,6 +85,34 @@ pub async fn list(
         .intro("They decide about institutions, and can do everything on these pages.")
         .action(Action::link("Invite admin", format!("{PATH}/new")).icon(Icon::UserPlus));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// `GET /platform/admins.csv`: super admins; all that match, the newest first.
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
+    let query = ListQuery::parse(&spec(), request.query_string());
+    let filter = filter(&query);
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| admins::page(c, &counted, paging);
+    note_export(&platform, &admin, ("platform_admins.exported", "admins.csv"), &query, load).await?;
+    let file = CsvFile {
+        name: "admins.csv",
+        heads: &["name", "email", "status", "last_sign_in_at", "created_at"],
+        key: |admin: &PlatformAdmin| admin.id,
+        cells: |admin| {
+            vec![
+                admin.name,
+                admin.email,
+                admin.status.as_str().to_owned(),
+                admin.last_sign_in_at.map(moment).unwrap_or_default(),
+                moment(admin.created_at),
+            ]
+        },
+    };
+    csv(&platform, file, move |c, last| admins::older_than(c, &filter, last, CHUNK)).await
 }
 
 fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {

@@ -11,6 +11,7 @@ use crate::{
         State,
         auth::SuperAdmin,
         cell::Cell,
+        csv_file::{CHUNK, CsvFile},
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::{Record, RecordPage, Section},
         respond::html,
@@ -57,6 +58,9 @@ const ACTIONS: &[(&str, &str)] = &[
     ("setting.changed", "Changed setting"),
     ("registrations.exported", "Exported registrations"),
     ("institutions.exported", "Exported institutions"),
+    ("operations.exported", "Exported operations"),
+    ("databases.exported", "Exported databases"),
+    ("platform_admins.exported", "Exported admins"),
     ("audit_log.exported", "Exported audit log"),
 ];
 
@@ -124,30 +128,35 @@ pub async fn list(
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
-/// `GET /platform/audit.csv`: super admins; the list as filtered.
+/// `GET /platform/audit.csv`: super admins; all that match, the newest first.
 pub async fn export(
     request: HttpRequest,
     platform: State,
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
-    let heads = ["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"];
-    let load = move |c: &mut _, paging: &_| audit::page(c, &filter, paging);
-    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, load.clone()).await?;
-    csv(&platform, &query, ("audit.csv", &heads), load, |entry: AuditEntry| {
-        vec![
-            entry.sequence.to_string(),
-            entry.at.to_string(),
-            entry.actor_name,
-            entry.action,
-            entry.subject_kind,
-            entry.subject_label,
-            entry.detail,
-            entry.ip.unwrap_or_default(),
-            hex(&entry.hash),
-        ]
-    })
-    .await
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| audit::page(c, &counted, paging);
+    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, load).await?;
+    let file = CsvFile {
+        name: "audit.csv",
+        heads: &["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"],
+        key: |entry: &AuditEntry| entry.sequence,
+        cells: |entry| {
+            vec![
+                entry.sequence.to_string(),
+                entry.at.to_string(),
+                entry.actor_name,
+                entry.action,
+                entry.subject_kind,
+                entry.subject_label,
+                entry.detail,
+                entry.ip.unwrap_or_default(),
+                hex(&entry.hash),
+            ]
+        },
+    };
+    csv(&platform, file, move |c, last| audit::older_than(c, &filter, last, CHUNK)).await
 }
 
 /// `GET /platform/audit/{sequence}`: super admins.

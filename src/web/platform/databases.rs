@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::status_badge;
+use super::{note_export, status_badge};
 use crate::{
     db::Engine,
     error::AppError,
@@ -13,6 +13,7 @@ use crate::{
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
+        csv_file::{CHUNK, CsvFile},
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::Section,
         respond::html,
@@ -40,11 +41,16 @@ fn spec() -> ListSpec {
             "Status",
             DatabaseStatus::ALL.iter().map(|s| (s.as_str(), label(*s))),
         ))
+        .csv()
         .empty(
             "No databases yet",
             "An institution's database is made when its registration is approved.",
             None,
         )
+}
+
+fn filter(query: &ListQuery) -> DatabaseFilter {
+    DatabaseFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") }
 }
 
 const fn label(status: DatabaseStatus) -> &'static str {
@@ -79,20 +85,12 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter =
-        DatabaseFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") };
-    let paging = query.paging();
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
     let total = slice.total;
-    let state = platform.clone();
-    // Sizes are asked of files or the server, a page's worth of them, off the threads that answer.
-    let sized = actix_web::web::block(move || {
-        let size = |row: &DatabaseRow| state.engine.size(&tenants::place(&row.database)).ok();
-        slice.rows.into_iter().map(|row| (size(&row), row)).collect::<Vec<_>>()
-    });
-    let sized = sized.await.map_err(|error| AppError::internal(error.to_string()))?;
+    let sized = measured(platform.clone(), slice.rows).await?;
     let pools = platform.tenants.statistics();
-    let show = |(size, row): (Option<u64>, DatabaseRow)| {
+    let show = |(size, row): Measured| {
         let pool = pools.tenants.iter().find(|pool| pool.institution_id == row.database.institution_id);
         Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
             .cell(Cell::mono(row.database.database_name))
@@ -113,6 +111,55 @@ pub async fn list(
         count(pools.budget)
     ));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, total, rows)))?)
+}
+
+/// A database and how large it is, where that can be told.
+type Measured = (Option<u64>, DatabaseRow);
+
+/// Sizes are asked of files or the server, for a bounded number of rows, off the threads that answer.
+async fn measured(platform: State, rows: Vec<DatabaseRow>) -> Result<Vec<Measured>, AppError> {
+    let size = move |row: &DatabaseRow| platform.engine.size(&tenants::place(&row.database)).ok();
+    let sized = actix_web::web::block(move || rows.into_iter().map(|row| (size(&row), row)).collect());
+    sized.await.map_err(|error| AppError::internal(error.to_string()))
+}
+
+/// `GET /platform/databases.csv`: super admins; all that match, the newest first.
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
+    let query = ListQuery::parse(&spec(), request.query_string());
+    let filter = filter(&query);
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| tenant_databases::page(c, &counted, paging);
+    note_export(&platform, &admin, ("databases.exported", "databases.csv"), &query, load).await?;
+    let file = CsvFile {
+        name: "databases.csv",
+        heads: &["database", "institution", "domain", "status", "engine", "bytes", "schema", "generation"],
+        key: |(_, row): &Measured| row.database.id,
+        cells: |(size, row)| {
+            vec![
+                row.database.database_name,
+                row.name,
+                row.domain,
+                row.database.status.as_str().to_owned(),
+                engine_label(row.database.engine).to_owned(),
+                size.map(|size| size.to_string()).unwrap_or_default(),
+                row.database.schema_version,
+                row.database.generation.to_string(),
+            ]
+        },
+    };
+    file.stream(move |last| {
+        let (platform, filter) = (platform.clone(), filter.clone());
+        async move {
+            let read = move |c: &mut _| tenant_databases::older_than(c, &filter, last, CHUNK);
+            let rows = platform.shared.run(read).await?;
+            measured(platform, rows).await
+        }
+    })
+    .await
 }
 
 fn size_cell(size: Option<u64>) -> Cell {

@@ -30,6 +30,7 @@ use crate::{
         State,
         auth::SuperAdmin,
         cell::Cell,
+        csv_file::{CHUNK, CsvFile},
         forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -98,7 +99,7 @@ pub async fn list(
     Ok(html(&ListPage::new(admin.page("Institutions"), ListView::new(spec, query, slice.total, rows)))?)
 }
 
-/// `GET /platform/institutions.csv`: super admins; the list as filtered.
+/// `GET /platform/institutions.csv`: super admins; all that match, the newest first.
 pub async fn export(
     request: HttpRequest,
     platform: State,
@@ -106,23 +107,27 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
-    let heads = ["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"];
-    let load = move |c: &mut _, paging: &_| institutions::page(c, &filter, paging);
-    note_export(&platform, &admin, ("institutions.exported", "institutions.csv"), &query, load.clone())
-        .await?;
-    csv(&platform, &query, ("institutions.csv", &heads), load, |row: InstitutionRow| {
-        vec![
-            row.name,
-            row.domain,
-            row.status.as_str().to_owned(),
-            row.kind.as_str().to_owned(),
-            country_name(&row.country),
-            row.plan,
-            row.created_at.to_string(),
-            row.status_changed_at.to_string(),
-        ]
-    })
-    .await
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| institutions::page(c, &counted, paging);
+    note_export(&platform, &admin, ("institutions.exported", "institutions.csv"), &query, load).await?;
+    let file = CsvFile {
+        name: "institutions.csv",
+        heads: &["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"],
+        key: |row: &InstitutionRow| row.id,
+        cells: |row| {
+            vec![
+                row.name,
+                row.domain,
+                row.status.as_str().to_owned(),
+                row.kind.as_str().to_owned(),
+                country_name(&row.country),
+                row.plan,
+                row.created_at.to_string(),
+                row.status_changed_at.to_string(),
+            ]
+        },
+    };
+    csv(&platform, file, move |c, last| institutions::older_than(c, &filter, last, CHUNK)).await
 }
 
 /// The institution of an address.

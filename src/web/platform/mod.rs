@@ -20,6 +20,7 @@ use super::{
     State,
     auth::SuperAdmin,
     badge::{Badge, Tone},
+    csv_file::CsvFile,
     forms::ChoiceOf,
     list::{Filter, ListQuery, ListSpec},
     page::Notice,
@@ -41,9 +42,6 @@ use crate::{
         },
     },
 };
-
-/// Rows read at a time for a file.
-const CSV_CHUNK: i64 = 1_000;
 
 macro_rules! choices {
     ($($kind:ty),+) => {
@@ -94,31 +92,22 @@ async fn note_export<T>(
     Ok(platform.shared.run(note).await?)
 }
 
-/// Every row that matches, as a file.
-async fn csv<T: Send + 'static>(
+/// Every row that matches, as a file: `read` gives up to [`CHUNK`](super::csv_file::CHUNK) rows after a key.
+async fn csv<T, K>(
     platform: &State,
-    query: &ListQuery,
-    (file_name, heads): (&str, &[&str]),
-    load: impl Fn(&mut SharedConn, &Paging) -> ModelResult<Slice<T>> + Send + 'static,
-    cells: impl Fn(T) -> Vec<String>,
-) -> Result<HttpResponse, AppError> {
-    let mut paging = Paging { limit: CSV_CHUNK, offset: 0, ..query.paging() };
-    let rows = platform
-        .shared
-        .run(move |c| {
-            let mut rows = Vec::new();
-            loop {
-                let slice = load(c, &paging)?;
-                let got = i64::try_from(slice.rows.len()).unwrap_or(CSV_CHUNK);
-                rows.extend(slice.rows);
-                paging.offset += got;
-                if got < CSV_CHUNK {
-                    return ModelResult::Ok(rows);
-                }
-            }
-        })
-        .await?;
-    Ok(respond::csv(file_name, heads, rows.into_iter().map(cells)))
+    file: CsvFile<T, K>,
+    read: impl Fn(&mut SharedConn, Option<K>) -> ModelResult<Vec<T>> + Clone + Send + 'static,
+) -> Result<HttpResponse, AppError>
+where
+    T: Send + 'static,
+    K: Send + 'static,
+{
+    let platform = platform.clone();
+    file.stream(move |last| {
+        let (platform, read) = (platform.clone(), read.clone());
+        async move { Ok(platform.shared.run(move |c| read(c, last)).await?) }
+    })
+    .await
 }
 
 /// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::settled;
+use super::{csv, note_export, settled};
 use crate::{
     db::now,
     error::AppError,
@@ -21,6 +21,7 @@ use crate::{
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
+        csv_file::{CHUNK, CsvFile, moment},
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         operation_view::{OperationPage, OperationView, StepState, StepView},
@@ -52,11 +53,21 @@ fn spec() -> ListSpec {
             OperationStatus::ALL.iter().map(|s| (s.as_str(), status_label(*s))),
         ))
         .filter(Filter::one_of("kind", "Work", Kind::ALL.iter().map(|k| (k.as_str(), kind_label(*k)))))
+        .csv()
         .empty(
             "No operations yet",
             "Setting up an institution and large imports appear here while they run, and stay.",
             None,
         )
+}
+
+fn filter(query: &ListQuery) -> OperationFilter {
+    OperationFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: query.chosen("status"),
+        kind: query.chosen("kind"),
+        institution_id: None,
+    }
 }
 
 const fn kind_label(kind: Kind) -> &'static str {
@@ -121,17 +132,42 @@ pub async fn list(
 ) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter = OperationFilter {
-        q: query.q().unwrap_or_default().to_owned(),
-        status: query.chosen("status"),
-        kind: query.chosen("kind"),
-        institution_id: None,
-    };
-    let paging = query.paging();
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| operations::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|operation| row(&clock, operation)).collect();
     Ok(html(&ListPage::new(admin.page("Operations"), ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// `GET /platform/operations.csv`: super admins; all that match, the newest first.
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    admin: SuperAdmin,
+) -> Result<HttpResponse, AppError> {
+    let query = ListQuery::parse(&spec(), request.query_string());
+    let filter = filter(&query);
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| operations::page(c, &counted, paging);
+    note_export(&platform, &admin, ("operations.exported", "operations.csv"), &query, load).await?;
+    let file = CsvFile {
+        name: "operations.csv",
+        heads: &["about", "status", "work", "started_by", "created_at", "started_at", "finished_at", "error"],
+        key: |operation: &Operation| operation.id,
+        cells: |operation| {
+            vec![
+                operation.subject,
+                operation.status.as_str().to_owned(),
+                operation.kind.as_str().to_owned(),
+                operation.actor_name,
+                moment(operation.created_at),
+                operation.started_at.map(moment).unwrap_or_default(),
+                operation.finished_at.map(moment).unwrap_or_default(),
+                operation.error.unwrap_or_default(),
+            ]
+        },
+    };
+    csv(&platform, file, move |c, last| operations::older_than(c, &filter, last, CHUNK)).await
 }
 
 /// `GET /platform/operations/{id}`: super admins; renews itself while it runs.

@@ -16,6 +16,7 @@ use crate::{
         RecordId, State,
         auth::SuperAdmin,
         cell::Cell,
+        csv_file::{CHUNK, CsvFile},
         forms::Choice,
         icons::Icon,
         list::{BulkAction, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -99,7 +100,7 @@ fn show(clock: &Clock, found: RegistrationRow) -> Row {
     if stand == Stand::Waiting { row } else { row.fixed() }
 }
 
-/// `GET /platform/registrations.csv`: super admins; the list as filtered.
+/// `GET /platform/registrations.csv`: super admins; all that match, the newest first.
 pub async fn export(
     request: HttpRequest,
     platform: State,
@@ -107,40 +108,45 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
-    let heads = [
-        "name",
-        "domain",
-        "decision",
-        "kind",
-        "country",
-        "admin_name",
-        "admin_email",
-        "source",
-        "submitted_at",
-        "decided_at",
-        "decided_by",
-        "reason",
-    ];
-    let load = move |c: &mut _, paging: &_| registrations::page(c, &filter, paging);
-    note_export(&platform, &admin, ("registrations.exported", "registrations.csv"), &query, load.clone())
-        .await?;
-    csv(&platform, &query, ("registrations.csv", &heads), load, |row: RegistrationRow| {
-        vec![
-            row.name.clone(),
-            row.domain.clone(),
-            row.stand().as_str().to_owned(),
-            row.kind.as_str().to_owned(),
-            country_name(&row.country),
-            row.admin_name.unwrap_or_default(),
-            row.admin_email.unwrap_or_default(),
-            row.source.as_str().to_owned(),
-            row.submitted_at.to_string(),
-            row.decided_at.map(|at| at.to_string()).unwrap_or_default(),
-            row.decided_by_name.unwrap_or_default(),
-            row.reason.unwrap_or_default(),
-        ]
-    })
-    .await
+    let counted = filter.clone();
+    let load = move |c: &mut _, paging: &_| registrations::page(c, &counted, paging);
+    note_export(&platform, &admin, ("registrations.exported", "registrations.csv"), &query, load).await?;
+    let file =
+        CsvFile { name: "registrations.csv", heads: CSV_HEADS, key: |row: &RegistrationRow| row.id, cells };
+    csv(&platform, file, move |c, last| registrations::older_than(c, &filter, last, CHUNK)).await
+}
+
+const CSV_HEADS: &[&str] = &[
+    "name",
+    "domain",
+    "decision",
+    "kind",
+    "country",
+    "admin_name",
+    "admin_email",
+    "source",
+    "submitted_at",
+    "decided_at",
+    "decided_by",
+    "reason",
+];
+
+fn cells(row: RegistrationRow) -> Vec<String> {
+    let stand = row.stand();
+    vec![
+        row.name,
+        row.domain,
+        stand.as_str().to_owned(),
+        row.kind.as_str().to_owned(),
+        country_name(&row.country),
+        row.admin_name.unwrap_or_default(),
+        row.admin_email.unwrap_or_default(),
+        row.source.as_str().to_owned(),
+        row.submitted_at.to_string(),
+        row.decided_at.map(|at| at.to_string()).unwrap_or_default(),
+        row.decided_by_name.unwrap_or_default(),
+        row.reason.unwrap_or_default(),
+    ]
 }
 
 /// `GET /platform/registrations/{id}`: super admins.

@@ -1,10 +1,12 @@
 //! The list of students: its filters, its pages, and what a home page counts.
 
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::{Student, StudentStatus};
 use crate::{
     db::{
+        Id,
         schema_tenant::{people as people_table, students},
         tenant::{MultiBackend, TenantConn},
     },
@@ -73,17 +75,82 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<Student>> {
     let total = count(connection, filter)?;
-    let (query, down) = (matching(filter), paging.descending);
-    let sorted = match paging.sort.as_str() {
+    let rows = sorted(matching(filter), paging)
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(Student::as_select())
+        .load(connection)?;
+    Ok(Slice { rows, total })
+}
+
+fn sorted(query: Joined, paging: &Paging) -> Joined {
+    let down = paging.descending;
+    match paging.sort.as_str() {
         "number" => ordered!(query, down, students::student_number),
         "status" => ordered!(query, down, students::status, students::id),
         "admission_year" => ordered!(query, down, blank last students::admission_year, students::id),
         "updated" => ordered!(query, down, students::updated_at, students::id),
         _ => ordered!(query, down, students::name_key, students::id),
-    };
-    let rows =
-        sorted.limit(paging.limit).offset(paging.offset).select(Student::as_select()).load(connection)?;
-    Ok(Slice { rows, total })
+    }
+}
+
+/// Where a student stands in each order of the list.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = students)]
+struct Place {
+    name_key: String,
+    student_number: String,
+    status: StudentStatus,
+    admission_year: Option<i32>,
+    updated_at: NaiveDateTime,
+}
+
+/// The next matching students in the order of [`page`], after the one with this id: for reading all that match
+/// in bounded pieces. Whoever changes their place in the meantime may be met twice or not at all.
+///
+/// # Errors
+/// Any database error.
+pub fn following(
+    connection: &mut TenantConn,
+    filter: &StudentFilter,
+    paging: &Paging,
+    last: Option<Id>,
+) -> ModelResult<Vec<Student>> {
+    let mut query = matching(filter);
+    if let Some(id) = last {
+        let place = students::table.find(id).select(Place::as_select()).first(connection)?;
+        query = beyond(query, paging, id, place);
+    }
+    Ok(sorted(query, paging).limit(paging.limit).select(Student::as_select()).load(connection)?)
+}
+
+/// Narrows to those after a place in the order of [`sorted`].
+fn beyond(query: Joined, paging: &Paging, id: Id, last: Place) -> Joined {
+    macro_rules! past {
+        ($column:expr, $value:expr) => {
+            if paging.descending {
+                query.filter($column.lt($value).or($column.eq($value).and(students::id.lt(id))))
+            } else {
+                query.filter($column.gt($value).or($column.eq($value).and(students::id.gt(id))))
+            }
+        };
+    }
+    let (year, down) = (students::admission_year, paging.descending);
+    match (paging.sort.as_str(), last.admission_year) {
+        ("number", _) => past!(students::student_number, last.student_number.clone()),
+        ("status", _) => past!(students::status, last.status),
+        // Who has no year comes last in both directions.
+        ("admission_year", Some(last)) if down => {
+            query.filter(year.is_null().or(year.lt(last)).or(year.eq(last).and(students::id.lt(id))))
+        }
+        ("admission_year", Some(last)) => {
+            query.filter(year.is_null().or(year.gt(last)).or(year.eq(last).and(students::id.gt(id))))
+        }
+        ("admission_year", None) if down => query.filter(year.is_null().and(students::id.lt(id))),
+        ("admission_year", None) => query.filter(year.is_null().and(students::id.gt(id))),
+        ("updated", _) => past!(students::updated_at, last.updated_at),
+        _ => past!(students::name_key, last.name_key.clone()),
+    }
 }
 
 /// The next `limit` matching students after a student number, in the order of numbers: for reading

@@ -56,6 +56,25 @@ pub fn page(connection: &mut TenantConn, filter: &UserFilter, paging: &Paging) -
     Ok(Slice { rows: with_roles(connection, rows)?, total })
 }
 
+/// The next `limit` matching users added before the one with this id, newest first: for reading all that match
+/// in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut TenantConn,
+    filter: &UserFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<User>> {
+    let mut query = matching(filter);
+    if let Some(id) = before {
+        query = query.filter(users::id.lt(id));
+    }
+    let rows = query.order(users::id.desc()).limit(limit).select(UserRow::as_select()).load(connection)?;
+    with_roles(connection, rows)
+}
+
 fn with_roles(connection: &mut TenantConn, rows: Vec<UserRow>) -> ModelResult<Vec<User>> {
     let ids: Vec<Id> = rows.iter().map(|row| row.id).collect();
     let pairs: Vec<(Id, Role)> = user_roles::table

@@ -83,6 +83,28 @@ pub fn page(
     Ok(Slice { rows, total })
 }
 
+/// The next `limit` matching institutions before the one with this id, newest first: for reading all that
+/// match in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &InstitutionFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<InstitutionRow>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(institutions::id.lt(last));
+    }
+    Ok(query
+        .order(institutions::id.desc())
+        .limit(limit)
+        .select(InstitutionRow::as_select())
+        .load(connection)?)
+}
+
 /// An order that a person reads as alphabetical: by the names of the countries, not by their codes.
 pub(in crate::models::platform) fn by_country() -> SqlLiteral<Integer> {
     static ORDER: LazyLock<String> = LazyLock::new(|| Country::order_by_name("institutions.country"));

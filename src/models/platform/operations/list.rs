@@ -54,6 +54,24 @@ pub fn page(
     Ok(Slice { rows, total })
 }
 
+/// The next `limit` matching operations before the one with this id, newest first: for reading all that
+/// match in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &OperationFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<Operation>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(operations::id.lt(last));
+    }
+    Ok(query.order(operations::id.desc()).limit(limit).select(Operation::as_select()).load(connection)?)
+}
+
 /// Operations that were due before `since` and that no living worker holds.
 ///
 /// # Errors

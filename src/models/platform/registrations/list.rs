@@ -47,6 +47,39 @@ impl RegistrationRow {
     }
 }
 
+/// The columns of a [`RegistrationRow`], in its order.
+const COLUMNS: (
+    registrations::id,
+    institutions::domain,
+    institutions::name,
+    institutions::kind,
+    institutions::country,
+    institutions::status,
+    registrations::source,
+    registrations::admin_name,
+    registrations::admin_email,
+    registrations::submitted_at,
+    registrations::decision,
+    registrations::decided_at,
+    registrations::decided_by_name,
+    registrations::reason,
+) = (
+    registrations::id,
+    institutions::domain,
+    institutions::name,
+    institutions::kind,
+    institutions::country,
+    institutions::status,
+    registrations::source,
+    registrations::admin_name,
+    registrations::admin_email,
+    registrations::submitted_at,
+    registrations::decision,
+    registrations::decided_at,
+    registrations::decided_by_name,
+    registrations::reason,
+);
+
 /// Filters of the registrations list.
 #[derive(Debug, Clone, Default)]
 pub struct RegistrationFilter {
@@ -124,27 +157,26 @@ pub fn page(
         "decided" => ordered!(query, down, blank last registrations::decided_at, registrations::id),
         _ => ordered!(query, down, registrations::submitted_at, registrations::id),
     };
-    let rows = sorted
-        .limit(paging.limit)
-        .offset(paging.offset)
-        .select((
-            registrations::id,
-            institutions::domain,
-            institutions::name,
-            institutions::kind,
-            institutions::country,
-            institutions::status,
-            registrations::source,
-            registrations::admin_name,
-            registrations::admin_email,
-            registrations::submitted_at,
-            registrations::decision,
-            registrations::decided_at,
-            registrations::decided_by_name,
-            registrations::reason,
-        ))
-        .load(connection)?;
+    let rows = sorted.limit(paging.limit).offset(paging.offset).select(COLUMNS).load(connection)?;
     Ok(Slice { rows, total })
+}
+
+/// The next `limit` matching registrations before the one with this id, newest first: for reading all that
+/// match in bounded pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &RegistrationFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<RegistrationRow>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(registrations::id.lt(last));
+    }
+    Ok(query.order(registrations::id.desc()).limit(limit).select(COLUMNS).load(connection)?)
 }
 
 /// Ids of up to `limit` registrations that match, oldest first: what a bulk decision works through.

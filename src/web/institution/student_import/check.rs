@@ -6,8 +6,8 @@ use askama::Template;
 use super::{Kept, own_path};
 use crate::{
     error::AppError,
-    models::search::fold,
-    services::student_import::{Counts, Plan, PlannedRow, Verdict},
+    models::{institution::imports::ImportHead, search::fold},
+    services::student_import::{Counts, Outcome, Plan, PlannedRow, REFUSED_KEPT, Verdict},
     web::{
         auth::InstitutionUser,
         badge::{Badge, Tone},
@@ -72,7 +72,7 @@ pub(super) fn check(
     }
     let tiles = tiles(&own, counts, false);
     let view =
-        CheckView { page, notice, tiles, mapping: Some(form), open, rows: rows(own, plan, raw, false) };
+        CheckView { page, notice, tiles, mapping: Some(form), open, rows: rows(own, &plan.rows, raw, false) };
     Ok(html_with_status(status, &view)?)
 }
 
@@ -99,7 +99,7 @@ fn verdict_words(verdict: Verdict, over: bool) -> &'static str {
     }
 }
 
-fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
+fn rows(own: String, of_file: &[PlannedRow], raw: &str, over: bool) -> ListView {
     let columns = [
         Column::new("line", "Line"),
         Column::new("number", "Number"),
@@ -115,13 +115,12 @@ fn rows(own: String, plan: &Plan, raw: &str, over: bool) -> ListView {
     }
     let mut query = ListQuery::parse(&spec, raw);
     let wanted = query.filter("show").and_then(|word| word.parse::<Verdict>().ok());
-    let wanted = if over { Some(Verdict::Refused) } else { wanted };
     let words = fold(query.q().unwrap_or_default());
     let matches = |row: &&PlannedRow| {
         wanted.is_none_or(|verdict| row.verdict == verdict)
             && (words.is_empty() || fold(&row.number).contains(&words) || fold(&row.name).contains(&words))
     };
-    let all: Vec<&PlannedRow> = plan.rows.iter().filter(matches).collect();
+    let all: Vec<&PlannedRow> = of_file.iter().filter(matches).collect();
     let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
     query.fit(total);
     let skipped = usize::try_from(query.offset()).unwrap_or(0);
@@ -162,30 +161,37 @@ fn shown_row(row: &PlannedRow) -> Row {
         .cell(if details.is_empty() { Cell::nothing() } else { Cell::lines(details.join("\n")) })
 }
 
-/// What the import did.
+/// What the import did, as it was kept then: the file is gone, and the records may have changed since.
 pub(super) fn done(
     user: &InstitutionUser,
-    kept: &Kept,
-    plan: &Plan,
+    head: &ImportHead,
+    outcome: &Outcome,
     raw: &str,
 ) -> Result<HttpResponse, AppError> {
-    let own = own_path(user, kept.import.id);
-    let counts = kept.import.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let counts: Counts = counts.unwrap_or_else(|| plan.counts());
-    let notice = if counts.refused > 0 {
-        Notice::warning(
-            "The rows below were left out. Mend them in the file and import it again: what is known already does not change.",
-        )
-    } else {
-        Notice::success("Every row of the file was used.")
+    let (own, counts) = (own_path(user, head.id), outcome.counts);
+    let notice = match counts.refused {
+        0 => Notice::success("Every row of the file was used."),
+        n => {
+            let which = if n > outcome.refused.len() {
+                format!(
+                    "Refused rows were left out; the first {} are listed.",
+                    Noun::new("row", "rows").count(i64::try_from(REFUSED_KEPT).unwrap_or(i64::MAX))
+                )
+            } else {
+                "The rows below were left out.".to_owned()
+            };
+            Notice::warning(format!(
+                "{which} Mend them in the file and import it again: what is known already does not change."
+            ))
+        }
     };
     let page = user
-        .page(format!("Imported {}", kept.import.file_name))
+        .page(format!("Imported {}", head.file_name))
         .crumb("Students", user.path("/students"))
         .crumb("Import", user.path("/students/import"))
         .action(Action::link("Open students", user.path("/students")).icon(Icon::Students))
         .also(Action::link("Import another file", user.path("/students/import")).icon(Icon::Upload));
-    let mut rows = rows(own.clone(), plan, raw, true);
+    let mut rows = rows(own.clone(), &outcome.refused, raw, true);
     rows.spec = rows.spec.empty("No row was refused", "The whole file is in your records.", None);
     let view = CheckView {
         page,

@@ -2,10 +2,12 @@
 
 use actix_web::HttpResponse;
 
-use super::Kept;
 use crate::{
     error::AppError,
-    models::platform::operations::{Operation, OperationStatus, OperationStep, StepStatus},
+    models::{
+        institution::imports::ImportHead,
+        platform::operations::{Operation, OperationStatus, OperationStep, StepStatus},
+    },
     web::{
         auth::InstitutionUser,
         cell::Cell,
@@ -21,7 +23,7 @@ use crate::{
 pub(super) fn show(
     user: &InstitutionUser,
     clock: &Clock,
-    kept: &Kept,
+    head: &ImportHead,
     operation: &Operation,
     steps: &[OperationStep],
 ) -> Result<HttpResponse, AppError> {
@@ -31,8 +33,7 @@ pub(super) fn show(
         _ => "The import failed; no student was changed",
     };
     let mut view = OperationView::new(summary, !operation.is_over())
-        .fact("File", kept.import.file_name.as_str())
-        .fact("Rows", i64::try_from(kept.table.rows.len()).unwrap_or(i64::MAX))
+        .fact("File", head.file_name.as_str())
         .fact("Started by", operation.actor_name.as_str())
         .fact("Started", Cell::time(clock, operation.created_at));
     if operation.is_over() {
@@ -48,7 +49,7 @@ pub(super) fn show(
         view = view.step(step_view(clock, step));
     }
     let page = user
-        .page(format!("Import {}", kept.import.file_name))
+        .page(format!("Import {}", head.file_name))
         .crumb("Students", user.path("/students"))
         .crumb("Import", user.path("/students/import"));
     Ok(html(&OperationPage::new(page, view))?)
