@@ -47,8 +47,7 @@ impl RegistrationRow {
     }
 }
 
-/// The columns of a [`RegistrationRow`], in its order.
-const COLUMNS: (
+type Columns = (
     registrations::id,
     institutions::domain,
     institutions::name,
@@ -63,7 +62,10 @@ const COLUMNS: (
     registrations::decided_at,
     registrations::decided_by_name,
     registrations::reason,
-) = (
+);
+
+/// The columns of a [`RegistrationRow`], in its order.
+const COLUMNS: Columns = (
     registrations::id,
     institutions::domain,
     institutions::name,
