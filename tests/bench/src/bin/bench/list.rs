@@ -20,8 +20,8 @@ use crate::{
 
 const STUDENTS: usize = 5_000;
 /// Rounds of both, and the length of each in seconds.
-const ROUNDS: usize = 5;
-const SECONDS: u32 = 6;
+const ROUNDS: usize = 3;
+const SECONDS: u32 = 5;
 
 pub fn run(bench: &Bench) {
     let mut place = bench.place();
