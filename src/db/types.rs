@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// SQL type of every id: `uuid` on PostgreSQL, a 16-byte `BLOB` on SQLite.
 #[derive(Debug, Clone, Copy, SqlType, QueryId)]
-#[diesel(postgres_type(name = "uuid"), sqlite_type(name = "Binary"))]
+#[diesel(postgres_type(oid = 2950, array_oid = 2951), sqlite_type(name = "Binary"))]
 pub struct Uuid;
 
 /// A UUIDv7: made by us, ordered by time, unique across tenants. Not a secret.

@@ -5,7 +5,11 @@ use std::time::Instant;
 use diesel::connection::SimpleConnection as _;
 use provost::{
     db::{Engine, Id, Target, shared::SharedConn},
-    models::platform::institutions::{self, Status},
+    models::platform::{
+        institutions::{self, Status},
+        operations::{self, Kind},
+    },
+    services::operations::provision,
 };
 
 use crate::{
@@ -29,19 +33,25 @@ pub fn run(bench: &Bench) {
     place.start();
     let admin = place.sign_in(email);
     let mut connection = place.shared();
-    let (mut own, mut bare) = (Vec::new(), Vec::new());
+    let (mut own, mut bare, mut steps) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
         let registration = registration(&mut connection, id);
         admin.post(&format!("/platform/registrations/{registration}/approval"), &[]).is(303);
         place::active(&mut connection, id);
         own.push(milliseconds(&mut connection, id));
+        steps.extend(steps_of(&mut connection, id));
         if let Some(server) = place.server() {
             bare.push(bare_clone(server, &place));
         }
     }
+    let of_step = |name: &str| median(steps.iter().filter(|(step, _)| step == name).map(|(_, took)| *took));
+    let each: Vec<String> = provision::steps(bench.engine)
+        .into_iter()
+        .map(|name| format!("{name} {:.1}", of_step(name)))
+        .collect();
     let detail = |values: &[f64]| {
         let most = values.iter().copied().fold(0.0, f64::max);
-        format!("{} institutions, the slowest {most:.0} ms", values.len())
+        format!("{} institutions, the slowest {most:.0} ms; steps: {}", values.len(), each.join(", "))
     };
     let median_own = median(own.iter().copied());
     match bench.engine {
@@ -81,6 +91,19 @@ fn milliseconds(connection: &mut SharedConn, institution: Id) -> f64 {
     let at = |status| history.iter().find(|change| change.to_status == status).expect("an entry").at;
     let took = at(Status::Active) - at(Status::Provisioning);
     took.num_microseconds().map_or(f64::NAN, |micros| micros as f64 / 1_000.0)
+}
+
+/// Each step with the milliseconds it took.
+fn steps_of(connection: &mut SharedConn, institution: Id) -> Vec<(String, f64)> {
+    let operation = operations::latest(connection, institution, Kind::Provision).expect("read").expect("one");
+    let steps = operations::steps(connection, operation.id).expect("read");
+    steps
+        .into_iter()
+        .filter_map(|step| {
+            let took = step.finished_at? - step.started_at?;
+            Some((step.name, took.num_microseconds()? as f64 / 1_000.0))
+        })
+        .collect()
 }
 
 /// The least that PostgreSQL needs for a database like a tenant's.
