@@ -21,6 +21,7 @@ use crate::{
         forms::FormData,
         page::Notice,
         respond::{html, html_with_status, see_other},
+        words::Noun,
     },
 };
 
@@ -146,6 +147,9 @@ async fn cut_off(platform: &State, institution: &Institution) -> Result<CutOff, 
     Ok(CutOff { sessions, people })
 }
 
+const CUT_OFF: Noun = Noun::new("person who can sign in is cut off", "people who can sign in are cut off");
+const ENDED: Noun = Noun::new("open session ends at once", "open sessions end at once");
+
 fn question(institution: &Institution, cut_off: CutOff) -> Confirm {
     let place = format!("{PATH}/{}", institution.domain);
     let confirm = Confirm::new(format!("{place}/suspension"), "Suspend institution")
@@ -153,15 +157,15 @@ fn question(institution: &Institution, cut_off: CutOff) -> Confirm {
             "From their next click on, nobody at {} can see or change its records. Its pages say that it is suspended.",
             institution.name
         ))
-        .says("Its first admin gets your reason by e-mail.");
+        .says("Its owners get your reason by e-mail.");
     let confirm = match cut_off.people {
-        Some(people) => confirm.count("people who can sign in are cut off", people),
+        Some(people) => confirm.count(CUT_OFF.of(people), people),
         None => {
             confirm.says("How many people can sign in is not known: its database does not answer right now.")
         }
     };
     confirm
-        .count("open sessions end at once", cut_off.sessions)
+        .count(ENDED.of(cut_off.sessions), cut_off.sessions)
         .undo("No record is lost. You can reactivate it at any time.")
         .reason("Reason", "The institution reads it, word for word; it stays in the history.", true)
         .danger()
