@@ -128,19 +128,6 @@ impl Tenants {
         self.pools.retire(institution_id);
     }
 
-    /// Makes all handles to this tenant refused from their next request on, on every node. Call it in the
-    /// transaction that suspends, moves, restores or deletes, and [`Self::retire`] after.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn raise_generation(
-        &self,
-        connection: &mut SharedConn,
-        institution_id: Id,
-    ) -> Result<(), ModelError> {
-        tenant_databases::raise_generation(connection, institution_id)
-    }
-
     /// Figures for the page of databases.
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {

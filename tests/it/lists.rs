@@ -15,25 +15,7 @@ use provost::{
     },
 };
 
-use crate::support::Site;
-
-struct Shared {
-    connection: SharedConn,
-    _site: Site,
-}
-
-impl Shared {
-    fn new() -> Self {
-        let site = Site::new();
-        site.open().close();
-        Self { connection: SharedConn::open(&site.settings.database).expect("opened"), _site: site }
-    }
-}
-
-fn by(name: &str) -> Audit {
-    let actor = Actor { id: Some(Id::new()), name: name.into(), ip: None, user_agent: None };
-    Audit::new(AuditKey::new([7; 32]), actor)
-}
+use crate::support::shared::{Shared, by};
 
 fn sorted(sort: &str, descending: bool) -> Paging {
     Paging { sort: sort.into(), descending, limit: 25, offset: 0 }

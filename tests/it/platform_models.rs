@@ -24,26 +24,7 @@ use provost::{
     services::housekeeping::{self, Swept},
 };
 
-use crate::support::Site;
-
-/// A shared database of its own, on the engine of this run, gone with the test.
-struct Shared {
-    connection: SharedConn,
-    _site: Site,
-}
-
-impl Shared {
-    fn new() -> Self {
-        let site = Site::new();
-        site.open().close();
-        Self { connection: SharedConn::open(&site.settings.database).expect("opened"), _site: site }
-    }
-}
-
-fn by(name: &str) -> Audit {
-    let actor = Actor { id: Some(Id::new()), name: name.into(), ip: None, user_agent: None };
-    Audit::new(AuditKey::new([7; 32]), actor)
-}
+use crate::support::shared::{Shared, by};
 
 fn asking(domain: &str, name: &str) -> NewRegistration {
     NewRegistration {

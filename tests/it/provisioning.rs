@@ -165,7 +165,7 @@ fn suspended_institutions_and_old_handles_are_refused_at_once() {
     finished(&platform, approve(&platform, id));
     let mut shared = platform.shared.get().expect("shared");
     let handle = platform.tenants.open(&mut shared, id).expect("opened");
-    platform.tenants.raise_generation(&mut shared, id).expect("raised");
+    tenant_databases::raise_generation(&mut shared, id).expect("raised");
     platform.tenants.open(&mut shared, id).expect("a new handle");
     assert!(handle.get().is_err(), "the old handle is refused");
     use provost::{db::schema_shared::institutions, models::platform::institutions::Status};

@@ -23,9 +23,7 @@ pub use life::{
     StatusChange, changed, end_sessions, open_sessions, reactivate, status_changes, suspend, transition,
 };
 pub(super) use list::by_country;
-pub use list::{
-    InstitutionFilter, InstitutionRow, countries, counts_by_status, ids_matching, older_than, page,
-};
+pub use list::{InstitutionFilter, InstitutionRow, countries, counts_by_status, older_than, page};
 
 crate::text_enum! {
     /// What sort of institution it is.

@@ -92,18 +92,6 @@ pub fn find_with_institution(
         .first(connection)?)
 }
 
-/// Every database that is ready, in the order of their names.
-///
-/// # Errors
-/// Any database error.
-pub fn all_ready(connection: &mut SharedConn) -> ModelResult<Vec<TenantDatabase>> {
-    Ok(tenant_databases::table
-        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
-        .order(tenant_databases::database_name)
-        .select(TenantDatabase::as_select())
-        .load(connection)?)
-}
-
 /// Every ready database with another schema version than this, in the order of their names.
 ///
 /// # Errors

@@ -95,9 +95,14 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| admins::page(c, &counted, paging);
-    note_export(&platform, &admin, ("platform_admins.exported", "admins.csv"), &query, load).await?;
+    note_export(
+        &platform,
+        &admin,
+        ("platform_admins.exported", "admins.csv"),
+        &query,
+        (&filter, admins::page),
+    )
+    .await?;
     let file = CsvFile {
         name: "admins.csv",
         heads: &["name", "email", "status", "last_sign_in_at", "created_at"],

@@ -135,9 +135,8 @@ pub async fn export(
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| audit::page(c, &counted, paging);
-    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, load).await?;
+    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, (&filter, audit::page))
+        .await?;
     let file = CsvFile {
         name: "audit.csv",
         heads: &["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"],

@@ -131,9 +131,14 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| tenant_databases::page(c, &counted, paging);
-    note_export(&platform, &admin, ("databases.exported", "databases.csv"), &query, load).await?;
+    note_export(
+        &platform,
+        &admin,
+        ("databases.exported", "databases.csv"),
+        &query,
+        (&filter, tenant_databases::page),
+    )
+    .await?;
     let file = CsvFile {
         name: "databases.csv",
         heads: &["database", "institution", "domain", "status", "engine", "bytes", "schema", "generation"],

@@ -107,9 +107,14 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| institutions::page(c, &counted, paging);
-    note_export(&platform, &admin, ("institutions.exported", "institutions.csv"), &query, load).await?;
+    note_export(
+        &platform,
+        &admin,
+        ("institutions.exported", "institutions.csv"),
+        &query,
+        (&filter, institutions::page),
+    )
+    .await?;
     let file = CsvFile {
         name: "institutions.csv",
         heads: &["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"],

@@ -73,19 +73,27 @@ async fn country_filter(platform: &State) -> Result<Filter, AppError> {
     Ok(Filter::one_of("country", "Country", choices))
 }
 
+/// How a model reads one page of its list.
+type ReadPage<F, T> = fn(&mut SharedConn, &F, &Paging) -> ModelResult<Slice<T>>;
+
 /// Leaves a trace of a file before it is sent: who took what away, narrowed by what.
-async fn note_export<T>(
+async fn note_export<F, T>(
     platform: &State,
     admin: &SuperAdmin,
     (action, file_name): (&'static str, &'static str),
     query: &ListQuery,
-    load: impl FnOnce(&mut SharedConn, &Paging) -> ModelResult<Slice<T>> + Send + 'static,
-) -> Result<(), AppError> {
+    (filter, page): (&F, ReadPage<F, T>),
+) -> Result<(), AppError>
+where
+    F: Clone + Send + 'static,
+    T: 'static,
+{
+    let filter = filter.clone();
     let (audit, paging) = (admin.audit(platform), Paging { limit: 0, ..query.paging() });
     let narrowed: serde_json::Map<_, _> =
         query.narrowed_by().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     let note = move |c: &mut SharedConn| {
-        let detail = json!({ "rows": load(c, &paging)?.total, "narrowed_by": narrowed });
+        let detail = json!({ "rows": page(c, &filter, &paging)?.total, "narrowed_by": narrowed });
         let subject = Subject { kind: "export", id: None, label: file_name, institution_id: None };
         c.write_tx(|c| audit.record(c, action, &subject, &detail))
     };

@@ -147,9 +147,14 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| operations::page(c, &counted, paging);
-    note_export(&platform, &admin, ("operations.exported", "operations.csv"), &query, load).await?;
+    note_export(
+        &platform,
+        &admin,
+        ("operations.exported", "operations.csv"),
+        &query,
+        (&filter, operations::page),
+    )
+    .await?;
     let file = CsvFile {
         name: "operations.csv",
         heads: &["about", "status", "work", "started_by", "created_at", "started_at", "finished_at", "error"],

@@ -108,9 +108,14 @@ pub async fn export(
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
-    let counted = filter.clone();
-    let load = move |c: &mut _, paging: &_| registrations::page(c, &counted, paging);
-    note_export(&platform, &admin, ("registrations.exported", "registrations.csv"), &query, load).await?;
+    note_export(
+        &platform,
+        &admin,
+        ("registrations.exported", "registrations.csv"),
+        &query,
+        (&filter, registrations::page),
+    )
+    .await?;
     let file =
         CsvFile { name: "registrations.csv", heads: CSV_HEADS, key: |row: &RegistrationRow| row.id, cells };
     csv(&platform, file, move |c, last| registrations::older_than(c, &filter, last, CHUNK)).await

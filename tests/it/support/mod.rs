@@ -9,6 +9,7 @@ pub mod dump;
 #[cfg(feature = "crash-points")]
 pub mod outsiders;
 pub mod own_server;
+pub mod shared;
 
 use std::{
     path::{Path, PathBuf},

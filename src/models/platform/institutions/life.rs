@@ -8,12 +8,12 @@ use super::{Institution, Status, find};
 use crate::{
     db::{
         Id, now,
-        schema_shared::{institution_status_changes, institutions, sessions, tenant_databases},
+        schema_shared::{institution_status_changes, institutions, sessions},
         shared::SharedConn,
     },
     models::{
         ModelError, ModelResult,
-        platform::{ago, audit::Audit},
+        platform::{ago, audit::Audit, tenant_databases},
     },
 };
 
@@ -169,7 +169,7 @@ pub fn suspend(connection: &mut SharedConn, audit: &Audit, id: Id, reason: &str)
     connection.write_tx(|connection| {
         let institution =
             transition(connection, audit, id, &[Status::Active], Status::Suspended, Some(reason))?;
-        raise_generation(connection, id)?;
+        tenant_databases::raise_generation(connection, id)?;
         let ended =
             diesel::delete(sessions::table.filter(sessions::institution_id.eq(id))).execute(connection)?;
         let detail = json!({ "reason": reason, "sessions_ended": ended });
@@ -185,18 +185,8 @@ pub fn suspend(connection: &mut SharedConn, audit: &Audit, id: Id, reason: &str)
 pub fn reactivate(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<Institution> {
     connection.write_tx(|connection| {
         let institution = transition(connection, audit, id, &[Status::Suspended], Status::Active, None)?;
-        raise_generation(connection, id)?;
+        tenant_databases::raise_generation(connection, id)?;
         audit.record(connection, "institution.reactivated", &institution.subject(), &json!({}))?;
         Ok(institution)
     })
-}
-
-fn raise_generation(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
-    diesel::update(tenant_databases::table.filter(tenant_databases::institution_id.eq(id)))
-        .set((
-            tenant_databases::generation.eq(tenant_databases::generation + 1),
-            tenant_databases::updated_at.eq(now()),
-        ))
-        .execute(connection)?;
-    Ok(())
 }

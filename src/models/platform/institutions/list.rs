@@ -111,22 +111,6 @@ pub(in crate::models::platform) fn by_country() -> SqlLiteral<Integer> {
     diesel::dsl::sql(&ORDER)
 }
 
-/// Ids of up to `limit` institutions that match, oldest first: what a bulk act works through.
-///
-/// # Errors
-/// Any database error.
-pub fn ids_matching(
-    connection: &mut SharedConn,
-    filter: &InstitutionFilter,
-    limit: i64,
-) -> ModelResult<Vec<Id>> {
-    Ok(matching(filter)
-        .order(institutions::id.asc())
-        .limit(limit)
-        .select(institutions::id)
-        .load(connection)?)
-}
-
 /// How many institutions stand where; a status nobody is in is left out.
 ///
 /// # Errors
