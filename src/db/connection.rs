@@ -83,6 +83,20 @@ macro_rules! connection {
                 }
             }
 
+            /// Lets the present transaction commit without waiting for PostgreSQL's disk: a crash of the server may
+            /// lose it, never half of it. For notes of what has been done and would only be done again, and for
+            /// what a later commit on the same server makes durable. SQLite always waits.
+            ///
+            /// # Errors
+            /// Any database error.
+            pub fn commit_without_waiting(&mut self) -> diesel::QueryResult<()> {
+                use diesel::connection::SimpleConnection as _;
+                if let Self::Postgres(connection) = self {
+                    connection.batch_execute("SET LOCAL synchronous_commit = off")?;
+                }
+                Ok(())
+            }
+
             /// The engine behind this connection.
             #[must_use]
             pub fn engine(&self) -> $crate::db::Engine {

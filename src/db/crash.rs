@@ -27,6 +27,7 @@ pub const POINTS: &[&str] = &[
     "postgres:database-made",
     "postgres:database-opened",
     "operation:claimed",
+    "operation:recording",
     "provision:placed",
     "operation:steps-done",
 ];
@@ -39,12 +40,12 @@ pub fn pass(name: &str) {
     static STOP: LazyLock<Option<Wanted>> = LazyLock::new(|| Wanted::read("PROVOST_STOP_AT"));
     if KILL.as_ref().is_some_and(|wanted| wanted.is_now(name)) {
         // A real SIGKILL, which no destructor and no handler sees.
-        signal("-KILL");
+        run("kill", &["-KILL", &std::process::id().to_string()]);
         log::error!("the crash point {name} could not kill the process");
         std::process::abort();
     }
     if STOP.as_ref().is_some_and(|wanted| wanted.is_now(name)) {
-        signal("-STOP");
+        stop();
     }
 }
 
@@ -70,10 +71,18 @@ impl Wanted {
     }
 }
 
+/// Sleeps here until SIGCONT. Unlike SIGKILL, SIGSTOP reaches this thread a moment after it was sent: that
+/// moment passes in here, and not in the code after the point.
 #[cfg(feature = "crash-points")]
-fn signal(name: &str) {
-    let sent = std::process::Command::new("kill").args([name, &std::process::id().to_string()]).status();
-    if !sent.is_ok_and(|status| status.success()) {
-        log::error!("this process could not be sent the signal {name}");
+fn stop() {
+    const STOP: &str = "kill -STOP $0 && until grep -q ') T ' /proc/$0/stat; do :; done";
+    run("sh", &["-c", STOP, &std::process::id().to_string()]);
+}
+
+#[cfg(feature = "crash-points")]
+fn run(command: &str, arguments: &[&str]) {
+    let ran = std::process::Command::new(command).args(arguments).status();
+    if !ran.is_ok_and(|status| status.success()) {
+        log::error!("this process could not be signalled with {command} {arguments:?}");
     }
 }

@@ -72,9 +72,26 @@ impl SharedPool {
         T: Send + 'static,
         E: From<PoolError> + Send + 'static,
     {
+        self.run_then(work, |found| found).await
+    }
+
+    /// As [`Self::run`]; `then` follows on the same thread, when the connection has gone back.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_then<T, U, E, F>(
+        &self,
+        work: F,
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U, E>
+    where
+        F: FnOnce(&mut SharedConn) -> Result<T, E> + Send + 'static,
+        U: Send + 'static,
+        E: From<PoolError> + Send + 'static,
+    {
         let deadline = Deadline::after(self.0.limits.wait);
         let entered = Pool::enter(&self.0, deadline).await?;
-        pool::on_blocking_thread(move || entered.connect(None, deadline), work).await
+        pool::on_blocking_thread(move || pool::run(entered.connect(None, deadline)?, work).map(then)).await
     }
 
     /// A connection for a thread that may block: command line, workers. Async code uses [`Self::run`].

@@ -23,17 +23,4 @@ impl SharedConn {
     pub fn unlock_after_start(&mut self) -> diesel::QueryResult<()> {
         if let Self::Postgres(connection) = self { Lock::Start.release(connection) } else { Ok(()) }
     }
-
-    /// Lets the present transaction commit without waiting for PostgreSQL's disk: a crash of the server may lose
-    /// it, never half of it. For notes of what has been done and would only be done again. SQLite always waits.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn commit_without_waiting(&mut self) -> diesel::QueryResult<()> {
-        use diesel::connection::SimpleConnection as _;
-        if let Self::Postgres(connection) = self {
-            connection.batch_execute("SET LOCAL synchronous_commit = off")?;
-        }
-        Ok(())
-    }
 }

@@ -27,6 +27,9 @@ pub enum Target {
 const SQLITE_BUSY_MILLISECONDS: u32 = 5_000;
 /// Longest time a new PostgreSQL connection may take, in seconds.
 const POSTGRES_CONNECT_SECONDS: u32 = 3;
+/// A process that falls silent in the middle of a transaction loses it after so many seconds: what it has
+/// locked would hold up every other node for as long as it sleeps.
+const POSTGRES_IDLE_TRANSACTION_SECONDS: u32 = 15;
 
 impl Target {
     /// Reads a database URL. Unknown schemes are refused, so that a typing error never makes a new file.
@@ -144,7 +147,8 @@ pub(super) fn open_postgres(url: &str) -> Result<PgConnection, OpenError> {
     let separator = if url.contains('?') { '&' } else { '?' };
     let full = format!(
         "{url}{separator}connect_timeout={POSTGRES_CONNECT_SECONDS}&application_name=provost\
-         &keepalives_idle=30&options=-c%20TimeZone%3DUTC%20-c%20client_min_messages%3Dwarning"
+         &keepalives_idle=30&options=-c%20TimeZone%3DUTC%20-c%20client_min_messages%3Dwarning\
+         %20-c%20idle_in_transaction_session_timeout%3D{POSTGRES_IDLE_TRANSACTION_SECONDS}s"
     );
     PgConnection::establish(&full).map_err(|error| OpenError::new(&Target::Postgres(url.to_owned()), error))
 }

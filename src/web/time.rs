@@ -19,6 +19,14 @@ pub enum DateFormat {
 }
 
 impl DateFormat {
+    fn of(locale: &str) -> Self {
+        match locale {
+            "en-US" => Self::MonthDayYear,
+            "en-SE" => Self::Iso,
+            _ => Self::DayMonthYear,
+        }
+    }
+
     fn pattern(self) -> &'static str {
         match self {
             Self::DayMonthYear => "%-d %b %Y",
@@ -47,9 +55,9 @@ impl Clock {
         Self::at(Utc::now().naive_utc(), Tz::UTC, DateFormat::default())
     }
 
-    /// The clock of an institution: now, in its own time zone and format.
-    pub fn local(zone: Tz, format: DateFormat) -> Self {
-        Self::at(Utc::now().naive_utc(), zone, format)
+    /// The clock of an institution: now, in its time zone and in the format of its locale.
+    pub fn local(time_zone: &str, locale: &str) -> Self {
+        Self::at(Utc::now().naive_utc(), time_zone.parse().unwrap_or(Tz::UTC), DateFormat::of(locale))
     }
 
     /// Today's date where the institution is.

@@ -105,6 +105,25 @@ fn a_worker_that_slept_while_it_acted_is_waited_for() {
 }
 
 #[test]
+#[ignore = "slow"]
+fn a_worker_that_sleeps_within_a_transaction_is_not_waited_for_long() {
+    if engine() == Engine::Sqlite {
+        return;
+    }
+    let site = site();
+    let platform = site.open();
+    let id = register(&platform, "mit.edu");
+    let operation = approve(&platform, id);
+    // It holds the lock on the operation's row, until the server ends its transaction.
+    let sleeper = Sleeper::at(&site, &operation.to_string(), "operation:recording:2");
+    let workers = platform.start_workers().expect("workers");
+    assert_eq!(finished(&platform, operation).status, OperationStatus::Succeeded);
+    sleeper.wake();
+    assert_active_once(&platform, id, "asleep within a transaction");
+    workers.stop();
+}
+
+#[test]
 fn a_late_worker_makes_nothing_anew_that_was_taken_back() {
     if engine() == Engine::Sqlite {
         return;

@@ -103,6 +103,28 @@ impl PostgresEngine {
 }
 
 impl PostgresEngine {
+    /// Proves that the role of `place` has the rights that it needs in its database, and no more.
+    fn prove_rights(&self, place: &Place, connection: &mut TenantConn) -> Result<(), EngineError> {
+        let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
+        if let Some(other) = enterable.iter().find(|name| **name != place.name) {
+            return Err(EngineError::permanent(format!(
+                "The institution's role may enter the database {other}. Its owner must run: REVOKE ALL ON \
+                 DATABASE {other} FROM PUBLIC; then try again."
+            )));
+        }
+        try_reading_and_writing(connection)?;
+        for statement in
+            ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"]
+        {
+            if connection.batch_execute(statement).is_ok() {
+                return Err(EngineError::permanent(
+                    "The institution's role can change the schema of its database.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Proves that the role of `place` is kept out of `foreign` by its rights, and not by a full server.
     fn prove_shut(&self, place: &Place, password: Option<&str>, foreign: &Place) -> Result<(), EngineError> {
         let url = self.url_of(&foreign.name, Some((&place.name, password.unwrap_or_default())))?;
@@ -112,6 +134,8 @@ impl PostgresEngine {
             )),
             // "User does not have CONNECT privilege": the word of SQL stands there in every language.
             Err(error) if error.to_string().contains("CONNECT") => Ok(()),
+            // One that is lost keeps nobody out of anything.
+            Err(_) if !self.exists(foreign)? => Ok(()),
             Err(error) => Err(EngineError::transient(format!(
                 "Whether the institution's role is kept out of another's database could not be found out: \
                  {error}."
@@ -171,7 +195,6 @@ impl TenantEngine for PostgresEngine {
                     "BEGIN; CREATE ROLE {role} LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE \
                      CONNECTION LIMIT {limit} PASSWORD '{verifier}'; \
                      COMMENT ON ROLE {role} IS '{}'; \
-                     ALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s'; \
                      ALTER ROLE {role} SET statement_timeout = '60s'; \
                      GRANT {group} TO {role}; COMMIT",
                     comment_of(place.institution_id)
@@ -251,28 +274,13 @@ impl TenantEngine for PostgresEngine {
         password: Option<&str>,
         foreign: Option<&Place>,
     ) -> Result<(), EngineError> {
-        let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
-        if let Some(other) = enterable.iter().find(|name| **name != place.name) {
-            return Err(EngineError::permanent(format!(
-                "The institution's role may enter the database {other}. Its owner must run: REVOKE ALL ON \
-                 DATABASE {other} FROM PUBLIC; then try again."
-            )));
-        }
-        try_reading_and_writing(connection)?;
-        for statement in
-            ["CREATE TABLE provost_probe (x int)", "CREATE TEMPORARY TABLE provost_probe (x int)"]
-        {
-            if connection.batch_execute(statement).is_ok() {
-                return Err(EngineError::permanent(
-                    "The institution's role can change the schema of its database.",
-                ));
-            }
-        }
-        match foreign {
-            // One that is lost keeps nobody out of anything.
-            Some(foreign) if self.exists(foreign)? => self.prove_shut(place, password, foreign),
-            _ => Ok(()),
-        }
+        std::thread::scope(|scope| {
+            // A refusal takes the server as long as all the rest: both at once.
+            let shut = foreign.map(|foreign| scope.spawn(|| self.prove_shut(place, password, foreign)));
+            self.prove_rights(place, connection)?;
+            let died = |_| Err(EngineError::transient("The check of other institutions' databases died."));
+            shut.map_or(Ok(()), |shut| shut.join().unwrap_or_else(died))
+        })
     }
 
     fn drop_database(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {

@@ -96,6 +96,12 @@ impl<C: R2D2Connection + 'static> Pool<C> {
         }
     }
 
+    /// As [`Self::enter`], only if an open connection is idle.
+    pub(super) fn enter_now(pool: &Arc<Self>) -> Option<Entered<C>> {
+        let place = Arc::clone(&pool.gate).try_acquire_owned().ok()?;
+        Some(Self::entered(pool, place)).filter(|entered| !entered.needs_new())
+    }
+
     fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
@@ -223,23 +229,23 @@ impl<C: R2D2Connection + 'static> DerefMut for Pooled<C> {
     }
 }
 
-/// Runs `work` with a connection where blocking is allowed. Whoever stops waiting leaves it running.
-pub(super) async fn on_blocking_thread<C, T, E>(
-    connect: impl FnOnce() -> Result<Pooled<C>, PoolError> + Send + 'static,
-    work: impl FnOnce(&mut C) -> Result<T, E> + Send + 'static,
+/// Runs `work` with a connection, which then goes back.
+pub(super) fn run<C: R2D2Connection + 'static, T, E>(
+    mut connection: Pooled<C>,
+    work: impl FnOnce(&mut C) -> Result<T, E>,
+) -> Result<T, E> {
+    let result = work(&mut connection);
+    connection.loan.suspect |= result.is_err();
+    result
+}
+
+/// Does what blocks where that is allowed. Whoever stops waiting leaves it running.
+pub(super) async fn on_blocking_thread<T, E>(
+    task: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E>
 where
-    C: R2D2Connection + 'static,
     T: Send + 'static,
     E: From<PoolError> + Send + 'static,
 {
-    let task = tokio::task::spawn_blocking(move || {
-        let mut connection = connect()?;
-        let result = work(&mut connection);
-        if result.is_err() {
-            connection.loan.suspect = true;
-        }
-        result
-    });
-    task.await.unwrap_or_else(|_| Err(PoolError::Panicked.into()))
+    tokio::task::spawn_blocking(task).await.unwrap_or_else(|_| Err(PoolError::Panicked.into()))
 }

@@ -178,7 +178,26 @@ impl TenantDb {
         let deadline = Deadline::after(self.pool.limits.wait);
         let entered = Pool::enter(&self.pool, deadline).await?;
         let permit = self.permit(&entered, deadline).await?;
-        pool::on_blocking_thread(move || entered.connect(permit, deadline), work).await
+        pool::on_blocking_thread(move || pool::run(entered.connect(permit, deadline)?, work)).await
+    }
+
+    /// As [`Self::run`], on a thread that may block. `None`, and nothing done, when no open connection is idle:
+    /// then [`Self::run`] waits without a thread.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_now<T, E>(&self, work: impl FnOnce(&mut TenantConn) -> Result<T, E>) -> Option<Result<T, E>>
+    where
+        E: From<PoolError>,
+    {
+        let entered = Pool::enter_now(&self.pool)?;
+        let deadline = Deadline::after(self.pool.limits.wait);
+        Some(
+            entered
+                .connect(None, deadline)
+                .map_err(E::from)
+                .and_then(|connection| pool::run(connection, work)),
+        )
     }
 
     /// A connection for a thread that may block: workers, command line. Async code uses [`Self::run`].

@@ -52,6 +52,16 @@ pub struct Profile {
     pub version: i64,
 }
 
+/// How the institution tells the time.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = institution)]
+pub struct LocalSettings {
+    /// Of the IANA database.
+    pub time_zone: String,
+    /// Decides how dates are written.
+    pub locale: String,
+}
+
 /// What provisioning knows of an institution: the registration's answers.
 #[derive(Debug, Clone, Insertable)]
 #[diesel(table_name = institution, treat_none_as_default_value = false)]

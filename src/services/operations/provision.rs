@@ -324,6 +324,7 @@ fn seed(work: &Work<'_>) -> Result<Option<String>, Failure> {
     drop(shared);
     let mut connection = tenant.get()?;
     connection.write_tx(|connection| {
+        connection.commit_without_waiting()?;
         profile::create_if_absent(connection, &profile)?;
         let Some(registration) = registration else { return Ok(None) };
         let Some((email, name)) = first_admin(&registration) else { return Ok(None) };

@@ -161,7 +161,7 @@ async fn view(me: &SignedIn, platform: &State, password: Form) -> Result<Account
         .shared
         .run(move |c| ModelResult::Ok((sessions::of_user(c, user)?, security_log::of_user(c, user, 10)?)))
         .await?;
-    let clock = me.me.clock().await?;
+    let clock = me.me.clock();
     let sessions = sessions
         .into_iter()
         .map(|session| SessionLine {

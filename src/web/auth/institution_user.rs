@@ -15,7 +15,8 @@ use crate::{
         Actor, ModelResult,
         institution::{
             activity::Activity,
-            users::{self, Role, UserStatus},
+            profile::LocalSettings,
+            users::{self, Role, User, UserStatus},
         },
         platform::{
             institutions::{Institution, Status},
@@ -28,6 +29,7 @@ use crate::{
         icons::Icon,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
         theme::Theme,
+        time::Clock,
         words::Noun,
     },
 };
@@ -49,6 +51,8 @@ pub struct InstitutionUser {
     pub institution: Institution,
     /// The institution's own database.
     pub db: TenantDb,
+    /// How the institution tells the time.
+    pub clock: Clock,
     /// This browser's session.
     pub session_id: Id,
     /// Where the request comes from.
@@ -187,9 +191,12 @@ impl FromRequest for InstitutionUser {
 struct Found {
     institution: Institution,
     db: Option<Result<TenantDb, TenantError>>,
+    /// Read already where its database had a connection to spare.
+    user: Option<ModelResult<(User, LocalSettings)>>,
 }
 
-/// One visit to the shared database, because every request begins with it.
+/// One visit to the shared database, because every request begins with it, and on the same thread a look at the
+/// user where nothing has to be waited for.
 async fn find(
     request: &HttpRequest,
     who: Option<Identity>,
@@ -201,9 +208,15 @@ async fn find(
         let (institution, database) = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
         let db = own.then(|| tenants.open_found(c, &institution, database.as_ref()));
-        ModelResult::Ok(Found { institution, db })
+        ModelResult::Ok(Found { institution, db, user: None })
     };
-    match platform.shared.run(visit).await {
+    let then = move |mut found: Found| {
+        if let (Some(Ok(db)), Some(who)) = (&found.db, who) {
+            found.user = db.run_now(|c| users::find_here(c, who.user_id));
+        }
+        found
+    };
+    match platform.shared.run_then(visit, then).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -232,10 +245,14 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, db } = found;
+        let Found { institution, db, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
-        let user = match db.run(move |c| users::find(c, who.user_id)).await {
-            Ok(user) if user.status == UserStatus::Active => user,
+        let found = match user {
+            Some(user) => user,
+            None => db.run(move |c| users::find_here(c, who.user_id)).await,
+        };
+        let (user, local) = match found {
+            Ok((user, local)) if user.status == UserStatus::Active => (user, local),
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
         };
@@ -246,6 +263,7 @@ impl InstitutionUser {
             roles: user.roles,
             institution,
             db,
+            clock: Clock::local(&local.time_zone, &local.locale),
             session_id: who.session_id,
             client: Client::of(request),
             session,

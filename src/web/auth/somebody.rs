@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use super::{Identity, InstitutionUser, SuperAdmin};
 use crate::{
     error::AppError,
-    web::{institution, page::Page, time::Clock},
+    web::{page::Page, time::Clock},
 };
 
 /// A signed-in person, checked on this very request.
@@ -51,14 +51,12 @@ impl Somebody {
     }
 
     /// The clock of their institution; the platform's is in UTC.
-    ///
-    /// # Errors
-    /// When the institution's database cannot be asked.
-    pub async fn clock(&self) -> Result<Clock, AppError> {
-        Ok(match self {
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        match self {
             Self::Admin(_) => Clock::utc(),
-            Self::User(user) => user.db.run(institution::clock).await?,
-        })
+            Self::User(user) => user.clock,
+        }
     }
 
     /// A page in their frame, with the message kept for it.

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{activity_words, clock, note_export};
+use super::{activity_words, note_export};
 use crate::{
     db::{Id, tenant::TenantConn},
     error::AppError,
@@ -90,17 +90,17 @@ fn start_of(day: NaiveDate, zone: chrono_tz::Tz) -> NaiveDateTime {
 /// `GET /i/{domain}/activity`: every user.
 pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
-    let (clock, spec, query, slice) = user
+    let (spec, query, slice) = user
         .db
         .run(move |c| {
             let (spec, query, filter) = asked(c, path, &raw)?;
             let slice = activity::page(c, &filter, &query.paging())?;
-            ModelResult::Ok((clock(c)?, spec, query, slice))
+            ModelResult::Ok((spec, query, slice))
         })
         .await?;
     let row = |entry: &Entry| {
         Row::new(entry.id, user.path(&format!("/activity/{}", entry.id)))
-            .cell(Cell::time(&clock, entry.at))
+            .cell(Cell::time(&user.clock, entry.at))
             .cell(entry.actor_name.as_str())
             .cell(activity_words::deed_alone(&entry.action))
             .cell(entry.record_label.as_str())
@@ -167,7 +167,7 @@ fn csv_cells(entry: Entry) -> Vec<String> {
 
 /// `GET /i/{domain}/activity/{id}`: every user.
 pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
-    let (clock, entry) = user.db.run(move |c| ModelResult::Ok((clock(c)?, activity::find(c, id)?))).await?;
+    let entry = user.db.run(move |c| activity::find(c, id)).await?;
     let what = activity_words::deed(&entry.action);
     let record_cell = match (entry.record_kind.as_str(), entry.record_id) {
         ("student", Some(id)) => Cell::link(&entry.record_label, user.path(&format!("/students/{id}"))),
@@ -180,7 +180,7 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .fact("Who", entry.actor_name.as_str())
         .fact("What", activity_words::deed_alone(&entry.action))
         .fact("Record", record_cell)
-        .fact("When", Cell::text(clock.exact(entry.at)))
+        .fact("When", Cell::text(user.clock.exact(entry.at)))
         .fact("IP address", Cell::mono(entry.ip.clone().unwrap_or_else(|| "–".into())))
         .fact("Browser", browser(entry.user_agent.as_deref()));
     let columns =

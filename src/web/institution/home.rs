@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::{activity_words, clock};
+use super::activity_words;
 use crate::{
     error::AppError,
     models::{
@@ -46,11 +46,11 @@ struct Todo {
 
 /// `GET /i/{domain}`: every user.
 pub async fn show(user: InstitutionUser) -> Result<HttpResponse, AppError> {
-    let (clock, profile, counts, colleagues, recent) = user
+    let (profile, counts, colleagues, recent) = user
         .db
         .run(|c| {
             let recent = activity::recent(c, RECENT)?;
-            ModelResult::Ok((clock(c)?, profile::find(c)?, students::counts(c)?, users::count(c)?, recent))
+            ModelResult::Ok((profile::find(c)?, students::counts(c)?, users::count(c)?, recent))
         })
         .await?;
     let students = user.path("/students");
@@ -89,8 +89,10 @@ pub async fn show(user: InstitutionUser) -> Result<HttpResponse, AppError> {
             action: Action::link("Open settings", user.path("/settings")),
         });
     }
-    let entries =
-        recent.iter().map(|entry| activity_words::shown(&clock, entry, Some(&entry.record_label))).collect();
+    let entries = recent
+        .iter()
+        .map(|entry| activity_words::shown(&user.clock, entry, Some(&entry.record_label)))
+        .collect();
     let timeline = Timeline { entries, more: Some(Action::link("All activity", user.path("/activity"))) };
     Ok(html(&HomeView { page: user.page("Overview"), tiles, todos, timeline })?)
 }

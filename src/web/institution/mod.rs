@@ -13,30 +13,10 @@ use crate::{
     db::tenant::TenantConn,
     models::{
         ModelResult,
-        institution::{
-            activity::{Activity, Change},
-            profile,
-        },
+        institution::activity::{Activity, Change},
     },
-    web::{
-        list::ListQuery,
-        time::{Clock, DateFormat},
-    },
+    web::list::ListQuery,
 };
-/// The clock of the institution: its time zone and its way to write dates.
-pub(in crate::web) fn clock(connection: &mut TenantConn) -> ModelResult<Clock> {
-    let profile = profile::find(connection)?;
-    let zone = profile.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
-    Ok(Clock::local(zone, date_format(&profile.locale)))
-}
-
-fn date_format(locale: &str) -> DateFormat {
-    match locale {
-        "en-US" => DateFormat::MonthDayYear,
-        "en-SE" => DateFormat::Iso,
-        _ => DateFormat::DayMonthYear,
-    }
-}
 
 /// Leaves a trace of a file before its first row is sent: who took what away, narrowed by what.
 fn note_export(

@@ -4,7 +4,6 @@ mod check;
 mod columns;
 mod progress;
 
-use super::clock;
 use crate::{
     db::{Id, tenant::TenantConn},
     error::{AppError, told},
@@ -151,8 +150,7 @@ async fn begun(
     id: Id,
     raw: &str,
 ) -> Result<HttpResponse, AppError> {
-    let (clock, head) =
-        user.db.run(move |c| ModelResult::Ok((clock(c)?, imports::head(c, KIND, id)?))).await?;
+    let head = user.db.run(move |c| imports::head(c, KIND, id)).await?;
     let operation = head.operation_id.ok_or(AppError::NotFound)?;
     let (operation, steps) = platform
         .shared
@@ -162,7 +160,7 @@ async fn begun(
         return Err(AppError::NotFound);
     }
     if operation.status != OperationStatus::Succeeded {
-        return progress::show(user, &clock, &head, &operation, &steps);
+        return progress::show(user, &head, &operation, &steps);
     }
     // Read only now: it was there before the operation said that it succeeded.
     let result = user.db.run(move |c| imports::result(c, id)).await?;

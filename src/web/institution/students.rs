@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 mod archive;
 
-use super::{activity_words, clock, note_export, student_form};
+use super::{activity_words, note_export, student_form};
 use crate::{
     db::Id,
     error::{AppError, told},
@@ -73,7 +73,7 @@ fn filter(query: &ListQuery) -> StudentFilter {
 /// `GET /i/{domain}/students`: every user.
 pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
-    let (clock, spec, query, slice, archived) = user
+    let (spec, query, slice, archived) = user
         .db
         .run(move |c| {
             let spec = spec(path, &students::admission_years(c)?);
@@ -85,10 +85,10 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
             } else {
                 0
             };
-            ModelResult::Ok((clock(c)?, spec, query, slice, archived))
+            ModelResult::Ok((spec, query, slice, archived))
         })
         .await?;
-    let rows = slice.rows.iter().map(|student| row(&user, &clock, student)).collect();
+    let rows = slice.rows.iter().map(|student| row(&user, student)).collect();
     let mut page = user.page("Students");
     let mut spec = if archived > 0 {
         let text = format!("{} archived, and off this list.", NOUN.are(archived));
@@ -114,7 +114,7 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
-fn row(user: &InstitutionUser, clock: &Clock, student: &Student) -> Row {
+fn row(user: &InstitutionUser, student: &Student) -> Row {
     let name = Cell::text(&student.person.name);
     let name = match &student.person.preferred_name {
         Some(preferred) => name.note(format!("called {preferred}")),
@@ -126,7 +126,7 @@ fn row(user: &InstitutionUser, clock: &Clock, student: &Student) -> Row {
         .cell(status_badge(student))
         .cell(student.admission_year.map_or_else(Cell::nothing, |year| Cell::figure(year.to_string())))
         .cell(student.programme.as_deref().unwrap_or_default())
-        .cell(Cell::time(clock, student.updated_at))
+        .cell(Cell::time(&user.clock, student.updated_at))
 }
 
 fn status_badge(student: &Student) -> Badge {
@@ -191,11 +191,11 @@ fn csv_cells(student: Student) -> Vec<String> {
 
 /// `GET /i/{domain}/students/{id}`: every user.
 pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
-    let (clock, student, log) = user
+    let (student, log) = user
         .db
         .run(move |c| {
             let student = students::find(c, id)?;
-            ModelResult::Ok((clock(c)?, student, activity::for_record(c, "student", id, HISTORY)?))
+            ModelResult::Ok((student, activity::for_record(c, "student", id, HISTORY)?))
         })
         .await?;
     let own = user.path(&format!("/students/{id}"));
@@ -203,7 +203,7 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         .page(&student.person.name)
         .crumb("Students", user.path("/students"))
         .badge(status_badge(&student));
-    let mut record = facts(&clock, &student);
+    let mut record = facts(&user.clock, &student);
     if user.may_write() {
         page = page.action(Action::link("Edit student", format!("{own}/edit")).icon(Icon::Pencil));
         record = record.action(match student.archived_at {
@@ -212,11 +212,13 @@ pub async fn show(user: InstitutionUser, RecordId(id): RecordId) -> Result<HttpR
         });
     }
     if let Some(at) = student.archived_at {
-        let text =
-            format!("Archived {}. Nothing is deleted; the student is only off the lists.", clock.exact(at));
+        let text = format!(
+            "Archived {}. Nothing is deleted; the student is only off the lists.",
+            user.clock.exact(at)
+        );
         record = record.notice(Notice::info(text));
     }
-    let entries = log.iter().map(|entry| activity_words::shown(&clock, entry, None)).collect();
+    let entries = log.iter().map(|entry| activity_words::shown(&user.clock, entry, None)).collect();
     let record = record.history_of(Timeline { entries, more: None });
     Ok(html(&RecordPage::new(page, record))?)
 }

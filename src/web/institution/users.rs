@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 mod file;
 
-use super::{activity_words, clock};
+use super::activity_words;
 use crate::{
     db::Id,
     error::{AppError, told},
@@ -70,8 +70,7 @@ pub async fn list(user: Owner, request: HttpRequest) -> Result<HttpResponse, App
     let spec = spec(user.path("/users"));
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
-    let (clock, slice) =
-        user.db.run(move |c| ModelResult::Ok((clock(c)?, users::page(c, &filter, &paging)?))).await?;
+    let slice = user.db.run(move |c| users::page(c, &filter, &paging)).await?;
     let row = |known: &User| {
         let name = Cell::text(&known.name);
         Row::new(known.id, user.path(&format!("/users/{}", known.id)))
@@ -79,7 +78,7 @@ pub async fn list(user: Owner, request: HttpRequest) -> Result<HttpResponse, App
             .cell(known.email.as_str())
             .cell(role_words(&known.roles))
             .cell(badge(known.status))
-            .cell(Cell::time(&clock, known.last_sign_in_at))
+            .cell(Cell::time(&user.clock, known.last_sign_in_at))
     };
     let rows = slice.rows.iter().map(row).collect();
     let page =
@@ -168,11 +167,11 @@ fn roles_field(form: &mut Form) -> Vec<Role> {
 
 /// `GET /i/{domain}/users/{id}`: owners.
 pub async fn show(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, AppError> {
-    let (clock, known, log) = user
+    let (known, log) = user
         .db
         .run(move |c| {
             let known = users::find(c, id)?;
-            ModelResult::Ok((clock(c)?, known, activity::for_record(c, "user", id, 30)?))
+            ModelResult::Ok((known, activity::for_record(c, "user", id, 30)?))
         })
         .await?;
     let own = user.path(&format!("/users/{id}"));
@@ -180,13 +179,13 @@ pub async fn show(user: Owner, RecordId(id): RecordId) -> Result<HttpResponse, A
         .fact("Name", known.name.as_str())
         .fact("E-mail", Cell::email(&known.email))
         .fact("Roles", role_words(&known.roles))
-        .fact("Invited", Cell::time(&clock, known.created_at))
-        .fact("Last sign-in", Cell::time(&clock, known.last_sign_in_at));
+        .fact("Invited", Cell::time(&user.clock, known.created_at))
+        .fact("Last sign-in", Cell::time(&user.clock, known.last_sign_in_at));
     let mut record = Record::new().section(section);
     for action in actions(&own, &known, id == user.id) {
         record = record.action(action);
     }
-    let entries = log.iter().map(|entry| activity_words::shown(&clock, entry, None)).collect();
+    let entries = log.iter().map(|entry| activity_words::shown(&user.clock, entry, None)).collect();
     let record = record.history_of(Timeline { entries, more: None });
     let page = user
         .page(&known.name)

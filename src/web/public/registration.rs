@@ -36,7 +36,7 @@ use crate::{
         page::{Action, Notice, Page, Width},
         record::{Entry, Record, RecordPage, Section},
         respond::{html, html_with_status, see_other},
-        time::{Clock, DateFormat},
+        time::Clock,
     },
 };
 
@@ -194,8 +194,7 @@ pub async fn status(
     let followed = platform.shared.run(move |c| follow(c, id)).await?;
     let institution = &followed.registered.institution;
     let page = super::page(&request, &session, institution.name.as_str()).badge(badge(&followed.registered));
-    let zone = institution.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC);
-    let clock = Clock::local(zone, DateFormat::default());
+    let clock = Clock::local(&institution.time_zone, "en");
     if followed.registered.registration.decision == Some(Decision::Approved)
         && institution.status == Status::Provisioning
     {

@@ -85,7 +85,8 @@ pub fn claim(
     waiting.map_or(Ok(None), |operation| take(connection, &operation, owner, lease))
 }
 
-/// `None` when somebody else was faster.
+/// `None` when somebody else was faster. A claim that a crash of the server forgets was never there: its fence
+/// may be given out again, so that the worker's name, which no other has, counts as much.
 fn take(
     connection: &mut SharedConn,
     operation: &Operation,
@@ -97,18 +98,31 @@ fn take(
         OperationStatus::RollingBack => OperationStatus::RollingBack,
         _ => OperationStatus::Running,
     };
-    let taken = diesel::update(operations::table.find(operation.id))
-        .filter(operations::fence.eq(operation.fence))
-        .filter(operations::status.eq(operation.status))
-        .set((
-            operations::status.eq(status),
-            operations::lease_owner.eq(owner),
-            operations::lease_expires_at.eq(expiry(lease)),
-            operations::fence.eq(claim.fence),
-            operations::started_at.eq(operation.started_at.unwrap_or_else(now)),
-        ))
-        .execute(connection)?;
-    if taken == 1 { Ok(Some((claim, find(connection, operation.id)?))) } else { Ok(None) }
+    connection.write_tx(|connection| {
+        connection.commit_without_waiting()?;
+        let taken = diesel::update(operations::table.find(operation.id))
+            .filter(operations::fence.eq(operation.fence))
+            .filter(operations::status.eq(operation.status))
+            .set((
+                operations::status.eq(status),
+                operations::lease_owner.eq(owner),
+                operations::lease_expires_at.eq(expiry(lease)),
+                operations::fence.eq(claim.fence),
+                operations::started_at.eq(operation.started_at.unwrap_or_else(now)),
+            ))
+            .execute(connection)?;
+        if taken == 1 { Ok(Some((claim, find(connection, operation.id)?))) } else { Ok(None) }
+    })
+}
+
+/// The operation, for as long as the claim holds.
+#[diesel::dsl::auto_type]
+fn claimed<'a>(claim: &'a Claim) -> _ {
+    let (id, fence, owner): (Id, i64, &'a str) = (claim.id, claim.fence, &claim.owner);
+    operations::table
+        .filter(operations::id.eq(id))
+        .filter(operations::fence.eq(fence))
+        .filter(operations::lease_owner.eq(owner))
 }
 
 /// Whether the lease is held and lasts for so long at least. Writes nothing.
@@ -116,11 +130,7 @@ fn take(
 /// # Errors
 /// Any database error.
 pub fn holds(connection: &mut SharedConn, claim: &Claim, for_at_least: Duration) -> ModelResult<bool> {
-    let held = operations::table
-        .find(claim.id)
-        .filter(operations::fence.eq(claim.fence))
-        .filter(operations::lease_owner.eq(&claim.owner))
-        .filter(operations::lease_expires_at.gt(expiry(for_at_least)));
+    let held = claimed(claim).filter(operations::lease_expires_at.gt(expiry(for_at_least)));
     Ok(diesel::select(diesel::dsl::exists(held)).get_result(connection)?)
 }
 
@@ -129,9 +139,7 @@ pub fn holds(connection: &mut SharedConn, claim: &Claim, for_at_least: Duration)
 /// # Errors
 /// Any database error.
 pub fn renew(connection: &mut SharedConn, claim: &Claim, lease: Duration) -> ModelResult<bool> {
-    let renewed = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
-        .filter(operations::lease_owner.eq(&claim.owner))
+    let renewed = diesel::update(claimed(claim))
         .set(operations::lease_expires_at.eq(expiry(lease)))
         .execute(connection)?;
     Ok(renewed == 1)
@@ -157,8 +165,7 @@ pub fn release_all(connection: &mut SharedConn) -> ModelResult<()> {
 /// # Errors
 /// Any database error.
 pub fn set_progress(connection: &mut SharedConn, claim: &Claim, done: i64, total: i64) -> ModelResult<bool> {
-    let set = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
+    let set = diesel::update(claimed(claim))
         .set((operations::progress_done.eq(done), operations::progress_total.eq(total)))
         .execute(connection)?;
     Ok(set == 1)
@@ -195,6 +202,7 @@ pub fn record_steps(
         if !renew(connection, claim, lease)? {
             return Ok(false);
         }
+        crate::crash_point!("operation:recording");
         for (id, change) in changes {
             record_step(connection, *id, change)?;
         }
@@ -243,8 +251,7 @@ pub fn postpone(
     wait: TimeDelta,
     error: &str,
 ) -> ModelResult<bool> {
-    let postponed = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
+    let postponed = diesel::update(claimed(claim))
         .set((
             operations::status.eq(status),
             operations::attempts.eq(attempts),
@@ -262,8 +269,7 @@ pub fn postpone(
 /// # Errors
 /// Any database error.
 pub fn give_back(connection: &mut SharedConn, claim: &Claim) -> ModelResult<bool> {
-    let given = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
+    let given = diesel::update(claimed(claim))
         .set((
             operations::status.eq(OperationStatus::Queued),
             operations::lease_owner.eq(None::<String>),
@@ -278,8 +284,7 @@ pub fn give_back(connection: &mut SharedConn, claim: &Claim) -> ModelResult<bool
 /// # Errors
 /// Any database error.
 pub fn finish(connection: &mut SharedConn, claim: &Claim, ending: Ending<'_>) -> ModelResult<bool> {
-    let finished = diesel::update(operations::table.find(claim.id))
-        .filter(operations::fence.eq(claim.fence))
+    let finished = diesel::update(claimed(claim))
         .set((
             operations::status.eq(ending.status),
             operations::result.eq(ending.result),

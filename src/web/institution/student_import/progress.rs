@@ -22,7 +22,6 @@ use crate::{
 /// The page of an import that runs or failed.
 pub(super) fn show(
     user: &InstitutionUser,
-    clock: &Clock,
     head: &ImportHead,
     operation: &Operation,
     steps: &[OperationStep],
@@ -35,7 +34,7 @@ pub(super) fn show(
     let mut view = OperationView::new(summary, !operation.is_over())
         .fact("File", head.file_name.as_str())
         .fact("Started by", operation.actor_name.as_str())
-        .fact("Started", Cell::time(clock, operation.created_at));
+        .fact("Started", Cell::time(&user.clock, operation.created_at));
     if operation.is_over() {
         let cause = operation.error.clone().unwrap_or_else(|| "The work was stopped.".into());
         view = view
@@ -46,7 +45,7 @@ pub(super) fn show(
         view = view.progress(operation.progress_done, operation.progress_total);
     }
     for step in steps {
-        view = view.step(step_view(clock, step));
+        view = view.step(step_view(&user.clock, step));
     }
     let page = user
         .page(format!("Import {}", head.file_name))

@@ -24,9 +24,8 @@ mod sql {
          d.generation, d.status FROM institutions i LEFT JOIN tenant_databases d ON d.institution_id = i.id \
          WHERE i.domain = ?1 LIMIT 1";
     pub const USER: &str = "SELECT u.id, u.email, u.name, u.status, u.last_sign_in_at, u.created_at, u.updated_at, \
-         u.version, r.role FROM users u LEFT JOIN user_roles r ON r.user_id = u.id WHERE u.id = ?1";
-    pub const PROFILE: &str = "SELECT id, domain, name, kind, country, website, time_zone, locale, week_start, \
-         updated_at, version FROM institution LIMIT 1";
+         u.version, r.role, i.time_zone, i.locale FROM users u LEFT JOIN user_roles r ON r.user_id = u.id \
+         INNER JOIN institution i ON i.id IS NOT NULL WHERE u.id = ?1";
     pub const YEARS: &str = "SELECT DISTINCT admission_year FROM students WHERE admission_year IS NOT NULL \
          ORDER BY admission_year DESC";
     pub const COUNT: &str = "SELECT COUNT(*) FROM students WHERE archived_at IS NULL";

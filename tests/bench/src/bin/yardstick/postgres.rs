@@ -29,7 +29,6 @@ struct Shared {
 struct Tenant {
     client: Client,
     user: Statement,
-    profile: Statement,
     years: Statement,
     count: Statement,
     search_count: Statement,
@@ -49,7 +48,6 @@ pub async fn connect(shared: String, tenant: String, bytes: usize) -> Result<Wor
         let client = self::client(&tenant).await?;
         worker.tenant.push(Rc::new(Tenant {
             user: prepare(&client, sql::USER).await?,
-            profile: prepare(&client, sql::PROFILE).await?,
             years: prepare(&client, sql::YEARS).await?,
             count: prepare(&client, sql::COUNT).await?,
             search_count: prepare(&client, sql::SEARCH_COUNT).await?,
@@ -111,7 +109,6 @@ async fn answer(
         None => tenant.client.query(&tenant.list, &[&SIZE, &0_i64]).await?,
         Some(pattern) => tenant.client.query(&tenant.search_list, &[&SIZE, &0_i64, pattern]).await?,
     };
-    let _profile = tenant.client.query_one(&tenant.profile, &[]).await?;
 
     let user = user.first().map_or("", |row| row.get(2));
     let mut body = page::Body::new(bytes, name, user, count.get(0));

@@ -67,7 +67,6 @@ fn answer(
         None => tenant.prepare_cached(sql::COUNT)?.query_row([], |row| row.get(0))?,
         Some(pattern) => tenant.prepare_cached(sql::SEARCH_COUNT)?.query_row([pattern], |row| row.get(0))?,
     };
-    let _zone: String = tenant.prepare_cached(sql::PROFILE)?.query_row([], |row| row.get(6))?;
 
     let mut body = page::Body::new(bytes, &name, &user, total);
     years.into_iter().for_each(|year| body.year(year));
