@@ -10,16 +10,9 @@ use crate::{
         account_tokens::{self, Holder, Purpose},
         admins,
     },
-    services::{
-        audit_anchor,
-        housekeeping::{self, Swept},
-        platform::Platform,
-        tokens::Token,
-    },
+    services::{audit_anchor, platform::Platform, tokens::Token},
 };
 
-/// How often what has had its time is removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How often the head of the audit log is noted: what is cut off sooner does not show.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,12 +42,10 @@ pub(super) fn run(platform: Arc<Platform>, config: Config, listener: TcpListener
     let system = actix_web::rt::System::new();
     let outcome = system.block_on(async {
         let workers = platform.start_workers().map_err(|error| error.to_string())?;
-        let sweeper = actix_web::rt::spawn(sweep(Arc::clone(&platform)));
         let noter = actix_web::rt::spawn(note_heads(Arc::clone(&platform)));
         let server = app::server(Arc::clone(&platform), config.web, config.public_url, listener)
             .map_err(|error| format!("The server cannot start: {error}."))?;
         let ended = server.await.map_err(|error| format!("The server stopped: {error}."));
-        sweeper.abort();
         noter.abort();
         workers.stop();
         ended
@@ -78,17 +69,6 @@ fn offer_setup(platform: &Platform) -> Outcome {
     print_line("Make the first super admin here (works once, for 24 hours):");
     print_line(&format!("  {}", platform.link(&format!("/setup/{}", token.reveal()))));
     Ok(())
-}
-
-async fn sweep(platform: Arc<Platform>) {
-    loop {
-        match platform.shared.run(housekeeping::sweep).await {
-            Ok(swept) if swept == Swept::default() => {}
-            Ok(swept) => log::info!("swept {swept:?}"),
-            Err(error) => log::warn!("sweep failed cause={:?}", error.to_string()),
-        }
-        actix_web::rt::time::sleep(SWEEP_EVERY).await;
-    }
 }
 
 async fn note_heads(platform: Arc<Platform>) {

@@ -1,7 +1,10 @@
 //! What the platform forgets, and when: nothing about people is kept for longer than it is of use.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
+use super::platform::Platform;
 use crate::{
     db::{now, shared::SharedConn},
     models::{
@@ -16,6 +19,16 @@ use crate::{
 const SHORT: TimeDelta = TimeDelta::days(30);
 /// Sign-ins and refusals: long enough to look into what was noticed late.
 const SECURITY_LOG: TimeDelta = TimeDelta::days(180);
+
+/// The scheduled job.
+pub(super) fn run(platform: &Arc<Platform>) -> Result<(), String> {
+    let mut connection = platform.shared.get().map_err(|error| error.to_string())?;
+    let swept = sweep(&mut connection).map_err(|error| error.to_string())?;
+    if swept != Swept::default() {
+        log::info!("swept {swept:?}");
+    }
+    Ok(())
+}
 
 /// How much was forgotten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

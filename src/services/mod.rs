@@ -19,6 +19,7 @@ pub mod password_policy;
 pub mod passwords;
 pub mod platform;
 pub mod registration_import;
+pub mod schedule;
 pub mod secrets;
 pub mod settings;
 pub mod student_import;

@@ -148,7 +148,7 @@ CREATE TABLE platform_settings (
 
 CREATE TABLE operations (
     id UUID NOT NULL PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('provision', 'import_registrations', 'import_students', 'decide_registrations')),
+    kind TEXT NOT NULL CHECK (kind IN ('provision', 'import_registrations', 'import_students', 'decide_registrations', 'migrate_fleet', 'back_up', 'verify_backup', 'restore', 'move', 'archive', 'delete', 'maintain')),
     institution_id UUID REFERENCES institutions (id),
     subject TEXT NOT NULL,
     search_key TEXT COLLATE "C" NOT NULL,

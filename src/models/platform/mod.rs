@@ -11,6 +11,7 @@ pub mod outgoing_mails;
 pub mod platform_secrets;
 pub mod platform_settings;
 pub mod registrations;
+pub mod scheduled_jobs;
 pub mod security_log;
 pub mod sessions;
 pub mod tenant_databases;

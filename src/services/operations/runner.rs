@@ -22,7 +22,10 @@ use crate::{
         ModelResult,
         platform::operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
     },
-    services::platform::{Platform, StartError},
+    services::{
+        platform::{Platform, StartError},
+        schedule,
+    },
 };
 
 /// Attempts before a failing operation is taken back: half a minute, in which a server may be restarted.
@@ -31,6 +34,9 @@ const MOST_ATTEMPTS: i32 = 6;
 const MOST_STARTS: i32 = 8;
 /// How often a worker looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the schedule is looked at.
+const LOOK_AT_SCHEDULE_EVERY: Duration = Duration::from_secs(5);
 
 /// The running workers of this process.
 pub struct Workers {
@@ -43,7 +49,7 @@ pub struct Workers {
 }
 
 impl Platform {
-    /// Starts the workers for operations and mail.
+    /// Starts the workers for operations, mail and what is done again and again.
     ///
     /// # Errors
     /// On SQLite when another process already works on the same data folder.
@@ -60,6 +66,7 @@ impl Platform {
         }
         workers.renew_leases()?;
         workers.send_mail()?;
+        workers.keep_schedule()?;
         Ok(workers)
     }
 
@@ -120,6 +127,16 @@ impl Workers {
                 if let Err(error) = platform.outbox.send_due_while(|| !stop.load(Ordering::SeqCst)) {
                     log::warn!("the outbox could not be read: {error}");
                 }
+            }
+        })?);
+        Ok(())
+    }
+
+    fn keep_schedule(&mut self) -> Result<(), StartError> {
+        let (platform, stop) = (Arc::clone(&self.platform), Arc::clone(&self.stopping));
+        self.threads.push(spawn("schedule", move || {
+            while pause(&stop, LOOK_AT_SCHEDULE_EVERY) {
+                schedule::run_due(&platform, || !stop.load(Ordering::SeqCst));
             }
         })?);
         Ok(())
