@@ -23,8 +23,16 @@ pub enum Access {
     Token,
     /// Everybody who is signed in.
     SignedIn,
-    /// Platform admins.
+    /// Platform admins of every role.
+    AnyAdmin,
+    /// Super admins.
     SuperAdmin,
+    /// Those who look after the fleet, and super admins.
+    Operator,
+    /// Those who help institutions, and super admins.
+    Support,
+    /// Those who read who did what, and super admins.
+    Auditor,
     /// Every user of the institution in the path.
     Member,
     /// Its registrars and owners.
@@ -92,9 +100,9 @@ routes! {
     Public POST "/register" => public::registration::submit;
     Token GET "/registrations/{token}" => public::registration::status;
 
-    SuperAdmin GET "/platform" => platform::home::show;
-    SuperAdmin GET "/platform/registrations" => platform::registrations::list;
-    SuperAdmin GET "/platform/registrations.csv" => platform::registrations::export;
+    AnyAdmin GET "/platform" => platform::home::show;
+    AnyAdmin GET "/platform/registrations" => platform::registrations::list;
+    AnyAdmin GET "/platform/registrations.csv" => platform::registrations::export;
     SuperAdmin POST "/platform/registrations/approvals" => platform::registration_decisions::approve_many;
     SuperAdmin POST "/platform/registrations/rejections" => platform::registration_decisions::reject_many;
     SuperAdmin GET "/platform/registrations/import" => platform::registration_import::show;
@@ -102,14 +110,14 @@ routes! {
     SuperAdmin GET "/platform/registrations/import/{id}" => platform::registration_import::check;
     SuperAdmin POST "/platform/registrations/import/{id}" => platform::registration_import::apply;
     SuperAdmin GET "/platform/registrations/import/{id}/refused.csv" => platform::registration_import::refused;
-    SuperAdmin GET "/platform/registrations/{id}" => platform::registrations::detail;
+    AnyAdmin GET "/platform/registrations/{id}" => platform::registrations::detail;
     SuperAdmin POST "/platform/registrations/{id}/approval" => platform::registration_decisions::approve;
     SuperAdmin GET "/platform/registrations/{id}/rejection" => platform::registration_decisions::ask_reject;
     SuperAdmin POST "/platform/registrations/{id}/rejection" => platform::registration_decisions::reject;
     SuperAdmin POST "/platform/registrations/{id}/reconsideration" => platform::registration_decisions::reconsider;
-    SuperAdmin GET "/platform/institutions" => platform::institutions::list;
-    SuperAdmin GET "/platform/institutions.csv" => platform::institutions::export;
-    SuperAdmin GET "/platform/institutions/{domain}" => platform::institutions::detail;
+    AnyAdmin GET "/platform/institutions" => platform::institutions::list;
+    AnyAdmin GET "/platform/institutions.csv" => platform::institutions::export;
+    AnyAdmin GET "/platform/institutions/{domain}" => platform::institutions::detail;
     SuperAdmin GET "/platform/institutions/{domain}/edit" => platform::institutions::edit;
     SuperAdmin POST "/platform/institutions/{domain}" => platform::institutions::save;
     SuperAdmin GET "/platform/institutions/{domain}/invitation" => platform::invitation::show;
@@ -118,28 +126,33 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/suspension" => platform::suspension::suspend;
     SuperAdmin GET "/platform/institutions/{domain}/suspension/remove" => platform::suspension::ask_reactivate;
     SuperAdmin POST "/platform/institutions/{domain}/suspension/remove" => platform::suspension::reactivate;
+    Support GET "/platform/institutions/{domain}/support-access" => platform::support_access::ask;
+    Support POST "/platform/institutions/{domain}/support-access" => platform::support_access::open;
+    Support POST "/platform/institutions/{domain}/support-access/remove" => platform::support_access::end;
     SuperAdmin GET "/platform/institutions/{domain}/sessions/remove" => platform::suspension::ask_end_sessions;
     SuperAdmin POST "/platform/institutions/{domain}/sessions/remove" => platform::suspension::end_sessions;
-    SuperAdmin GET "/platform/operations" => platform::operations::list;
-    SuperAdmin GET "/platform/operations.csv" => platform::operations::export;
-    SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
-    SuperAdmin POST "/platform/operations/{id}/attempts" => platform::operations::retry;
-    SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
-    SuperAdmin GET "/platform/databases" => platform::databases::list;
-    SuperAdmin GET "/platform/databases.csv" => platform::databases::export;
-    SuperAdmin GET "/platform/admins" => platform::admins::list;
-    SuperAdmin GET "/platform/admins.csv" => platform::admins::export;
+    AnyAdmin GET "/platform/operations" => platform::operations::list;
+    AnyAdmin GET "/platform/operations.csv" => platform::operations::export;
+    AnyAdmin GET "/platform/operations/{id}" => platform::operations::detail;
+    Operator POST "/platform/operations/{id}/attempts" => platform::operations::retry;
+    Operator POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
+    AnyAdmin GET "/platform/databases" => platform::databases::list;
+    AnyAdmin GET "/platform/databases.csv" => platform::databases::export;
+    Auditor GET "/platform/admins" => platform::admins::list;
+    Auditor GET "/platform/admins.csv" => platform::admins::export;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
+    SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;
+    SuperAdmin POST "/platform/admins/{id}/role" => platform::admins::change_role;
     SuperAdmin POST "/platform/admins/{id}/password-reset" => platform::admins::send_reset;
     SuperAdmin POST "/platform/admins/{id}/sessions/remove" => platform::admins::end_sessions;
     SuperAdmin POST "/platform/admins/{id}/invitation" => platform::admins::invite_again;
     SuperAdmin GET "/platform/admins/{id}/disabling" => platform::admins::ask_disable;
     SuperAdmin POST "/platform/admins/{id}/disabling" => platform::admins::disable;
     SuperAdmin POST "/platform/admins/{id}/disabling/remove" => platform::admins::enable;
-    SuperAdmin GET "/platform/audit" => platform::audit::list;
-    SuperAdmin GET "/platform/audit.csv" => platform::audit::export;
-    SuperAdmin GET "/platform/audit/{sequence}" => platform::audit::detail;
+    Auditor GET "/platform/audit" => platform::audit::list;
+    Auditor GET "/platform/audit.csv" => platform::audit::export;
+    Auditor GET "/platform/audit/{sequence}" => platform::audit::detail;
     SuperAdmin GET "/platform/settings" => platform::settings::show;
     SuperAdmin POST "/platform/settings" => platform::settings::save;
     Member GET "/i/{domain}" => institution::home::show;

@@ -1,4 +1,4 @@
-//! `provost admin`: super admins without a browser.
+//! `provost admin`: platform admins without a browser.
 
 use std::io::{IsTerminal, Read};
 
@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     models::{
         Actor,
-        platform::admins::{self, NewAdmin},
+        platform::admins::{self, AdminRole, NewAdmin},
         text::Email,
     },
     services::password_policy::check_password,
@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a super admin
+    /// Make a platform admin, a super admin unless another role is named
     Create {
         /// E-mail to sign in with
         #[arg(long)]
@@ -25,6 +25,9 @@ pub(super) enum Command {
         /// Name as the person writes it
         #[arg(long)]
         name: String,
+        /// What they may do: super_admin, operator, support or auditor
+        #[arg(long, default_value_t = AdminRole::SuperAdmin)]
+        role: AdminRole,
         /// Read the password from standard input instead of asking for it
         #[arg(long)]
         password_stdin: bool,
@@ -33,11 +36,13 @@ pub(super) enum Command {
 
 pub(super) fn run(config: &Config, command: Command) -> Outcome {
     match command {
-        Command::Create { email, name, password_stdin } => create(config, &email, &name, password_stdin),
+        Command::Create { email, name, role, password_stdin } => {
+            create(config, &email, &name, role, password_stdin)
+        }
     }
 }
 
-fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome {
+fn create(config: &Config, email: &str, name: &str, role: AdminRole, from_stdin: bool) -> Outcome {
     let email = Email::parse(email).map_err(|error| format!("The e-mail cannot be used: {error}."))?;
     if name.trim().is_empty() {
         return Err("The name is empty.".into());
@@ -51,7 +56,8 @@ fn create(config: &Config, email: &str, name: &str, from_stdin: bool) -> Outcome
     let platform = open(config)?;
     let hash = platform.passwords.hash_sync(&password).map_err(|error| format!("{error}."))?;
     let mut connection = platform.shared.get().map_err(|error| format!("The shared database: {error}."))?;
-    let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: name.trim() };
+    let new =
+        NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: name.trim(), role };
     let admin = admins::create(&mut connection, &platform.audit(Actor::command_line()), &new, &hash)
         .map_err(|error| error.to_string())?;
     print_line(&format!(

@@ -16,6 +16,7 @@ diesel::table! {
         created_at -> Timestamp,
         updated_at -> Timestamp,
         version -> BigInt,
+        role -> Text,
     }
 }
 
@@ -321,6 +322,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    support_accesses (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        admin_id -> Uuid,
+        reason -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::joinable!(support_accesses -> institutions (institution_id));
+diesel::joinable!(support_accesses -> platform_admins (admin_id));
+diesel::allow_tables_to_appear_in_same_query!(support_accesses, platform_admins);
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));

@@ -91,6 +91,7 @@ journey("invite a platform admin", { superAdmin }, async ({ app, person }) => {
     [fields.name, secondAdmin.name],
     [fields.email, secondAdmin.email],
   ]);
+  await ada.getByRole("radio", { name: /^Operator/ }).check();
   await press(ada, buttons.sendInvitation);
   await assertSays(ada, secondAdmin.name);
   await checkPage(ada, "admins");
@@ -100,8 +101,14 @@ journey("invite a platform admin", { superAdmin }, async ({ app, person }) => {
   await checkPage(noor, "invitation-platform");
   await choosePassword(noor, buttons.acceptInvitation, secondAdmin);
   assertPath(noor, "/platform");
+  await checkPage(noor, "platform-operator");
 
   await ada.goto("/platform/admins");
+  await click(ada, ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Change role" }));
+  await checkPage(ada, "admin-role");
+  await ada.getByRole("radio", { name: /^Super admin/ }).check();
+  await press(ada, "Change role");
+  await assertSays(ada, "is now super admin");
   await click(ada, ada.getByRole("row", { name: secondAdmin.name }).getByRole("link", { name: "Disable admin" }));
   await checkPage(ada, "admin-disable");
   await press(ada, "Disable admin");

@@ -6,7 +6,7 @@ use provost::{
     models::{
         Actor, Paging,
         platform::{
-            admins::{self, AdminFilter, NewAdmin},
+            admins::{self, AdminFilter, AdminRole, NewAdmin},
             audit::{self, Audit, AuditFilter, AuditKey},
             institutions::{self, InstitutionFilter, Kind},
             operations::{self, NewOperation, OperationFilter},
@@ -110,7 +110,7 @@ fn admins_come_in_every_order() {
     let mut shared = Shared::new();
     let c = &mut shared.connection;
     let audit = Audit::new(AuditKey::new([7; 32]), Actor::system());
-    let new = |name, email| NewAdmin { email, email_normalised: email, name };
+    let new = |name, email| NewAdmin { email, email_normalised: email, name, role: AdminRole::SuperAdmin };
     let zoe = admins::create(c, &audit, &new("Zoë", "a@x.org"), "hash").expect("made");
     admins::invite(c, &audit, &new("Ann", "c@x.org")).expect("invited");
     let emile = admins::create(c, &audit, &new("émile", "b@x.org"), "hash").expect("made");
@@ -133,10 +133,12 @@ fn what_is_typed_as_it_is_written_is_found_and_so_is_what_is_not() {
     let c = &mut shared.connection;
     let id = register(c, "evry.fr", "Université Évry", Kind::University, "FR");
     let system = Audit::new(AuditKey::new([7; 32]), Actor::system());
-    let new =
-        NewAdmin {
-            email: "Zoë.Müller@x.org", email_normalised: "zoë.müller@x.org", name: "Zoë Müller"
-        };
+    let new = NewAdmin {
+        email: "Zoë.Müller@x.org",
+        email_normalised: "zoë.müller@x.org",
+        name: "Zoë Müller",
+        role: AdminRole::SuperAdmin,
+    };
     admins::create(c, &system, &new, "hash").expect("made");
     let operation = NewOperation {
         kind: operations::Kind::ImportRegistrations,
@@ -161,7 +163,7 @@ fn what_is_typed_as_it_is_written_is_found_and_so_is_what_is_not() {
         assert_eq!(operations::page(c, &filter, &paging).expect("page").total, 1, "operations: {q}");
     }
     for q in ["Zoë", "MULLER", "müller@x", "zoe.m"] {
-        let filter = AdminFilter { q: q.into(), status: None };
+        let filter = AdminFilter { q: q.into(), ..AdminFilter::default() };
         assert_eq!(admins::page(c, &filter, &paging).expect("page").total, 1, "admins: {q}");
     }
     let mut found = |q: &str| {

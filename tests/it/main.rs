@@ -18,6 +18,7 @@ mod main_job;
 mod pages;
 
 mod platform_models;
+mod platform_roles;
 mod platform_services;
 mod pools;
 mod provisioning;

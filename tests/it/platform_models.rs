@@ -7,7 +7,7 @@ use provost::{
         Actor, ModelError, Paging,
         platform::{
             account_tokens::{self, Holder, Purpose},
-            admins::{self, AdminFilter, AdminStatus, NewAdmin},
+            admins::{self, AdminFilter, AdminRole, AdminStatus, NewAdmin},
             audit::{self, Audit, AuditKey},
             imports::{self, NewImport},
             institutions::{self, InstitutionFilter, Kind, ProfileChanges, Status},
@@ -195,7 +195,12 @@ fn the_last_active_platform_admin_cannot_be_disabled() {
     let mut shared = Shared::new();
     let connection = &mut shared.connection;
     let system = Audit::new(AuditKey::new([7; 32]), Actor::system());
-    let new = |email: &'static str| NewAdmin { email, email_normalised: email, name: "N" };
+    let new = |email: &'static str| NewAdmin {
+        email,
+        email_normalised: email,
+        name: "N",
+        role: AdminRole::SuperAdmin,
+    };
     let ada = admins::create(connection, &system, &new("ada@x.org"), "hash").expect("created");
     assert!(matches!(
         admins::create(connection, &system, &new("ada@x.org"), "h"),
@@ -210,7 +215,7 @@ fn the_last_active_platform_admin_cannot_be_disabled() {
     changed(admins::accept(connection, &system, grace.id, "Eve", "hash").expect_err("used"));
     admins::disable(connection, &system, ada.id).expect("no longer the last");
     assert_eq!(admins::enable(connection, &system, ada.id).expect("enabled").status, AdminStatus::Active);
-    let filter = AdminFilter { q: "grace".into(), status: Some(AdminStatus::Active) };
+    let filter = AdminFilter { q: "grace".into(), role: None, status: Some(AdminStatus::Active) };
     assert_eq!(admins::page(connection, &filter, &paging("name", true)).expect("page").total, 1);
 }
 

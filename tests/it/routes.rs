@@ -16,7 +16,7 @@ use crate::support::{
 pub use self::world::add_student;
 
 /// Written by every request, whatever it does.
-const RESTLESS: &[&str] = &["sessions", "throttles", "security_log"];
+const RESTLESS: &[&str] = &["sessions", "throttles", "security_log", "scheduled_jobs"];
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,15 @@ pub enum Who {
     /// Owner of an institution that was suspended after they signed in.
     CutOff,
     SuperAdmin,
+    Operator,
+    Support,
+    Auditor,
+}
+
+impl Who {
+    fn runs_the_platform(self) -> bool {
+        matches!(self, Self::SuperAdmin | Self::Operator | Self::Support | Self::Auditor)
+    }
 }
 
 /// What becomes of a call.
@@ -41,9 +50,9 @@ enum Outcome {
     Forbidden,
 }
 
-const EVERYBODY: [Who; 7] = {
+const EVERYBODY: [Who; 10] = {
     use Who::*;
-    [Anonymous, Viewer, Registrar, Owner, Neighbour, CutOff, SuperAdmin]
+    [Anonymous, Viewer, Registrar, Owner, Neighbour, CutOff, Operator, Support, Auditor, SuperAdmin]
 };
 
 /// The whole policy of the site, on one screen.
@@ -54,11 +63,17 @@ fn expected(access: Access, who: Who) -> Outcome {
         (Access::Public | Access::Token, _) => Through,
         (_, Anonymous | CutOff) => ToSignIn,
         (Access::SignedIn, _) => Through,
-        (Access::SuperAdmin, SuperAdmin) => Through,
-        (Access::SuperAdmin, _) => NotFound,
-        (Access::Member | Access::Registrar | Access::Owner, Neighbour | SuperAdmin) => NotFound,
+        (Access::Member | Access::Registrar | Access::Owner, who)
+            if who == Neighbour || who.runs_the_platform() =>
+        {
+            NotFound
+        }
         (Access::Member, _) | (Access::Registrar, Registrar | Owner) | (Access::Owner, Owner) => Through,
         (Access::Registrar | Access::Owner, _) => Forbidden,
+        (_, who) if !who.runs_the_platform() => NotFound,
+        (Access::AnyAdmin, _) | (_, SuperAdmin) => Through,
+        (Access::Operator, Operator) | (Access::Support, Support) | (Access::Auditor, Auditor) => Through,
+        (_, _) => Forbidden,
     }
 }
 
@@ -157,7 +172,8 @@ fn reading_changes_nothing(world: &World) {
                 check(route, who, &path, &world.caller(who).get(&path));
             }
         }
-        for who in [Who::Owner, Who::SuperAdmin] {
+        // Nobody is shown a link that they may not follow.
+        for who in [Who::Owner, Who::SuperAdmin, Who::Operator, Who::Support, Who::Auditor] {
             crawl(world.caller(who));
         }
     }

@@ -351,7 +351,7 @@ fn an_invited_admin_chooses_a_password_by_the_link() {
     let ada = app.super_admin();
     let email = format!("grace.{}@platform.example", unique());
     let form = ada.get("/platform/admins/new").is(200).form("main form");
-    form.fill("name", "Grace Hopper").fill("email", &email).submit(&ada).is(303);
+    form.fill("name", "Grace Hopper").fill("email", &email).fill("role", "super_admin").submit(&ada).is(303);
     attempt(&app.visitor(), &email, PASSWORD).is(422);
     let link = app.mailed_path(&email, "/invitations/");
     let caller = app.visitor();

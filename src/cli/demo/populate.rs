@@ -20,7 +20,7 @@ use crate::{
             users::{self, NewUser, Role},
         },
         platform::{
-            admins::{self, NewAdmin},
+            admins::{self, AdminRole, NewAdmin},
             audit::Audit,
             login_index::{self, Login},
             operations::{self, Kind, OperationStatus},
@@ -84,7 +84,12 @@ fn hash_all(platform: &Platform) -> Done<Vec<String>> {
 fn create_admin(platform: &Platform, hash: &str) -> ModelResult<Actor> {
     let (name, email) = SUPER_ADMIN;
     let email = email_of(email)?;
-    let new = NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name };
+    let new = NewAdmin {
+        email: email.as_str(),
+        email_normalised: &email.normalised(),
+        name,
+        role: AdminRole::SuperAdmin,
+    };
     let audit = platform.audit(Actor::command_line());
     let admin = admins::create(&mut *platform.shared.get()?, &audit, &new, hash)?;
     Ok(actor(admin.id, name))

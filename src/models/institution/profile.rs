@@ -100,6 +100,14 @@ pub fn find(connection: &mut TenantConn) -> ModelResult<Profile> {
     Ok(institution::table.select(Profile::as_select()).first(connection)?)
 }
 
+/// How the institution tells the time.
+///
+/// # Errors
+/// As [`find`].
+pub fn local(connection: &mut TenantConn) -> ModelResult<LocalSettings> {
+    Ok(institution::table.select(LocalSettings::as_select()).first(connection)?)
+}
+
 /// Writes the profile when there is none yet; provisioning may call it again after a crash.
 ///
 /// # Errors

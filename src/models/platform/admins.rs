@@ -40,6 +40,44 @@ impl AdminStatus {
     }
 }
 
+crate::text_enum! {
+    /// What a platform admin may do. Everybody may look at everything but the audit log and the list of admins.
+    AdminRole {
+        /// Everything.
+        SuperAdmin = "super_admin",
+        /// Looks after the fleet: operations, databases, backups, migrations.
+        Operator = "operator",
+        /// Helps institutions: a look inside, for a reason and for a while.
+        Support = "support",
+        /// Reads everything, the audit log included, and changes nothing.
+        Auditor = "auditor",
+    }
+}
+
+impl AdminRole {
+    /// The word people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::SuperAdmin => "Super admin",
+            Self::Operator => "Operator",
+            Self::Support => "Support",
+            Self::Auditor => "Auditor",
+        }
+    }
+
+    /// What it allows, in a sentence.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        match self {
+            Self::SuperAdmin => "Everything: decides about institutions, admins and settings.",
+            Self::Operator => "Looks after the databases: operations, backups, migrations.",
+            Self::Support => "Helps institutions: may look into one for a reason and for a while.",
+            Self::Auditor => "Reads everything, the audit log included, and changes nothing.",
+        }
+    }
+}
+
 /// A platform admin. `Debug` leaves the password hash out.
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = platform_admins)]
@@ -51,6 +89,7 @@ pub struct PlatformAdmin {
     pub name: String,
     pub password_hash: Option<String>,
     pub status: AdminStatus,
+    pub role: AdminRole,
     pub last_sign_in_at: Option<NaiveDateTime>,
     pub created_at: NaiveDateTime,
     pub version: i64,
@@ -81,6 +120,8 @@ pub struct NewAdmin<'a> {
     pub email_normalised: &'a str,
     /// As they write it.
     pub name: &'a str,
+    /// What they may do.
+    pub role: AdminRole,
 }
 
 /// The admin with this normalised e-mail.
@@ -106,20 +147,21 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<PlatformAdmin> {
     Ok(platform_admins::table.find(id).select(PlatformAdmin::as_select()).first(connection)?)
 }
 
-/// Every admin who may sign in: those who are told when something grave happens.
+/// Every super admin who may sign in: those who are told when something grave happens.
 ///
 /// # Errors
 /// Any database error.
 pub fn all_active(connection: &mut SharedConn) -> ModelResult<Vec<PlatformAdmin>> {
     Ok(platform_admins::table
         .filter(platform_admins::status.eq(AdminStatus::Active))
+        .filter(platform_admins::role.eq(AdminRole::SuperAdmin))
         .order(platform_admins::id)
         .limit(100)
         .select(PlatformAdmin::as_select())
         .load(connection)?)
 }
 
-/// Whether anybody can run this platform yet.
+/// Whether there is a super admin yet, who can run this platform.
 ///
 /// # Errors
 /// Any database error.
@@ -187,16 +229,17 @@ fn insert(
                 platform_admins::search_key.eq(search_key(new.name, new.email)),
                 platform_admins::password_hash.eq(password_hash),
                 platform_admins::status.eq(status),
+                platform_admins::role.eq(new.role),
                 platform_admins::created_at.eq(at),
                 platform_admins::updated_at.eq(at),
                 platform_admins::version.eq(1_i64),
             ))
             .execute(connection)?;
         let admin = find(connection, id)?;
-        if status == AdminStatus::Active {
+        if status == AdminStatus::Active && new.role == AdminRole::SuperAdmin {
             end_setup(connection)?;
         }
-        audit.record(connection, action, &admin.subject(), &json!({ "name": new.name }))?;
+        audit.record(connection, action, &admin.subject(), &json!({ "name": new.name, "role": new.role }))?;
         Ok(admin)
     });
     match outcome {
@@ -237,7 +280,9 @@ pub fn accept(
             ));
         }
         let admin = find(connection, id)?;
-        end_setup(connection)?;
+        if admin.role == AdminRole::SuperAdmin {
+            end_setup(connection)?;
+        }
         audit.record(connection, "platform_admin.accepted", &admin.subject(), &json!({}))?;
         Ok(admin)
     })
@@ -306,17 +351,21 @@ pub fn disable(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResul
         lock_active(connection)?;
         let admin = find(connection, id)?;
         if audit.actor.id == Some(id) {
-            return Err(ModelError::Refused("You cannot disable your own account; ask another platform admin.".into()));
-        }
-        if admin.status == AdminStatus::Active && active_count(connection)? <= 1 {
             return Err(ModelError::Refused(
-                "This is the last active platform admin. Invite another one first, or nobody could run the platform."
-                    .into(),
+                "You cannot disable your own account; ask another platform admin.".into(),
             ));
         }
-        change_status(connection, &admin, &[AdminStatus::Active, AdminStatus::Invited], AdminStatus::Disabled)?;
-        diesel::delete(sessions::table.filter(sessions::user_id.eq(id)).filter(sessions::institution_id.is_null()))
-            .execute(connection)?;
+        keep_one_super_admin(connection, &admin)?;
+        change_status(
+            connection,
+            &admin,
+            &[AdminStatus::Active, AdminStatus::Invited],
+            AdminStatus::Disabled,
+        )?;
+        diesel::delete(
+            sessions::table.filter(sessions::user_id.eq(id)).filter(sessions::institution_id.is_null()),
+        )
+        .execute(connection)?;
         diesel::update(account_tokens::table)
             .filter(account_tokens::user_id.eq(id))
             .filter(account_tokens::institution_id.is_null())
@@ -379,6 +428,53 @@ pub fn enable(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult
     })
 }
 
+/// Gives an admin another role.
+///
+/// # Errors
+/// [`ModelError::Refused`] for oneself and for the last super admin, `Changed` when they have it already, `NotFound`,
+/// or any database error.
+pub fn change_role(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    role: AdminRole,
+) -> ModelResult<PlatformAdmin> {
+    connection.write_tx(|connection| {
+        lock_active(connection)?;
+        let admin = find(connection, id)?;
+        if audit.actor.id == Some(id) {
+            return Err(ModelError::Refused(
+                "You cannot change your own role; ask another super admin.".into(),
+            ));
+        }
+        if admin.role == role {
+            return Err(ModelError::Changed(format!("{} has this role already.", admin.name)));
+        }
+        keep_one_super_admin(connection, &admin)?;
+        diesel::update(platform_admins::table.find(id))
+            .set((
+                platform_admins::role.eq(role),
+                platform_admins::updated_at.eq(now()),
+                platform_admins::version.eq(platform_admins::version + 1),
+            ))
+            .execute(connection)?;
+        let detail = json!({ "from": admin.role, "to": role });
+        audit.record(connection, "platform_admin.role_changed", &admin.subject(), &detail)?;
+        find(connection, id)
+    })
+}
+
+fn keep_one_super_admin(connection: &mut SharedConn, admin: &PlatformAdmin) -> ModelResult<()> {
+    let counts = admin.status == AdminStatus::Active && admin.role == AdminRole::SuperAdmin;
+    if counts && active_count(connection)? <= 1 {
+        return Err(ModelError::Refused(
+            "This is the last active super admin. Invite another one first, or nobody could run the platform."
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
 fn change_status(
     connection: &mut SharedConn,
     admin: &PlatformAdmin,
@@ -413,6 +509,7 @@ fn lock_active(connection: &mut SharedConn) -> ModelResult<()> {
 fn active_count(connection: &mut SharedConn) -> ModelResult<i64> {
     Ok(platform_admins::table
         .filter(platform_admins::status.eq(AdminStatus::Active))
+        .filter(platform_admins::role.eq(AdminRole::SuperAdmin))
         .count()
         .get_result(connection)?)
 }

@@ -14,6 +14,7 @@ pub mod registrations;
 pub mod scheduled_jobs;
 pub mod security_log;
 pub mod sessions;
+pub mod support_accesses;
 pub mod tenant_databases;
 pub mod throttles;
 pub mod waiting;

@@ -1,7 +1,5 @@
 //! `InstitutionUser`, `Registrar`, `Owner`: handler arguments that hold the only handle to tenant data.
 
-use std::ops::Deref;
-
 use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use chrono::TimeDelta;
@@ -15,16 +13,19 @@ use crate::{
         Actor, ModelResult,
         institution::{
             activity::Activity,
-            profile::LocalSettings,
+            profile::{self, LocalSettings},
             users::{self, Role, User, UserStatus},
         },
         platform::{
+            admins::{self, AdminRole, AdminStatus, PlatformAdmin},
             institutions::{Institution, Status},
+            support_accesses::{self, SupportAccess},
             tenant_databases::{self, TenantDatabase},
         },
     },
     services::tenants::TenantError,
     web::{
+        auth::permission,
         client::Client,
         icons::Icon,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
@@ -57,6 +58,8 @@ pub struct InstitutionUser {
     pub session_id: Id,
     /// Where the request comes from.
     pub client: Client,
+    /// Set for a platform admin who looks inside.
+    support: Option<SupportAccess>,
     session: Session,
     path: String,
     way_back: String,
@@ -112,7 +115,7 @@ impl InstitutionUser {
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
-            .banner(self.trial_banner())
+            .banner(self.support_banner().or_else(|| self.trial_banner()))
             .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
@@ -140,6 +143,18 @@ impl InstitutionUser {
             ),
             NavGroup::new("Office", office),
         ]
+    }
+
+    fn support_banner(&self) -> Option<Banner> {
+        let access = self.support.as_ref()?;
+        let text = format!(
+            "Support access until {}: you see what a viewer sees, and {} can read that you were here. Reason: {}",
+            self.clock.exact(access.expires_at),
+            self.institution.name,
+            access.reason
+        );
+        let place = format!("/platform/institutions/{}", self.institution.domain);
+        Some(Banner::new(NoticeKind::Warning, text).link("Back to the platform", place))
     }
 
     fn trial_banner(&self) -> Option<Banner> {
@@ -181,7 +196,8 @@ impl FromRequest for InstitutionUser {
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
-            let found = found.filter(|found| who.institution_id == Some(found.institution.id));
+            let found = found
+                .filter(|found| who.institution_id == Some(found.institution.id) || found.guest.is_some());
             Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await
         })
     }
@@ -191,6 +207,8 @@ impl FromRequest for InstitutionUser {
 struct Found {
     institution: Institution,
     db: Option<Result<TenantDb, TenantError>>,
+    /// A platform admin whom the institution lets in for now.
+    guest: Option<(PlatformAdmin, SupportAccess)>,
     /// Read already where its database had a connection to spare.
     user: Option<ModelResult<(User, LocalSettings)>>,
 }
@@ -207,11 +225,15 @@ async fn find(
     let visit = move |c: &mut SharedConn| {
         let (institution, database) = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
-        let db = own.then(|| tenants.open_found(c, &institution, database.as_ref()));
-        ModelResult::Ok(Found { institution, db, user: None })
+        let guest = match who {
+            Some(Identity { user_id, institution_id: None, .. }) => guest(c, institution.id, user_id)?,
+            _ => None,
+        };
+        let db = (own || guest.is_some()).then(|| tenants.open_found(c, &institution, database.as_ref()));
+        ModelResult::Ok(Found { institution, db, guest, user: None })
     };
     let then = move |mut found: Found| {
-        if let (Some(Ok(db)), Some(who)) = (&found.db, who) {
+        if let (Some(Ok(db)), Some(who), None) = (&found.db, who, &found.guest) {
             found.user = db.run_now(|c| users::find_here(c, who.user_id));
         }
         found
@@ -221,6 +243,18 @@ async fn find(
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The platform admin behind a session, if they have an access open here and may still have one.
+fn guest(
+    c: &mut SharedConn,
+    institution_id: Id,
+    admin_id: Id,
+) -> ModelResult<Option<(PlatformAdmin, SupportAccess)>> {
+    let Some(access) = support_accesses::find_open(c, institution_id, admin_id)? else { return Ok(None) };
+    let admin = admins::find(c, admin_id)?;
+    let may = matches!(admin.role, AdminRole::SuperAdmin | AdminRole::Support);
+    Ok((may && admin.status == AdminStatus::Active).then_some((admin, access)))
 }
 
 impl InstitutionUser {
@@ -245,8 +279,14 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, db, user } = found;
+        let Found { institution, db, guest, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
+        if let Some((admin, access)) = guest {
+            let local = db.run(profile::local).await?;
+            let name = format!("{} (support of the platform)", admin.name);
+            let caller = Caller { id: admin.id, name, email: admin.email, roles: vec![Role::Viewer], local };
+            return Ok(Self::new(request, session, who, institution, db, caller, Some(access)));
+        }
         let found = match user {
             Some(user) => user,
             None => db.run(move |c| users::find_here(c, who.user_id)).await,
@@ -256,22 +296,45 @@ impl InstitutionUser {
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
         };
-        Ok(Self {
-            id: user.id,
-            name: user.name,
-            email: user.email,
-            roles: user.roles,
+        let caller = Caller { id: user.id, name: user.name, email: user.email, roles: user.roles, local };
+        Ok(Self::new(request, session, who, institution, db, caller, None))
+    }
+
+    fn new(
+        request: &HttpRequest,
+        session: Session,
+        who: Identity,
+        institution: Institution,
+        db: TenantDb,
+        caller: Caller,
+        support: Option<SupportAccess>,
+    ) -> Self {
+        Self {
+            id: caller.id,
+            name: caller.name,
+            email: caller.email,
+            roles: caller.roles,
             institution,
             db,
-            clock: Clock::local(&local.time_zone, &local.locale),
+            clock: Clock::local(&caller.local.time_zone, &caller.local.locale),
             session_id: who.session_id,
             client: Client::of(request),
+            support,
             session,
             path: request.path().to_owned(),
             way_back: Theme::way_back(request),
             theme: Theme::of(request),
-        })
+        }
     }
+}
+
+/// Who calls, as a user of the institution or as its guest.
+struct Caller {
+    id: Id,
+    name: String,
+    email: String,
+    roles: Vec<Role>,
+    local: LocalSettings,
 }
 
 /// The word people read for a role.
@@ -298,42 +361,13 @@ impl From<TenantError> for AppError {
     }
 }
 
-/// A narrower permission: the wrapped user, once checked.
-macro_rules! permission {
-    ($(#[$meta:meta])* $name:ident, $check:ident, $refusal:literal) => {
-        $(#[$meta])*
-        pub struct $name(pub InstitutionUser);
-
-        impl Deref for $name {
-            type Target = InstitutionUser;
-
-            fn deref(&self) -> &InstitutionUser {
-                &self.0
-            }
-        }
-
-        impl FromRequest for $name {
-            type Error = AppError;
-            type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
-
-            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-                let user = InstitutionUser::from_request(request, payload);
-                Box::pin(async move {
-                    let user = user.await?;
-                    if user.$check() { Ok(Self(user)) } else { Err(AppError::Forbidden($refusal.into())) }
-                })
-            }
-        }
-    };
-}
-
 permission! {
     /// May write records: registrars and owners.
-    Registrar, may_write, "Only registrars and owners may change records."
+    Registrar(InstitutionUser), may_write, "Only registrars and owners may change records."
 }
 permission! {
     /// May change users and settings.
-    Owner, is_owner, "Only owners may see and change users and settings."
+    Owner(InstitutionUser), is_owner, "Only owners may see and change users and settings."
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
         ModelError, ModelResult,
         platform::{
             account_tokens::{self, AccountToken, Purpose},
-            admins::{self, NewAdmin},
+            admins::{self, AdminRole, NewAdmin},
         },
         text::Email,
     },
@@ -83,6 +83,7 @@ pub async fn submit(
                     email: email.as_str(),
                     email_normalised: &email.normalised(),
                     name: &first.name,
+                    role: AdminRole::SuperAdmin,
                 };
                 admins::create_first(c, &audit, &new, &password_hash)?;
                 ModelResult::Ok(())

@@ -3,7 +3,7 @@
 use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use super::{Identity, InstitutionUser, SuperAdmin};
+use super::{AnyAdmin, Identity, InstitutionUser};
 use crate::{
     error::AppError,
     web::{page::Page, time::Clock},
@@ -12,7 +12,7 @@ use crate::{
 /// A signed-in person, checked on this very request.
 pub enum Somebody {
     /// A platform admin.
-    Admin(Box<SuperAdmin>),
+    Admin(Box<AnyAdmin>),
     /// A user of an institution.
     User(Box<InstitutionUser>),
 }
@@ -21,10 +21,10 @@ impl Somebody {
     /// Whom a session says that it belongs to.
     ///
     /// # Errors
-    /// As those of [`SuperAdmin`] and [`InstitutionUser`].
+    /// As those of [`AnyAdmin`] and [`InstitutionUser`].
     pub async fn of(request: &HttpRequest, session: &Session, who: Identity) -> Result<Self, AppError> {
         Ok(match who.institution_id {
-            None => Self::Admin(Box::new(SuperAdmin::from_request(request, &mut Payload::None).await?)),
+            None => Self::Admin(Box::new(AnyAdmin::from_request(request, &mut Payload::None).await?)),
             Some(id) => {
                 let user = InstitutionUser::of_session(request, session.clone(), who, id).await?;
                 Self::User(Box::new(user))

@@ -37,6 +37,8 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("user.reset_sent", "sent a password reset to", "Sent password reset"),
     ("user.signed_out", "ended all sessions of", "Ended all sessions"),
     ("user.password_changed", "changed the password of", "Changed password"),
+    ("support.opened", "of the platform was let in to look, because:", "Support of the platform came in"),
+    ("support.ended", "of the platform left", "Support of the platform left"),
     ("settings.updated", "changed the settings of", "Changed settings"),
 ];
 
@@ -47,6 +49,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("activity", "Activity log"),
     ("user", "User"),
     ("institution", "Institution"),
+    ("support", "Support of the platform"),
 ];
 
 /// What was done, to be read between a name and a record.

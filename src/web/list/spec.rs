@@ -192,6 +192,12 @@ impl ListSpec {
         self
     }
 
+    /// Without its bulk acts, for who may only look.
+    pub fn without_bulk(mut self) -> Self {
+        self.bulk.clear();
+        self
+    }
+
     /// What to say, and the next step, while there is nothing at all.
     pub fn empty(
         mut self,

@@ -10,7 +10,7 @@ use crate::{
         ModelError, ModelResult,
         platform::{
             account_tokens::{self, Holder, Purpose},
-            admins::{self, AdminFilter, AdminStatus, NewAdmin, PlatformAdmin},
+            admins::{self, AdminFilter, AdminRole, AdminStatus, NewAdmin, PlatformAdmin},
         },
         text::Email,
     },
@@ -22,12 +22,12 @@ use crate::{
     },
     web::{
         RecordId, State,
-        auth::SuperAdmin,
+        auth::{AnyAdmin, Auditor, SuperAdmin},
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
         csv_file::{CHUNK, CsvFile, moment},
-        forms::{Choice, Form, FormData, FormPage},
+        forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice, Page},
@@ -43,6 +43,7 @@ const VALID_FOR: &str = "7 days";
 
 const COLUMNS: &[Column] = &[
     Column::new("name", "Name").sortable(),
+    Column::new("role", "Role").sortable(),
     Column::new("status", "Status").sortable(),
     Column::new("signed_in", "Last sign-in").sortable(),
     Column::new("created", "Since").sortable().minor(),
@@ -51,12 +52,17 @@ const COLUMNS: &[Column] = &[
 fn spec() -> ListSpec {
     ListSpec::new(PATH, Noun::new("admin", "admins"), COLUMNS)
         .search("Name or e-mail")
+        .filter(Filter::one_of("role", "Role", Choice::all::<AdminRole>()))
         .filter(Filter::one_of("status", "Status", Choice::all::<AdminStatus>()))
         .csv()
 }
 
 fn filter(query: &ListQuery) -> AdminFilter {
-    AdminFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") }
+    AdminFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        role: query.chosen("role"),
+        status: query.chosen("status"),
+    }
 }
 
 fn badge(status: AdminStatus) -> Badge {
@@ -69,30 +75,22 @@ fn badge(status: AdminStatus) -> Badge {
 }
 
 /// `GET /platform/admins`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| admins::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|found| row(&clock, &admin, found)).collect();
-    let page = admin
-        .page("Admins")
-        .intro("They decide about institutions, and can do everything on these pages.")
-        .action(Action::link("Invite admin", format!("{PATH}/new")).icon(Icon::UserPlus));
+    let mut page = admin.page("Admins").intro("They run the platform, each by their role.");
+    if admin.is_super_admin() {
+        page = page.action(Action::link("Invite admin", format!("{PATH}/new")).icon(Icon::UserPlus));
+    }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
 /// `GET /platform/admins.csv`: super admins; all that match, the newest first.
-pub async fn export(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
     note_export(
@@ -105,12 +103,13 @@ pub async fn export(
     .await?;
     let file = CsvFile {
         name: "admins.csv",
-        heads: &["name", "email", "status", "last_sign_in_at", "created_at"],
+        heads: &["name", "email", "role", "status", "last_sign_in_at", "created_at"],
         key: |admin: &PlatformAdmin| admin.id,
         cells: |admin| {
             vec![
                 admin.name,
                 admin.email,
+                admin.role.as_str().to_owned(),
                 admin.status.as_str().to_owned(),
                 admin.last_sign_in_at.map(moment).unwrap_or_default(),
                 moment(admin.created_at),
@@ -120,14 +119,20 @@ pub async fn export(
     csv(&platform, file, move |c, last| admins::older_than(c, &filter, last, CHUNK)).await
 }
 
-fn row(clock: &Clock, me: &SuperAdmin, found: PlatformAdmin) -> Row {
+fn row(clock: &Clock, me: &AnyAdmin, found: PlatformAdmin) -> Row {
     let path = format!("{PATH}/{}", found.id);
     let you = if found.id == me.id { " (you)" } else { "" };
     let row = Row::plain(found.id)
         .cell(Cell::text(format!("{}{you}", found.name)).note(found.email))
+        .cell(found.role.label())
         .cell(badge(found.status))
         .cell(Cell::time(clock, found.last_sign_in_at))
         .cell(Cell::time(clock, found.created_at));
+    if !me.is_super_admin() {
+        return row;
+    }
+    let row =
+        if found.id == me.id { row } else { row.action(Action::link("Change role", format!("{path}/role"))) };
     let disable = || Action::ask("Disable admin", format!("{path}/disabling")).danger();
     match found.status {
         AdminStatus::Invited => {
@@ -152,7 +157,7 @@ pub async fn ask_invite(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
 /// `POST /platform/admins`: super admins; the invited person chooses a password by a link.
 pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = blank().submitted(&data);
-    if let Some((name, email)) = fields(&mut form) {
+    if let Some((name, email, role)) = fields(&mut form) {
         let invited_name = name.clone();
         let (audit, state, inviter) = (admin.audit(&platform), platform.clone(), admin.name.clone());
         let outcome = platform
@@ -160,10 +165,14 @@ pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Resul
             .run(move |c| {
                 c.write_tx(|c| {
                     let normalised = email.normalised();
-                    let new = NewAdmin { email: email.as_str(), email_normalised: &normalised, name: &name };
+                    let new =
+                        NewAdmin { email: email.as_str(), email_normalised: &normalised, name: &name, role };
                     let invited = admins::invite(c, &audit, &new)?;
                     send_invitation(c, &state, &invited, &inviter)?;
-                    tell_the_others(c, &state, &invited, &inviter)
+                    if role == AdminRole::SuperAdmin {
+                        tell_the_others(c, &state, &invited, &inviter)?;
+                    }
+                    ModelResult::Ok(())
                 })
             })
             .await;
@@ -181,25 +190,34 @@ pub async fn invite(platform: State, admin: SuperAdmin, data: FormData) -> Resul
     Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(invite_page(&admin), form))?)
 }
 
-fn invite_page(admin: &SuperAdmin) -> Page {
+fn invite_page(admin: &AnyAdmin) -> Page {
     admin
         .page("Invite admin")
         .crumb("Admins", PATH)
-        .intro("They can do everything that you can: decide, suspend, and invite others.")
+        .intro("They sign in on the same page as everybody, and see what their role allows.")
 }
 
 fn blank() -> Form {
     Form::new(PATH).submit("Send invitation").cancel(PATH)
 }
 
-fn fields(form: &mut Form) -> Option<(String, Email)> {
+fn fields(form: &mut Form) -> Option<(String, Email, AdminRole)> {
     let name = form.text("name", "Name").required();
     let email = form
         .email("email", "E-mail")
         .hint("They choose their own password, and sign in with this address.")
         .check(|text: &String| Email::parse(text).map(|_| ()).map_err(|error| format!("{error}.")))
         .required();
-    form.read(|| Some((name?, Email::parse(&email?).ok()?)))
+    let role = role_field(form);
+    form.read(|| Some((name?, Email::parse(&email?).ok()?, role?)))
+}
+
+/// The roles with what each allows.
+fn role_field(form: &mut Form) -> Option<AdminRole> {
+    let roles = AdminRole::ALL
+        .iter()
+        .map(|role| Choice::new(role.as_str(), format!("{}. {}", role.label(), role.explanation())));
+    form.select("role", "Role", roles).radios().required().and_then(|Chosen(word)| word.parse().ok())
 }
 
 /// Puts a fresh link into the outbox; earlier links of this person no longer work.
@@ -233,6 +251,56 @@ fn tell_the_others(
         outbox::enqueue(c, &platform.keys, &message)?;
     }
     Ok(())
+}
+
+/// `GET /platform/admins/{id}/role`: super admins.
+pub async fn ask_role(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+) -> Result<HttpResponse, AppError> {
+    let found = platform.shared.run(move |c| admins::find(c, id)).await?;
+    let mut form = role_form(id).filled(FormData::default().with("role", found.role));
+    role_field(&mut form);
+    Ok(html(&FormPage::new(role_page(&admin, &found), form))?)
+}
+
+/// `POST /platform/admins/{id}/role`: super admins; never one's own, never the last super admin's.
+pub async fn change_role(
+    platform: State,
+    admin: SuperAdmin,
+    RecordId(id): RecordId,
+    data: FormData,
+) -> Result<HttpResponse, AppError> {
+    let found = platform.shared.run(move |c| admins::find(c, id)).await?;
+    let mut form = role_form(id).submitted(&data);
+    let Some(role) = role_field(&mut form) else {
+        let view = FormPage::new(role_page(&admin, &found), form);
+        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
+    };
+    let (audit, state, by) = (admin.audit(&platform), platform.clone(), admin.name.clone());
+    let change = move |c: &mut SharedConn| {
+        c.write_tx(|c| {
+            let changed = admins::change_role(c, &audit, id, role)?;
+            if role == AdminRole::SuperAdmin {
+                tell_the_others(c, &state, &changed, &by)?;
+            }
+            ModelResult::Ok(changed)
+        })
+    };
+    let outcome = platform.shared.run(change).await;
+    let done = |now: PlatformAdmin| {
+        Notice::success(format!("{} is now {}.", now.name, now.role.label().to_lowercase()))
+    };
+    settled(&admin, outcome, done, PATH)
+}
+
+fn role_form(id: Id) -> Form {
+    Form::new(format!("{PATH}/{id}/role")).submit("Change role").cancel(PATH)
+}
+
+fn role_page(admin: &AnyAdmin, found: &PlatformAdmin) -> Page {
+    admin.page(format!("Role of {}", found.name)).crumb("Admins", PATH)
 }
 
 /// `POST /platform/admins/{id}/invitation`: super admins; the earlier link no longer works.

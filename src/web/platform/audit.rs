@@ -9,7 +9,7 @@ use crate::{
     models::platform::audit::{self, AuditEntry, AuditFilter},
     web::{
         State,
-        auth::SuperAdmin,
+        auth::Auditor,
         cell::Cell,
         csv_file::{CHUNK, CsvFile},
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -45,9 +45,12 @@ const ACTIONS: &[(&str, &str)] = &[
     ("institution.updated", "Changed profile"),
     ("institution.admin_invited", "Invited institution admin"),
     ("registration.admin_named", "Named first admin"),
+    ("institution.support_access_opened", "Opened support access"),
+    ("institution.support_access_ended", "Ended support access"),
     ("platform_admin.created", "Made platform admin"),
     ("platform_admin.invited", "Invited platform admin"),
     ("platform_admin.accepted", "Accepted invitation"),
+    ("platform_admin.role_changed", "Changed role"),
     ("platform_admin.disabled", "Disabled platform admin"),
     ("platform_admin.enabled", "Enabled platform admin"),
     ("platform_admin.reset_sent", "Sent password reset"),
@@ -104,11 +107,7 @@ async fn asked(
 }
 
 /// `GET /platform/audit`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let (spec, query, filter) = asked(&request, &platform).await?;
     let paging = query.paging();
     let slice = platform.shared.run(move |c| audit::page(c, &filter, &paging)).await?;
@@ -129,11 +128,7 @@ pub async fn list(
 }
 
 /// `GET /platform/audit.csv`: super admins; all that match, the newest first.
-pub async fn export(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
     note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, (&filter, audit::page))
         .await?;
@@ -161,7 +156,7 @@ pub async fn export(
 /// `GET /platform/audit/{sequence}`: super admins.
 pub async fn detail(
     platform: State,
-    admin: SuperAdmin,
+    admin: Auditor,
     sequence: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let sequence: i64 = sequence.parse().map_err(|_| AppError::NotFound)?;

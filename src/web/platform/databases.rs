@@ -10,7 +10,7 @@ use crate::{
     services::tenants,
     web::{
         State,
-        auth::SuperAdmin,
+        auth::AnyAdmin,
         badge::{Badge, Tone},
         cell::Cell,
         csv_file::{CHUNK, CsvFile},
@@ -77,12 +77,8 @@ const fn engine_label(engine: Engine) -> &'static str {
     }
 }
 
-/// `GET /platform/databases`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+/// `GET /platform/databases`: every admin.
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
@@ -127,7 +123,7 @@ async fn measured(platform: State, rows: Vec<DatabaseRow>) -> Result<Vec<Measure
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);

@@ -19,7 +19,7 @@ use crate::{
     },
     web::{
         State,
-        auth::SuperAdmin,
+        auth::AnyAdmin,
         badge::Tone,
         cell::Cell,
         icons::Icon,
@@ -41,7 +41,8 @@ struct HomeView {
     waiting: ListView,
     /// Where all of them are, when there are more than shown.
     all_waiting: Option<Action>,
-    activity: Timeline,
+    /// For those who may read who did what.
+    activity: Option<Timeline>,
 }
 
 const COLUMNS: &[Column] = &[
@@ -59,8 +60,8 @@ struct Now {
     activity: Vec<audit::AuditEntry>,
 }
 
-/// `GET /platform`: super admins.
-pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+/// `GET /platform`: every admin.
+pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let now = platform.shared.run(look).await?;
     let clock = Clock::utc();
     let count = |status| now.counts.get(&status).copied().unwrap_or_default();
@@ -84,10 +85,10 @@ pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, Ap
         waiting: ListView::plain(spec, rows.collect()).region("waiting"),
         all_waiting: (waiting_count > SHOWN)
             .then(|| Action::link("See all that wait", "/platform/registrations?status=waiting")),
-        activity: Timeline {
+        activity: admin.is_auditor().then(|| Timeline {
             entries: entries.collect(),
             more: Some(Action::link("Audit log", "/platform/audit").icon(Icon::Activity)),
-        },
+        }),
     };
     Ok(html(&view)?)
 }

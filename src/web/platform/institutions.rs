@@ -28,7 +28,7 @@ use crate::{
     },
     web::{
         State,
-        auth::SuperAdmin,
+        auth::{AnyAdmin, SuperAdmin},
         cell::Cell,
         csv_file::{CHUNK, CsvFile},
         forms::{Choice, Chosen, Form, FormData, FormPage},
@@ -60,11 +60,7 @@ fn spec(countries: Filter) -> ListSpec {
         .filter(Filter::one_of("kind", "Kind", Choice::all::<Kind>()))
         .filter(countries)
         .csv()
-        .empty(
-            "No institutions yet",
-            "An institution appears here as soon as it registers.",
-            Some(Action::link("Import registrations", "/platform/registrations/import").icon(Icon::Upload)),
-        )
+        .empty("No institutions yet", "An institution appears here as soon as it registers.", None)
 }
 
 fn filter(query: &ListQuery) -> InstitutionFilter {
@@ -77,11 +73,7 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
 }
 
 /// `GET /platform/institutions`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let (spec, query) = asked(&request, &platform, spec).await?;
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| institutions::page(c, &filter, &paging)).await?;
@@ -103,7 +95,7 @@ pub async fn list(
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
@@ -142,7 +134,7 @@ pub(super) async fn found(platform: &State, domain: &str) -> Result<Institution,
 }
 
 /// A page about one institution, with the way back.
-pub(super) fn page_about(admin: &SuperAdmin, institution: &Institution, title: impl Into<String>) -> Page {
+pub(super) fn page_about(admin: &AnyAdmin, institution: &Institution, title: impl Into<String>) -> Page {
     admin
         .page(title)
         .crumb("Institutions", PATH)
@@ -175,7 +167,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
 /// `GET /platform/institutions/{domain}`: super admins.
 pub async fn detail(
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let domain = domain.into_inner();
@@ -185,14 +177,27 @@ pub async fn detail(
         .page(whole.institution.name.as_str())
         .crumb("Institutions", PATH)
         .badge(status_badge(whole.institution.status));
-    let page = with_actions(page, &whole);
-    Ok(html(&RecordPage::new(page, record(&platform, &clock, whole)))?)
+    let page = with_actions(&admin, page, &whole);
+    Ok(html(&RecordPage::new(page, record(&platform, &admin, &clock, whole)))?)
 }
 
-fn with_actions(page: Page, whole: &Whole) -> Page {
+fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
     let place = format!("{PATH}/{}", whole.institution.domain);
     let registration = format!("/platform/registrations/{}", whole.registration.id);
     match whole.institution.status {
+        Status::ProvisioningFailed if admin.is_operator() => {
+            match whole.operations.iter().find(|o| o.may_be_tried_again()) {
+                Some(failed) => page.action(
+                    Action::post(
+                        "Try the set-up again",
+                        format!("/platform/operations/{}/attempts", failed.id),
+                    )
+                    .icon(Icon::Refresh),
+                ),
+                None => page,
+            }
+        }
+        _ if !admin.is_super_admin() => page,
         Status::PendingApproval => page
             .action(Action::post("Approve institution", format!("{registration}/approval")).icon(Icon::Check))
             .also(
@@ -208,18 +213,11 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
         Status::Suspended => page.action(
             Action::ask("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
         ),
-        Status::ProvisioningFailed => match whole.operations.iter().find(|o| o.may_be_tried_again()) {
-            Some(failed) => page.action(
-                Action::post("Try the set-up again", format!("/platform/operations/{}/attempts", failed.id))
-                    .icon(Icon::Refresh),
-            ),
-            None => page,
-        },
-        Status::Provisioning | Status::Archived | Status::Deleted => page,
+        Status::ProvisioningFailed | Status::Provisioning | Status::Archived | Status::Deleted => page,
     }
 }
 
-fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
+fn record(platform: &State, admin: &AnyAdmin, clock: &Clock, whole: Whole) -> Record {
     let Whole { institution, registration, database, changes, operations } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
@@ -231,12 +229,17 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
     };
     let mut record = Record::new()
         .notice(notice)
-        .section(profile(clock, &institution).edit(format!("{place}/edit")))
+        .section(profile(admin, clock, &institution))
         .section(first_admin(clock, &registration));
     if let Some(database) = &database {
         record = record.section(databases::facts(platform, database));
     }
-    if matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active) {
+    let invites = matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active);
+    if institution.status == Status::Active && admin.is_support() {
+        let look = Action::link("Look inside", format!("{place}/support-access")).icon(Icon::Shield);
+        record = record.action(look);
+    }
+    if invites && admin.is_super_admin() {
         let label = match institution.status {
             Status::Active => "Invite an admin",
             _ if registration.admin_email.is_some() => "Change the first admin",
@@ -244,11 +247,13 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
         };
         record = record.action(Action::link(label, format!("{place}/invitation")).icon(Icon::UserPlus));
     }
-    record = record.action(
-        Action::link("Audit entries", format!("/platform/audit?institution={}", institution.domain))
-            .icon(Icon::Activity),
-    );
-    if institution.status == Status::Active {
+    if admin.is_auditor() {
+        record = record.action(
+            Action::link("Audit entries", format!("/platform/audit?institution={}", institution.domain))
+                .icon(Icon::Activity),
+        );
+    }
+    if institution.status == Status::Active && admin.is_super_admin() {
         let sign_out = Action::ask("Sign everybody out", format!("{place}/sessions/remove"));
         record = record.action(sign_out.icon(Icon::LogOut));
     }
@@ -258,7 +263,7 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
     record.history(history(clock, changes))
 }
 
-fn profile(clock: &Clock, institution: &Institution) -> Section {
+fn profile(admin: &AnyAdmin, clock: &Clock, institution: &Institution) -> Section {
     let section = Section::new("Profile")
         .fact("Name", institution.name.as_str())
         .fact("Domain", Cell::mono(institution.domain.as_str()))
@@ -272,7 +277,8 @@ fn profile(clock: &Clock, institution: &Institution) -> Section {
         Some(at) => section.fact("Trial ends", Cell::time(clock, at)),
         None => section,
     };
-    section.fact("Registered", Cell::time(clock, institution.created_at))
+    let section = section.fact("Registered", Cell::time(clock, institution.created_at));
+    if admin.is_super_admin() { section.edit(format!("{PATH}/{}/edit", institution.domain)) } else { section }
 }
 
 fn first_admin(clock: &Clock, registration: &Registration) -> Section {

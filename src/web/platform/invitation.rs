@@ -20,7 +20,7 @@ use crate::{
     services::{decisions, institution_users},
     web::{
         State,
-        auth::SuperAdmin,
+        auth::{AnyAdmin, SuperAdmin},
         forms::{Form, FormData, FormPage},
         page::{Notice, Page},
         respond::{html, html_with_status, see_other},
@@ -81,7 +81,7 @@ pub async fn invite(
 
 async fn note_admin(
     platform: &State,
-    admin: &SuperAdmin,
+    admin: &AnyAdmin,
     institution: &Institution,
     invited: Invited,
 ) -> ModelResult<()> {
@@ -99,7 +99,7 @@ async fn note_admin(
 
 async fn invite_owner(
     platform: &State,
-    admin: &SuperAdmin,
+    admin: &AnyAdmin,
     institution: &Institution,
     invited: Invited,
 ) -> ModelResult<()> {
@@ -136,7 +136,7 @@ fn fields(form: &mut Form) -> Option<Invited> {
     form.read(|| Some(Invited { name: name?, email: Email::parse(&email?).ok()? }))
 }
 
-fn page(admin: &SuperAdmin, institution: &Institution) -> Page {
+fn page(admin: &AnyAdmin, institution: &Institution) -> Page {
     let (title, intro) = match institution.status {
         Status::Active => (
             "Invite an admin",

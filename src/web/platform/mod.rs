@@ -11,6 +11,7 @@ pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
 pub mod settings;
+pub mod support_access;
 pub mod suspension;
 
 use actix_web::{HttpRequest, HttpResponse};
@@ -18,7 +19,7 @@ use serde_json::json;
 
 use super::{
     State,
-    auth::SuperAdmin,
+    auth::AnyAdmin,
     badge::{Badge, Tone},
     csv_file::CsvFile,
     forms::ChoiceOf,
@@ -35,7 +36,7 @@ use crate::{
         ModelResult, Paging, Slice,
         country::Country,
         platform::{
-            admins::AdminStatus,
+            admins::{AdminRole, AdminStatus},
             audit::Subject,
             institutions::{Kind, Status, StatusChange, countries},
             registrations::{Source, Stand},
@@ -52,7 +53,7 @@ macro_rules! choices {
         })+
     };
 }
-choices!(Kind, Status, Stand, Source, AdminStatus);
+choices!(Kind, Status, Stand, Source, AdminStatus, AdminRole);
 
 /// The list that an address asks for, by a declaration whose country filter offers the countries there are.
 async fn asked(
@@ -79,7 +80,7 @@ type ReadPage<F, T> = fn(&mut SharedConn, &F, &Paging) -> ModelResult<Slice<T>>;
 /// Leaves a trace of a file before it is sent: who took what away, narrowed by what.
 async fn note_export<F, T>(
     platform: &State,
-    admin: &SuperAdmin,
+    admin: &AnyAdmin,
     (action, file_name): (&'static str, &'static str),
     query: &ListQuery,
     (filter, page): (&F, ReadPage<F, T>),
@@ -120,7 +121,7 @@ where
 
 /// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.
 fn settled<T>(
-    admin: &SuperAdmin,
+    admin: &AnyAdmin,
     outcome: ModelResult<T>,
     done: impl FnOnce(T) -> Notice,
     back: &str,

@@ -18,7 +18,7 @@ use crate::{
     services::operations::{self as service, provision},
     web::{
         RecordId, State,
-        auth::SuperAdmin,
+        auth::{AnyAdmin, Operator},
         badge::{Badge, Tone},
         cell::Cell,
         csv_file::{CHUNK, CsvFile, moment},
@@ -125,11 +125,7 @@ pub(super) fn plain_list(clock: &Clock, found: Vec<Operation>) -> ListView {
 }
 
 /// `GET /platform/operations`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
@@ -143,7 +139,7 @@ pub async fn list(
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
@@ -178,7 +174,7 @@ pub async fn export(
 /// `GET /platform/operations/{id}`: super admins; renews itself while it runs.
 pub async fn detail(
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let (operation, steps, institution) = platform
@@ -193,7 +189,7 @@ pub async fn detail(
     let page =
         admin.page(operation.subject.as_str()).crumb("Operations", PATH).badge(badge(operation.status));
     let clock = Clock::utc();
-    let mut operation_view = view(&clock, &operation, &steps);
+    let mut operation_view = view(&admin, &clock, &operation, &steps);
     if let Some(institution) = institution {
         let place = format!("/platform/institutions/{}", institution.domain);
         operation_view = operation_view.fact("Institution", Cell::link(institution.name, place));
@@ -201,7 +197,7 @@ pub async fn detail(
     Ok(html(&OperationPage::new(page, operation_view))?)
 }
 
-fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> OperationView {
+fn view(admin: &AnyAdmin, clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> OperationView {
     let notice = operation.error.as_ref().map(|error| match operation.status {
         OperationStatus::Queued | OperationStatus::Running => {
             Notice::warning(format!("The last attempt did not succeed: {error}"))
@@ -235,10 +231,10 @@ fn view(clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> Operat
         view = view.fact(label, value);
     }
     let path = format!("{PATH}/{}", operation.id);
-    if operation.may_be_tried_again() {
+    if operation.may_be_tried_again() && admin.is_operator() {
         view = view.action(Action::post("Try again", format!("{path}/attempts")).icon(Icon::Refresh));
     }
-    if operation.may_be_rolled_back() {
+    if operation.may_be_rolled_back() && admin.is_operator() {
         view = view.action(Action::post("Roll back", format!("{path}/rollback")).icon(Icon::Undo).danger());
     }
     view
@@ -307,7 +303,7 @@ fn results(result: Option<&str>) -> Vec<(String, Cell)> {
 /// `POST /platform/operations/{id}/attempts`: super admins.
 pub async fn retry(
     platform: State,
-    admin: SuperAdmin,
+    admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let audit = admin.audit(&platform);
@@ -319,7 +315,7 @@ pub async fn retry(
 /// `POST /platform/operations/{id}/rollback`: super admins.
 pub async fn roll_back(
     platform: State,
-    admin: SuperAdmin,
+    admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let audit = admin.audit(&platform);

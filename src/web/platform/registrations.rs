@@ -14,7 +14,7 @@ use crate::{
     },
     web::{
         RecordId, State,
-        auth::SuperAdmin,
+        auth::AnyAdmin,
         cell::Cell,
         csv_file::{CHUNK, CsvFile},
         forms::Choice,
@@ -29,6 +29,9 @@ use crate::{
 };
 
 pub(super) const PATH: &str = "/platform/registrations";
+
+/// What an empty list is called.
+const EMPTY: &str = "No registrations yet";
 
 const COLUMNS: &[Column] = &[
     Column::new("name", "Institution").sortable(),
@@ -53,7 +56,7 @@ pub(super) fn spec(countries: Filter) -> ListSpec {
         .bulk(BulkAction::new("Approve institutions", format!("{PATH}/approvals")).icon(Icon::Check))
         .bulk(BulkAction::new("Reject institutions", format!("{PATH}/rejections")).icon(Icon::X).danger())
         .empty(
-            "No registrations yet",
+            EMPTY,
             "They appear here when an institution registers, or when you import a list.",
             Some(Action::link("Import registrations", format!("{PATH}/import")).icon(Icon::Upload)),
         )
@@ -71,19 +74,19 @@ pub(super) fn filter(query: &ListQuery) -> RegistrationFilter {
 }
 
 /// `GET /platform/registrations`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let (spec, query) = asked(&request, &platform, spec).await?;
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| registrations::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|row| show(&clock, row)).collect();
-    let page = admin
-        .page("Registrations")
-        .also(Action::link("Import registrations", format!("{PATH}/import")).icon(Icon::Upload));
+    let mut page = admin.page("Registrations");
+    let mut spec = spec;
+    if admin.is_super_admin() {
+        page = page.also(Action::link("Import registrations", format!("{PATH}/import")).icon(Icon::Upload));
+    } else {
+        spec = spec.without_bulk().empty(EMPTY, "They appear here when an institution registers.", None);
+    }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
@@ -104,7 +107,7 @@ fn show(clock: &Clock, found: RegistrationRow) -> Row {
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
     let filter = filter(&query);
@@ -157,7 +160,7 @@ fn cells(row: RegistrationRow) -> Vec<String> {
 /// `GET /platform/registrations/{id}`: super admins.
 pub async fn detail(
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let (found, changes) = platform
@@ -173,6 +176,7 @@ pub async fn detail(
     let page =
         admin.page(found.institution.name.as_str()).crumb("Registrations", PATH).badge(stand_badge(stand));
     let page = match stand {
+        _ if !admin.is_super_admin() => page,
         Stand::Waiting => page
             .action(Action::post("Approve institution", format!("{path}/approval")).icon(Icon::Check))
             .also(Action::ask("Reject institution", format!("{path}/rejection")).icon(Icon::X).danger()),

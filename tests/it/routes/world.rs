@@ -6,6 +6,7 @@ use provost::{
         institution::users::Role,
         platform::{
             account_tokens::{self, Holder, Purpose},
+            admins::AdminRole,
             operations, registrations,
         },
     },
@@ -43,6 +44,9 @@ impl World {
             (Who::Neighbour, app.owner(&b)),
             (Who::CutOff, app.owner(&s)),
             (Who::SuperAdmin, app.super_admin()),
+            (Who::Operator, app.platform_admin(AdminRole::Operator)),
+            (Who::Support, app.platform_admin(AdminRole::Support)),
+            (Who::Auditor, app.platform_admin(AdminRole::Auditor)),
         ];
         app.suspend(&s);
         let asset = app.visitor().get("/").attributes("link[rel=stylesheet]", "href").remove(0);

@@ -19,7 +19,7 @@ use provost::{
             users::{self, NewUser, Role},
         },
         platform::{
-            admins::{self, NewAdmin},
+            admins::{self, AdminRole, NewAdmin},
             institutions::Kind,
             login_index::{self, Login},
             registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
@@ -140,12 +140,28 @@ impl TestApp {
         self.sign_in(&email, PASSWORD)
     }
 
+    /// A platform admin of this role who has just been made and signed in.
+    pub fn platform_admin(&self, role: AdminRole) -> Caller {
+        let email = format!("{role}.{}@platform.example", unique());
+        self.new_platform_admin(&email, role);
+        self.sign_in(&email, PASSWORD)
+    }
+
     /// Makes a super admin.
     pub fn new_super_admin(&self, email: &str) -> Id {
+        self.new_platform_admin(email, AdminRole::SuperAdmin)
+    }
+
+    /// Makes a platform admin of this role.
+    pub fn new_platform_admin(&self, email: &str, role: AdminRole) -> Id {
         let hash = self.platform.passwords.hash_sync(PASSWORD).expect("hashed");
         let email = Email::parse(email).expect("an address");
-        let new =
-            NewAdmin { email: email.as_str(), email_normalised: &email.normalised(), name: "Ada Lovelace" };
+        let new = NewAdmin {
+            email: email.as_str(),
+            email_normalised: &email.normalised(),
+            name: "Ada Lovelace",
+            role,
+        };
         let mut connection = self.platform.shared.get().expect("connection");
         let audit = self.platform.audit(Actor::command_line());
         admins::create(&mut connection, &audit, &new, &hash).expect("made").id

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{AdminStatus, PlatformAdmin};
+use super::{AdminRole, AdminStatus, PlatformAdmin};
 use crate::{
     db::{Id, schema_shared::platform_admins, shared::SharedConn},
     models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
@@ -13,6 +13,8 @@ use crate::{
 pub struct AdminFilter {
     /// Part of a name or e-mail.
     pub q: String,
+    /// Only this role.
+    pub role: Option<AdminRole>,
     /// Only this status.
     pub status: Option<AdminStatus>,
 }
@@ -22,10 +24,13 @@ fn matching<'a>(filter: &AdminFilter) -> platform_admins::BoxedQuery<'a, SharedB
     if let Some(status) = filter.status {
         query = query.filter(platform_admins::status.eq(status));
     }
+    if let Some(role) = filter.role {
+        query = query.filter(platform_admins::role.eq(role));
+    }
     query
 }
 
-/// One page of the admins that match. Sorts by `name` (default), `email`, `status`, `created`, `signed_in`.
+/// One page of the admins that match. Sorts by `name` (default), `email`, `role`, `status`, `created`, `signed_in`.
 ///
 /// # Errors
 /// Any database error.
@@ -39,6 +44,7 @@ pub fn page(
     let sorted = match paging.sort.as_str() {
         "email" => ordered!(query, down, platform_admins::email_normalised, platform_admins::id),
         "status" => ordered!(query, down, platform_admins::status, platform_admins::id),
+        "role" => ordered!(query, down, platform_admins::role, platform_admins::id),
         "created" => ordered!(query, down, platform_admins::created_at, platform_admins::id),
         "signed_in" => {
             ordered!(query, down, blank last platform_admins::last_sign_in_at, platform_admins::id)

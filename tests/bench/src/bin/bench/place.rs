@@ -14,7 +14,7 @@ use provost::{
     models::{
         Actor,
         platform::{
-            admins::{self, NewAdmin},
+            admins::{self, AdminRole, NewAdmin},
             institutions::{self, Kind, Status},
             registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
         },
@@ -192,7 +192,12 @@ pub fn super_admin(platform: &Platform) -> &'static str {
     const EMAIL: &str = "ada@platform.example";
     let hash = platform.passwords.hash_sync(PASSWORD).expect("hashed");
     let email = Email::parse(EMAIL).expect("an address");
-    let new = NewAdmin { email: EMAIL, email_normalised: &email.normalised(), name: "Ada Lovelace" };
+    let new = NewAdmin {
+        email: EMAIL,
+        email_normalised: &email.normalised(),
+        name: "Ada Lovelace",
+        role: AdminRole::SuperAdmin,
+    };
     let mut connection = platform.shared.get().expect("connection");
     admins::create(&mut connection, &platform.audit(Actor::command_line()), &new, &hash).expect("made");
     EMAIL

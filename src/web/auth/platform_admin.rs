@@ -1,4 +1,5 @@
-//! `SuperAdmin`: a handler with this argument is for platform admins only.
+//! `AnyAdmin`, `SuperAdmin`, `Operator`, `Support`, `Auditor`: a handler with such an argument is for these platform
+//! admins only.
 
 use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
@@ -11,13 +12,14 @@ use crate::{
     models::{
         Actor,
         platform::{
-            admins::{self, AdminStatus},
+            admins::{self, AdminRole, AdminStatus},
             audit::Audit,
             waiting::{Waiting, waiting},
         },
     },
     web::{
         State,
+        auth::permission,
         client::Client,
         icons::Icon,
         middleware::framed::remember,
@@ -26,14 +28,16 @@ use crate::{
     },
 };
 
-/// A signed-in, active platform admin, checked on this very request.
-pub struct SuperAdmin {
+/// A signed-in, active platform admin of whatever role, checked on this very request.
+pub struct AnyAdmin {
     /// The admin.
     pub id: Id,
     /// As they write it.
     pub name: String,
     /// As they write it.
     pub email: String,
+    /// What they may do.
+    pub role: AdminRole,
     /// Where the request comes from.
     pub client: Client,
     waiting: Waiting,
@@ -43,7 +47,7 @@ pub struct SuperAdmin {
     theme: Theme,
 }
 
-impl SuperAdmin {
+impl AnyAdmin {
     /// Author of the changes this request makes.
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -54,6 +58,30 @@ impl SuperAdmin {
     #[must_use]
     pub fn audit(&self, platform: &State) -> Audit {
         platform.audit(self.actor())
+    }
+
+    /// Whether they may do everything.
+    #[must_use]
+    pub fn is_super_admin(&self) -> bool {
+        self.role == AdminRole::SuperAdmin
+    }
+
+    /// Whether they may look after the fleet.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.is_super_admin() || self.role == AdminRole::Operator
+    }
+
+    /// Whether they may help institutions.
+    #[must_use]
+    pub fn is_support(&self) -> bool {
+        self.is_super_admin() || self.role == AdminRole::Support
+    }
+
+    /// Whether they may read who did what.
+    #[must_use]
+    pub fn is_auditor(&self) -> bool {
+        self.is_super_admin() || self.role == AdminRole::Auditor
     }
 
     /// Keeps a message for the next page.
@@ -79,7 +107,7 @@ impl SuperAdmin {
             .viewer(Viewer {
                 name: self.name.clone(),
                 email: self.email.clone(),
-                role_label: "Super admin".into(),
+                role_label: self.role.label().into(),
                 account_href: "/account".into(),
                 sign_out: "/sign-out".into(),
             })
@@ -87,6 +115,18 @@ impl SuperAdmin {
 
     fn navigation(&self) -> Vec<NavGroup> {
         let item = |label: &str, href: &str, icon| NavItem::new(label, href, icon, &self.path);
+        let mut running = vec![
+            item("Operations", "/platform/operations", Icon::Play)
+                .count(self.waiting.failed_operations, "failed"),
+            item("Databases", "/platform/databases", Icon::Database),
+        ];
+        if self.is_auditor() {
+            running.push(item("Admins", "/platform/admins", Icon::Shield));
+            running.push(item("Audit log", "/platform/audit", Icon::Activity));
+        }
+        if self.is_super_admin() {
+            running.push(item("Settings", "/platform/settings", Icon::Settings));
+        }
         vec![
             NavGroup::new(
                 "Institutions",
@@ -98,22 +138,12 @@ impl SuperAdmin {
                         .count(self.waiting.failed_provisionings, "could not be set up"),
                 ],
             ),
-            NavGroup::new(
-                "Running the platform",
-                vec![
-                    item("Operations", "/platform/operations", Icon::Play)
-                        .count(self.waiting.failed_operations, "failed"),
-                    item("Databases", "/platform/databases", Icon::Database),
-                    item("Admins", "/platform/admins", Icon::Shield),
-                    item("Audit log", "/platform/audit", Icon::Activity),
-                    item("Settings", "/platform/settings", Icon::Settings),
-                ],
-            ),
+            NavGroup::new("Running the platform", running),
         ]
     }
 }
 
-impl FromRequest for SuperAdmin {
+impl FromRequest for AnyAdmin {
     type Error = AppError;
     type Future = LocalBoxFuture<'static, Result<Self, AppError>>;
 
@@ -140,6 +170,7 @@ impl FromRequest for SuperAdmin {
                 id: admin.id,
                 name: admin.name,
                 email: admin.email,
+                role: admin.role,
                 client: Client::of(&request),
                 waiting,
                 session,
@@ -151,4 +182,21 @@ impl FromRequest for SuperAdmin {
             Ok(me)
         })
     }
+}
+
+permission! {
+    /// May do everything.
+    SuperAdmin(AnyAdmin), is_super_admin, "Only super admins may do this."
+}
+permission! {
+    /// May look after the fleet.
+    Operator(AnyAdmin), is_operator, "Only operators and super admins may do this."
+}
+permission! {
+    /// May help institutions.
+    Support(AnyAdmin), is_support, "Only support and super admins may do this."
+}
+permission! {
+    /// May read who did what.
+    Auditor(AnyAdmin), is_auditor, "Only auditors and super admins may see this."
 }

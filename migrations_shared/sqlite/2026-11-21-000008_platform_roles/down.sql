@@ -1,0 +1,2 @@
+DROP TABLE support_accesses;
+ALTER TABLE platform_admins DROP COLUMN role;
