@@ -152,6 +152,7 @@ routes! {
     SuperAdmin POST "/platform/admins/{id}/disabling/remove" => platform::admins::enable;
     Auditor GET "/platform/audit" => platform::audit::list;
     Auditor GET "/platform/audit.csv" => platform::audit::export;
+    Auditor POST "/platform/audit/verification" => platform::audit::verify;
     Auditor GET "/platform/audit/{sequence}" => platform::audit::detail;
     SuperAdmin GET "/platform/settings" => platform::settings::show;
     SuperAdmin POST "/platform/settings" => platform::settings::save;

@@ -1,25 +1,33 @@
 //! `/platform/audit`: who changed what on the platform.
 
-use actix_web::{HttpRequest, HttpResponse, web::Path};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Path, block},
+};
 use serde_json::Value;
 
 use super::{csv, institutions::found, note_export};
 use crate::{
     error::AppError,
     models::platform::audit::{self, AuditEntry, AuditFilter},
+    services::audit_anchor,
     web::{
         State,
         auth::Auditor,
         cell::Cell,
         csv_file::{CHUNK, CsvFile},
+        icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
+        page::{Action, Notice},
         record::{Record, RecordPage, Section},
-        respond::html,
+        respond::{html, see_other},
         time::Clock,
         words::Noun,
     },
 };
 
+/// Counted in the list and by the check.
+const ENTRIES: Noun = Noun::new("entry", "entries");
 const PATH: &str = "/platform/audit";
 
 const COLUMNS: &[Column] = &[
@@ -73,7 +81,7 @@ pub(super) fn action_label(action: &str) -> String {
 }
 
 fn spec(institution: Option<&str>) -> ListSpec {
-    let spec = ListSpec::new(PATH, Noun::new("entry", "entries"), COLUMNS)
+    let spec = ListSpec::new(PATH, ENTRIES, COLUMNS)
         .sorted_by("at", Dir::Desc)
         .search("Person, institution or action")
         .filter(Filter::one_of("action", "What", ACTIONS.iter().copied()));
@@ -123,7 +131,8 @@ pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Resu
     let rows = slice.rows.into_iter().map(show).collect();
     let page = admin
         .page("Audit log")
-        .intro("Every change on the platform. Each entry carries the hash of the one before, so nothing can be altered unseen.");
+        .intro("Every change on the platform. Each entry carries the hash of the one before, so nothing can be altered unseen.")
+        .also(Action::post("Verify the log", format!("{PATH}/verification")).icon(Icon::Check));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
@@ -151,6 +160,23 @@ pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Re
         },
     };
     csv(&platform, file, move |c, last| audit::older_than(c, &filter, last, CHUNK)).await
+}
+
+/// `POST /platform/audit/verification`: auditors; walks the whole chain.
+pub async fn verify(platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
+    let state = platform.clone();
+    let verified = block(move || audit_anchor::verify(&state)).await.map_err(AppError::internal)?;
+    let found = verified.map_err(AppError::internal)?;
+    let entries = ENTRIES.count(found.entries);
+    admin.flash(match found.broken {
+        None => Notice::success(format!("{entries} as written. The last hash is {}.", found.head)),
+        Some(broken) => Notice::error(format!(
+            "The audit log is not as it was written. {} The {entries} before it hold. Keep the shared database as \
+             it is and compare it with a backup.",
+            broken.reason
+        )),
+    })?;
+    Ok(see_other(PATH))
 }
 
 /// `GET /platform/audit/{sequence}`: super admins.
