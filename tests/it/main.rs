@@ -16,6 +16,7 @@ mod layers;
 mod lists;
 mod logs;
 mod main_job;
+mod nodes;
 mod pages;
 
 mod platform_models;
