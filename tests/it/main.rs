@@ -15,6 +15,7 @@ mod layers;
 mod lists;
 mod logs;
 mod main_job;
+mod monitoring;
 mod pages;
 
 mod platform_models;

@@ -150,7 +150,10 @@ mod tests {
                 "SELECT `a`.`b1` FROM `a` WHERE `a`.`x` = ? LIMIT ? -- binds: [\"Zoë -- binds: 7\", 25]",
                 "SELECT `a`.`b1` FROM `a` WHERE `a`.`x` = ? LIMIT ?",
             ),
-            ("SELECT \"a'1\" FROM t2 WHERE x = $1 AND y = 'it''s 5' AND z > 4.5", "SELECT \"a'1\" FROM t2 WHERE x = ? AND y = ? AND z > ?"),
+            (
+                "SELECT \"a'1\" FROM t2 WHERE x = $1 AND y = 'it''s 5' AND z > 4.5",
+                "SELECT \"a'1\" FROM t2 WHERE x = ? AND y = ? AND z > ?",
+            ),
             ("x IN (?, ?, ?,\n ?)", "x IN (?, …)"),
             ("x IN ($1, $2) AND y IN (1)", "x IN (?, …) AND y IN (?)"),
             ("SELECT 'open", "SELECT ?"),

@@ -7,7 +7,9 @@ use serde_json::json;
 use super::audit::{Audit, Subject};
 use crate::{
     db::{Id, now, schema_shared::alerts, shared::SharedConn},
-    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::fold},
+    models::{
+        ModelError, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::fold,
+    },
 };
 
 /// Resolved alerts are kept for so long.
@@ -180,8 +182,12 @@ pub fn acknowledge(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelR
                 None => "It is resolved.".into(),
             }));
         }
-        let subject =
-            Subject { kind: "alert", id: Some(id), label: &alert.summary, institution_id: alert.institution_id };
+        let subject = Subject {
+            kind: "alert",
+            id: Some(id),
+            label: &alert.summary,
+            institution_id: alert.institution_id,
+        };
         audit.record(c, "alert.acknowledged", &subject, &json!({ "rule": alert.rule }))?;
         Ok(alert)
     })
@@ -215,11 +221,7 @@ fn matching<'a>(filter: &AlertFilter) -> alerts::BoxedQuery<'a, SharedBackend> {
 ///
 /// # Errors
 /// Any database error.
-pub fn page(
-    connection: &mut SharedConn,
-    filter: &AlertFilter,
-    paging: &Paging,
-) -> ModelResult<Slice<Alert>> {
+pub fn page(connection: &mut SharedConn, filter: &AlertFilter, paging: &Paging) -> ModelResult<Slice<Alert>> {
     let total = matching(filter).count().get_result(connection)?;
     let rows = ordered!(matching(filter), paging.descending, alerts::firing_since, alerts::id)
         .limit(paging.limit)

@@ -79,11 +79,7 @@ pub(super) fn add(
 ///
 /// # Errors
 /// Any database error.
-pub fn costliest(
-    connection: &mut SharedConn,
-    institution_id: Id,
-    limit: i64,
-) -> ModelResult<Vec<SlowQuery>> {
+pub fn costliest(connection: &mut SharedConn, institution_id: Id, limit: i64) -> ModelResult<Vec<SlowQuery>> {
     Ok(slow_queries::table
         .filter(slow_queries::institution_id.eq(institution_id))
         .order(slow_queries::total_micros.desc())

@@ -160,6 +160,21 @@ pub fn any_other(connection: &mut SharedConn, institution_id: Id) -> ModelResult
     Ok(row.optional()?)
 }
 
+/// The names of a few institutions' databases.
+///
+/// # Errors
+/// Any database error.
+pub fn names_of(
+    connection: &mut SharedConn,
+    institutions: &[Id],
+) -> ModelResult<std::collections::HashMap<Id, String>> {
+    let found: Vec<(Id, String)> = tenant_databases::table
+        .filter(tenant_databases::institution_id.eq_any(institutions))
+        .select((tenant_databases::institution_id, tenant_databases::database_name))
+        .load(connection)?;
+    Ok(found.into_iter().collect())
+}
+
 /// Whether a database name is given to some institution.
 ///
 /// # Errors
@@ -366,11 +381,7 @@ pub fn page(
             tenant_databases::id
         ),
     };
-    let rows = sorted
-        .limit(paging.limit)
-        .offset(paging.offset)
-        .select(columns())
-        .load(connection)?;
+    let rows = sorted.limit(paging.limit).offset(paging.offset).select(columns()).load(connection)?;
     Ok(Slice { rows, total })
 }
 
@@ -389,9 +400,5 @@ pub fn older_than(
     if let Some(last) = before {
         query = query.filter(tenant_databases::id.lt(last));
     }
-    Ok(query
-        .order(tenant_databases::id.desc())
-        .limit(limit)
-        .select(columns())
-        .load(connection)?)
+    Ok(query.order(tenant_databases::id.desc()).limit(limit).select(columns()).load(connection)?)
 }

@@ -124,9 +124,9 @@ pub fn to_measure(
 ) -> ModelResult<Vec<TenantDatabase>> {
     let stale = tenant_figures::measured_at.is_null().or(tenant_figures::measured_at.lt(before));
     Ok(tenant_figures::table
-        .inner_join(tenant_databases::table.on(
-            tenant_databases::institution_id.eq(tenant_figures::institution_id),
-        ))
+        .inner_join(
+            tenant_databases::table.on(tenant_databases::institution_id.eq(tenant_figures::institution_id)),
+        )
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
         .filter(stale)
         .order((tenant_figures::measured_at.is_not_null(), tenant_figures::measured_at))
@@ -159,10 +159,7 @@ pub fn set_sizes(connection: &mut SharedConn, measured: &[Measured]) -> ModelRes
                     .bind::<Timestamp, _>(at)
                     .sql(")");
                 diesel::update(row)
-                    .set((
-                        tenant_figures::measured_at.eq(at),
-                        tenant_figures::unreachable_since.eq(since),
-                    ))
+                    .set((tenant_figures::measured_at.eq(at), tenant_figures::unreachable_since.eq(since)))
                     .execute(c)?;
                 continue;
             };
@@ -193,10 +190,9 @@ pub fn total_size(connection: &mut SharedConn) -> ModelResult<i64> {
         #[diesel(sql_type = BigInt)]
         bytes: i64,
     }
-    let sum: Sum = diesel::sql_query(
-        "SELECT CAST(coalesce(sum(size_bytes), 0) AS bigint) AS bytes FROM tenant_figures",
-    )
-    .get_result(connection)?;
+    let sum: Sum =
+        diesel::sql_query("SELECT CAST(coalesce(sum(size_bytes), 0) AS bigint) AS bytes FROM tenant_figures")
+            .get_result(connection)?;
     Ok(sum.bytes)
 }
 

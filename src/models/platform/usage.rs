@@ -314,7 +314,8 @@ pub fn purge(connection: &mut SharedConn) -> ModelResult<usize> {
         )
         .set(usage_figures::histogram.eq(None::<Vec<u8>>))
         .execute(c)?;
-        gone += diesel::delete(page_usage::table.filter(page_usage::starts_at.lt(at - PAGES_KEPT))).execute(c)?;
+        gone +=
+            diesel::delete(page_usage::table.filter(page_usage::starts_at.lt(at - PAGES_KEPT))).execute(c)?;
         gone += diesel::delete(active_users::table.filter(active_users::starts_at.lt(at - HOURS_KEPT)))
             .execute(c)?;
         Ok(gone)

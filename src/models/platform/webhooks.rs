@@ -111,12 +111,11 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<Webhook> {
 /// Any database error.
 pub fn page(connection: &mut SharedConn, paging: &Paging) -> ModelResult<Slice<Webhook>> {
     let total = webhooks::table.count().get_result(connection)?;
-    let rows =
-        ordered!(webhooks::table.into_boxed(), paging.descending, webhooks::created_at, webhooks::id)
-            .limit(paging.limit)
-            .offset(paging.offset)
-            .select(Webhook::as_select())
-            .load(connection)?;
+    let rows = ordered!(webhooks::table.into_boxed(), paging.descending, webhooks::created_at, webhooks::id)
+        .limit(paging.limit)
+        .offset(paging.offset)
+        .select(Webhook::as_select())
+        .load(connection)?;
     Ok(Slice { rows, total })
 }
 
@@ -139,8 +138,7 @@ pub fn set_status(
         if changed == 0 {
             return Err(ModelError::Changed(format!("The webhook is {status} already.")));
         }
-        let action =
-            if status == WebhookStatus::Active { "webhook.enabled" } else { "webhook.disabled" };
+        let action = if status == WebhookStatus::Active { "webhook.enabled" } else { "webhook.disabled" };
         audit.record(c, action, &webhook.subject(), &json!({}))?;
         Ok(webhook)
     })

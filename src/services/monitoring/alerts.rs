@@ -67,7 +67,8 @@ fn mail(c: &mut SharedConn, platform: &Platform, fired: &[Alert]) -> ModelResult
     if fired.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = fired.iter().map(|alert| format!("{} {}", alert.summary, alert.advice)).collect();
+    let lines: Vec<String> =
+        fired.iter().map(|alert| format!("{} {}", alert.summary, alert.advice)).collect();
     for admin in admins::all_active(c)? {
         let Ok(email) = Email::parse(&admin.email) else { continue };
         let to = Recipient { email: &email, name: &admin.name };

@@ -28,7 +28,11 @@ pub fn flush(platform: &Platform) -> ModelResult<()> {
     for (id, meter) in meters.tenants() {
         let figures = meter.take();
         if !figures.is_empty() {
-            all.add(&Figures { users: Default::default(), statements: Default::default(), ..figures.clone() });
+            all.add(&Figures {
+                users: Default::default(),
+                statements: Default::default(),
+                ..figures.clone()
+            });
             taken.push((id, meter, figures));
         }
     }

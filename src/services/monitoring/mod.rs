@@ -1,12 +1,12 @@
 //! Watching over the platform: figures from this process into the shared database, sizes in the background, alerts,
 //! and the webhooks that are told of them.
 
+pub mod alerts;
 mod figures;
 mod network;
 mod rules;
 mod sessions;
 pub(super) mod sizes;
-pub mod alerts;
 pub mod webhooks;
 
 pub use figures::{FLUSH_EVERY, flush};

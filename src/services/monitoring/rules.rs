@@ -56,8 +56,9 @@ fn connections(platform: &Platform) -> Result<Vec<Found>, String> {
         institution_id: None,
         severity: if used >= pools.budget { Severity::Critical } else { Severity::Warning },
         summary: format!("{used} of {} database connections are in use.", pools.budget),
-        advice: "See which institutions hold them. Raise PROVOST_CONNECTION_BUDGET only if the server bears more."
-            .into(),
+        advice:
+            "See which institutions hold them. Raise PROVOST_CONNECTION_BUDGET only if the server bears more."
+                .into(),
         link: "/platform/databases?sort=waits&dir=desc".into(),
     }])
 }
@@ -141,7 +142,13 @@ fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
     let gone = standouts(&mut connection, Which::Unreachable, MOST).map_err(words)?;
     let told = |one: Standout| {
         let summary = format!("The database of {} is missing or does not answer.", one.name);
-        about(one, "database_unreachable", Severity::Critical, summary, "Run provost doctor to see what is wrong.")
+        about(
+            one,
+            "database_unreachable",
+            Severity::Critical,
+            summary,
+            "Run provost doctor to see what is wrong.",
+        )
     };
     Ok(gone.into_iter().map(told).collect())
 }

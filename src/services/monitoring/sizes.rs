@@ -41,7 +41,10 @@ pub fn measure(platform: &Platform, good_for: TimeDelta) -> Result<usize, String
     let measured: Vec<_> = stale
         .iter()
         .take_while(|_| began.elapsed() < LONGEST)
-        .map(|database| Measured { institution_id: database.institution_id, bytes: bytes_of(platform, database) })
+        .map(|database| Measured {
+            institution_id: database.institution_id,
+            bytes: bytes_of(platform, database),
+        })
         .collect();
     for some in measured.chunks(100) {
         tenant_figures::set_sizes(&mut *connection()?, some).map_err(|error| words(&error))?;

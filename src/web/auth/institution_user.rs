@@ -27,6 +27,7 @@ use crate::{
     web::{
         client::Client,
         icons::Icon,
+        middleware::measured::visited_by,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
         theme::Theme,
         time::Clock,
@@ -247,6 +248,7 @@ impl InstitutionUser {
     ) -> Result<Self, AppError> {
         let Found { institution, db, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
+        visited_by(request, db.meter(), who.user_id);
         let found = match user {
             Some(user) => user,
             None => db.run(move |c| users::find_here(c, who.user_id)).await,
