@@ -140,10 +140,10 @@ fn of_this_process(out: &mut Exposition, platform: &State) {
     }
     out.family("provost_request_seconds", "histogram", "Time from a request to its answer");
     let mut within = 0;
-    // Every fourth bucket is enough for a graph.
+    // Every eighth bucket is enough for a graph.
     for (place, (bound, count)) in BOUNDS.iter().zip(totals.histogram.counts()).enumerate() {
         within += count;
-        if place % 4 == 3 && place + 1 < BOUNDS.len() {
+        if place % 8 == 7 && place + 1 < BOUNDS.len() {
             let seconds = *bound as f64 / 1e6;
             out.value("provost_request_seconds_bucket", &[("le", seconds)], within);
         }

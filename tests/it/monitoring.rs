@@ -20,7 +20,7 @@ use provost::{
         Actor,
         platform::{
             alerts::{self, AlertFilter},
-            slow_queries, tenant_figures,
+            operations, slow_queries, tenant_figures,
             usage::{self, Period, Usage},
             webhooks::{self, DeliveryStatus},
         },
@@ -34,6 +34,14 @@ use crate::support::app::{Institution, TestApp, eventually};
 fn figures(app: &TestApp, period: Period, id: Id) -> Usage {
     let mut c = app.platform.shared.get().expect("connection");
     usage::since(&mut c, period, id, period.start(now())).expect("read").pop().expect("figures")
+}
+
+/// Waits until no operation is at work: an institution is active a moment before its set-up has ended.
+fn idle(app: &TestApp) {
+    eventually("the operations have ended", || {
+        let mut c = app.platform.shared.get().expect("connection");
+        operations::running_count(&mut c).expect("counted") == 0
+    });
 }
 
 fn visit(app: &TestApp, institution: &Institution) {
@@ -257,6 +265,7 @@ fn an_alert_fires_once_is_mailed_once_and_resolves_itself() {
 fn a_database_that_is_gone_and_a_failed_operation_are_told_of() {
     let app = TestApp::start();
     let a = app.institution("evry.example");
+    idle(&app);
     app.sql("UPDATE operations SET status = 'failed', error = 'x'");
     app.sql("UPDATE tenant_databases SET location = location || 'x', database_name = database_name || 'x'");
     app.platform.tenants.retire(a.id);
@@ -403,6 +412,7 @@ fn alerts_reach_webhooks_and_private_networks_do_not_get_them() {
     let hook = webhooks::create(&mut c, &audit, "http://127.0.0.1:9/hook").expect("made");
     drop(c);
     app.institution("evry.example");
+    idle(&app);
     app.sql("UPDATE operations SET status = 'failed'");
     assert_eq!(monitoring::alerts::evaluate(&app.platform).expect("looked").fired.len(), 1);
     eventually("an attempt", || {

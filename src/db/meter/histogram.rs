@@ -1,15 +1,15 @@
-//! Times in buckets, each a third longer than the one before: small, quick to count, and percentiles from it are right
+//! Times in buckets, each a seventh longer than the one before: small, quick to count, and percentiles from it are right
 //! to a few parts in a hundred.
 
 /// How many buckets there are.
-pub const BUCKETS: usize = 48;
+pub const BUCKETS: usize = 96;
 
 /// The longest time of each bucket, in microseconds; what takes longer than the last is counted there.
 pub const BOUNDS: [u64; BUCKETS] = {
     let mut bounds = [200; BUCKETS];
     let mut at = 1;
     while at < BUCKETS {
-        bounds[at] = bounds[at - 1] * 13 / 10;
+        bounds[at] = bounds[at - 1] * 8 / 7;
         at += 1;
     }
     bounds

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _},
     time::Duration,
 };
@@ -167,12 +167,7 @@ fn exchange(stream: &mut (impl Read + Write), message: &[u8]) -> io::Result<u16>
     stream.write_all(message)?;
     stream.flush()?;
     let mut line = Vec::new();
-    for byte in stream.take(MOST_READ).bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
+    BufReader::new(stream.take(MOST_READ)).read_until(b'\n', &mut line)?;
     status_of(&String::from_utf8_lossy(&line))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, Unreadable))
 }
