@@ -25,6 +25,7 @@ use crate::{
         middleware::{
             framed::framed,
             guard::{OverTls, guard},
+            measured::measured,
             same_origin::{OwnOrigin, same_origin},
         },
     },
@@ -76,6 +77,7 @@ pub fn build_app(
             scope("").configure(routes::configure_pages).wrap(from_fn(framed)).wrap(sessions(platform, tls)),
         )
         .wrap(from_fn(same_origin))
+        .wrap(from_fn(measured))
         .wrap(Compress::default())
         .wrap(from_fn(guard))
 }

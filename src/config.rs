@@ -184,6 +184,30 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     session_hours: Option<u64>,
+    /// What a reader of /metrics has to present, as "Authorization: Bearer TOKEN" [default: none, everybody may read]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_METRICS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
+    metrics_token: Option<String>,
+    /// Let webhooks lead into private networks and to this machine [default: false]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_WEBHOOKS_TO_PRIVATE_NETWORKS",
+        value_name = "YES",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        help_heading = "Configuration"
+    )]
+    webhooks_to_private_networks: Option<bool>,
+    /// Collect no figures, to measure what collecting costs
+    #[arg(long, global = true, env = "PROVOST_TEST_UNMETERED", hide = true)]
+    unmetered: bool,
     /// Cost of password hashing, 10 to 16; lower only for tests [default: 12]
     #[arg(
         long,
@@ -314,6 +338,14 @@ impl Options {
         if let Some(cost) = self.password_cost {
             settings.password_cost = within("PROVOST_PASSWORD_COST", cost, 4, 16)?;
         }
+        if let Some(token) = self.metrics_token.as_deref().map(str::trim).filter(|token| !token.is_empty()) {
+            if token.len() < 16 {
+                return Err("PROVOST_METRICS_TOKEN is short; write 16 letters or more.".into());
+            }
+            settings.metrics_token = Some(token.to_owned());
+        }
+        settings.webhooks_to_private_networks = self.webhooks_to_private_networks.unwrap_or(false);
+        settings.metered = !self.unmetered;
         self.read_limits(&mut settings.limits)?;
         let web = WebSettings { trusted_proxies: self.read_proxies()?, workers: None };
         Ok(Config { listen, settings, web, public_url })
@@ -400,6 +432,11 @@ impl Config {
             ("PROVOST_SIGNUP", settings.signup.to_string()),
             ("PROVOST_DATABASE_PREFIX", settings.database_prefix.clone()),
             ("PROVOST_TRUSTED_PROXIES", if proxies.is_empty() { "none".into() } else { proxies.join(",") }),
+            (
+                "PROVOST_METRICS_TOKEN",
+                settings.metrics_token.as_ref().map_or("none", |_| "set (hidden)").into(),
+            ),
+            ("PROVOST_WEBHOOKS_TO_PRIVATE_NETWORKS", settings.webhooks_to_private_networks.to_string()),
             (
                 "PROVOST_CONNECTION_BUDGET",
                 limits.connection_budget.map_or("derived".into(), |n| n.to_string()),

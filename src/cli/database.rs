@@ -131,8 +131,14 @@ struct Listed {
     engine: String,
     name: String,
     location: String,
-    /// None where it could not be measured.
-    bytes: Option<u64>,
+    /// As last measured; none where it was not yet.
+    bytes: Option<i64>,
+    measured_at: Option<chrono::NaiveDateTime>,
+    growth_bytes: i64,
+    requests_today: i64,
+    errors_today: i64,
+    p95_micros_today: i64,
+    last_activity_at: Option<chrono::NaiveDateTime>,
     schema_version: String,
     status: String,
     domain: String,
@@ -147,7 +153,17 @@ fn list(platform: &Platform, json: bool) -> Outcome {
     let listed: Vec<Listed> = rows
         .into_iter()
         .map(|row| Listed {
-            bytes: platform.engine.size(&tenants::place(&row.database)).ok(),
+            // What is so new that it was not measured yet is asked for.
+            bytes: row.figures.size().or_else(|| {
+                let asked = platform.engine.size(&tenants::place(&row.database)).ok()?;
+                i64::try_from(asked).ok()
+            }),
+            measured_at: row.figures.measured_at,
+            growth_bytes: row.figures.growth_bytes,
+            requests_today: row.figures.requests,
+            errors_today: row.figures.errors,
+            p95_micros_today: row.figures.p95_micros,
+            last_activity_at: row.figures.last_activity_at,
             engine: row.database.engine.to_string(),
             name: row.database.database_name,
             location: row.database.location,
@@ -162,7 +178,8 @@ fn list(platform: &Platform, json: bool) -> Outcome {
         return print_json(&listed);
     }
     let cells = |row: &Listed| {
-        let size = row.bytes.map_or_else(|| "unknown".into(), bytes);
+        let size =
+            row.bytes.and_then(|size| u64::try_from(size).ok()).map_or_else(|| "unknown".into(), bytes);
         let (schema, status) = (row.schema_version.clone(), row.status.clone());
         [row.name.clone(), row.engine.clone(), size, schema, status, row.domain.clone()]
     };

@@ -11,6 +11,7 @@ mod follow;
 mod institution;
 mod keys;
 mod migrate;
+mod monitor;
 mod output;
 mod serve;
 
@@ -73,6 +74,16 @@ enum Command {
     /// The platform's keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// How the platform stands: institutions, requests, times, sizes, what needs somebody
+    #[command(after_help = monitor::EXAMPLES)]
+    Monitor {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What needs somebody
+    #[command(subcommand)]
+    Alert(monitor::Command),
     /// The log of everything that super admins and operators did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -124,6 +135,8 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Database(command) => database::run(&config, command),
         Command::Migrate(command) => migrate::run(&config, command),
         Command::Keys(command) => keys::run(&config, &command),
+        Command::Monitor { json } => monitor::run(&config, json),
+        Command::Alert(command) => monitor::run_alert(&config, &command),
         Command::Audit(command) => audit::run(&config, &command),
         Command::Doctor { json } => doctor::run(&config, json),
         Command::Config { json } => print_config(&config, json),

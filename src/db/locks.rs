@@ -21,6 +21,8 @@ pub enum Lock {
     Owners = 4,
     /// Who runs the platform.
     PlatformAdmins = 5,
+    /// Adding up the figures of all nodes.
+    Figures = 50,
 }
 
 impl Lock {

@@ -19,6 +19,7 @@ mod connection;
 pub mod crash;
 pub mod engine;
 pub mod locks;
+pub mod meter;
 pub mod migrate;
 pub mod pools;
 pub mod schema_shared;

@@ -17,7 +17,7 @@ pub use pool::Pooled;
 use pool::{Deadline, Pool};
 pub use tenants::{PoolStatistics, TenantDb, TenantPoolStatistics, TenantPools};
 
-use super::{Target, shared::SharedConn};
+use super::{Target, meter::Meter, shared::SharedConn};
 
 /// No connection could be had; each variant is a different thing to tell a person.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,13 @@ impl SharedPool {
     /// A pool that opens nothing yet.
     #[must_use]
     pub fn new(target: Target, limits: PoolLimits) -> Self {
-        Self(Arc::new(Pool::new(limits, move || SharedConn::open(&target))))
+        Self::metered(target, limits, Arc::default())
+    }
+
+    /// As [`Self::new`]; `meter` counts who had to wait.
+    #[must_use]
+    pub fn metered(target: Target, limits: PoolLimits, meter: Arc<Meter>) -> Self {
+        Self(Arc::new(Pool::new(limits, meter, move || SharedConn::open(&target))))
     }
 
     /// Runs `work` on a blocking thread with a connection: the only way from async code to the database.

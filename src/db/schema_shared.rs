@@ -337,6 +337,148 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    usage_figures (period, starts_at, institution_id) {
+        period -> Text,
+        starts_at -> Timestamp,
+        institution_id -> Uuid,
+        requests -> BigInt,
+        errors -> BigInt,
+        bytes -> BigInt,
+        micros -> BigInt,
+        p50_micros -> BigInt,
+        p95_micros -> BigInt,
+        p99_micros -> BigInt,
+        waits -> BigInt,
+        wait_micros -> BigInt,
+        slow_queries -> BigInt,
+        users -> BigInt,
+        size_bytes -> Nullable<BigInt>,
+        histogram -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    page_usage (starts_at, institution_id, route) {
+        starts_at -> Timestamp,
+        institution_id -> Uuid,
+        route -> Text,
+        requests -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    active_users (starts_at, institution_id, user_id) {
+        starts_at -> Timestamp,
+        institution_id -> Uuid,
+        user_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    slow_queries (institution_id, fingerprint) {
+        institution_id -> Uuid,
+        fingerprint -> BigInt,
+        statement -> Text,
+        runs -> BigInt,
+        total_micros -> BigInt,
+        worst_micros -> BigInt,
+        first_seen_at -> Timestamp,
+        last_seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    tenant_figures (institution_id) {
+        institution_id -> Uuid,
+        day -> Nullable<Timestamp>,
+        requests -> BigInt,
+        errors -> BigInt,
+        error_permille -> BigInt,
+        p50_micros -> BigInt,
+        p95_micros -> BigInt,
+        p99_micros -> BigInt,
+        waits -> BigInt,
+        wait_micros -> BigInt,
+        slow_queries -> BigInt,
+        last_activity_at -> Nullable<Timestamp>,
+        size_bytes -> BigInt,
+        growth_bytes -> BigInt,
+        log_bytes -> BigInt,
+        measured_at -> Nullable<Timestamp>,
+        unreachable_since -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    alerts (id) {
+        id -> Uuid,
+        rule -> Text,
+        subject -> Text,
+        institution_id -> Nullable<Uuid>,
+        severity -> Text,
+        summary -> Text,
+        advice -> Text,
+        link -> Text,
+        search_key -> Text,
+        firing_since -> Timestamp,
+        resolved_at -> Nullable<Timestamp>,
+        acknowledged_at -> Nullable<Timestamp>,
+        acknowledged_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    webhooks (id) {
+        id -> Uuid,
+        url -> Text,
+        status -> Text,
+        secret_number -> Integer,
+        created_at -> Timestamp,
+        created_by -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    webhook_deliveries (id) {
+        id -> Uuid,
+        webhook_id -> Uuid,
+        event -> Text,
+        body -> Text,
+        status -> Text,
+        attempts -> Integer,
+        next_attempt_at -> Timestamp,
+        answer -> Nullable<Integer>,
+        error -> Nullable<Text>,
+        created_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(support_accesses, platform_admins);
@@ -358,6 +500,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     tenant_databases,
     institution_keys,
+    tenant_figures,
     operations
 );
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);
+diesel::joinable!(alerts -> institutions (institution_id));
+diesel::joinable!(tenant_figures -> institutions (institution_id));
+diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
+diesel::allow_tables_to_appear_in_same_query!(alerts, institutions);
+diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhooks);

@@ -112,6 +112,25 @@ impl MailTexts {
         )
     }
 
+    /// To every super admin, when something needs them.
+    pub fn alerts(&self, to: Recipient<'_>, lines: &[String], link: &str) -> Message {
+        let first = lines.first().map_or("Something needs you", String::as_str);
+        let subject = match lines.len() {
+            0 | 1 => format!("Alert: {}", line(first.split(". ").next().unwrap_or(first))),
+            count => format!("{count} alerts on {}", line(&self.platform)),
+        };
+        let listed: Vec<String> = lines.iter().take(20).map(|text| format!("- {}", line(text))).collect();
+        self.message(
+            to,
+            subject,
+            &[
+                "Something on the platform needs you:",
+                &listed.join("\n"),
+                &format!("See what fires, and say that you take care of it:\n{link}"),
+            ],
+        )
+    }
+
     /// When an institution was suspended.
     pub fn institution_suspended(&self, to: Recipient<'_>, institution: &str, reason: &str) -> Message {
         self.message(
@@ -319,6 +338,7 @@ mod tests {
             texts.password_reset(to, LINK, "1 hour"),
             texts.password_changed(to, "21 November 2026, 10:00 UTC", LINK),
             texts.new_super_admin(to, name, name, LINK),
+            texts.alerts(to, &[reason.to_owned(), institution.to_owned()], LINK),
             texts.institution_suspended(to, institution, reason),
         ]
     }

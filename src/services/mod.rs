@@ -13,6 +13,7 @@ pub mod institution_users;
 pub mod keys;
 pub mod mail;
 pub mod mail_texts;
+pub mod monitoring;
 pub mod operations;
 pub mod outbox;
 pub mod password_policy;

@@ -12,6 +12,7 @@ use super::{
     keys::{self, KeyError, Keys},
     mail::{Mailer, Sender},
     mail_texts::MailTexts,
+    monitoring::Watched,
     operations::Operations,
     outbox::Outbox,
     passwords::Passwords,
@@ -22,6 +23,7 @@ use crate::{
     db::{
         Id, Target,
         engine::{self, TenantEngine},
+        meter::Meters,
         migrate::Migrate,
         pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
         shared::SharedConn,
@@ -63,6 +65,10 @@ pub struct Platform {
     pub outbox: Outbox,
     /// The words of mails.
     pub mail_texts: MailTexts,
+    /// What is counted of every request.
+    pub meters: Arc<Meters>,
+    /// What the pages know of the servers without asking them each time.
+    pub watched: Watched,
     /// Long work.
     pub operations: Operations,
     /// First part of every tenant database's name.
@@ -142,8 +148,13 @@ impl Platform {
         let budget = budget.map_err(StartError::new)?;
         let pool =
             |connections| PoolLimits { connections, wait: limits.gate_wait, idle: limits.connection_idle };
-        let shared = SharedPool::new(settings.database.clone(), pool(limits.shared_connections));
-        let pools = TenantPools::new(pool(limits.tenant_connections), budget);
+        let meters = Arc::new(Meters::new(settings.metered, limits.slow_query));
+        let shared = SharedPool::metered(
+            settings.database.clone(),
+            pool(limits.shared_connections),
+            Arc::clone(meters.platform()),
+        );
+        let pools = TenantPools::metered(pool(limits.tenant_connections), budget, Arc::clone(&meters));
         Ok(Arc::new(Self {
             tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone()),
             outbox: Outbox::new(shared.clone(), keys.clone(), mailer),
@@ -151,6 +162,8 @@ impl Platform {
                 platform: settings.platform_name.clone(),
                 public_url: settings.public_url.clone(),
             },
+            meters,
+            watched: Watched::default(),
             operations: Operations::default(),
             shared,
             engine,

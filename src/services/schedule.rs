@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::{housekeeping, platform::Platform};
+use super::{
+    housekeeping,
+    monitoring::{alerts, sizes},
+    platform::Platform,
+};
 use crate::{
     db::now,
     models::{ModelResult, platform::scheduled_jobs},
@@ -21,7 +25,11 @@ struct Job {
 }
 
 /// The table of jobs: a new one is a line here.
-const JOBS: &[Job] = &[Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run }];
+const JOBS: &[Job] = &[
+    Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run },
+    Job { name: "sizes", every: Duration::from_secs(60), run: sizes::run },
+    Job { name: "alerts", every: Duration::from_secs(60), run: alerts::run },
+];
 
 impl Job {
     fn every(&self) -> TimeDelta {

@@ -28,6 +28,12 @@ pub struct Settings {
     pub platform_name: String,
     /// bcrypt's cost.
     pub password_cost: u32,
+    /// Whether figures are collected; only a measurement of what that costs says no.
+    pub metered: bool,
+    /// Whether webhooks may lead into private networks.
+    pub webhooks_to_private_networks: bool,
+    /// What a reader of `/metrics` has to present; none means that everybody may read them.
+    pub metrics_token: Option<String>,
     /// Sizes and times.
     pub limits: Limits,
 }
@@ -59,6 +65,8 @@ pub struct Limits {
     pub session_length: Duration,
     /// How many may wait to have their password checked.
     pub password_queue: usize,
+    /// A query of a tenant that takes this long is noted as slow.
+    pub slow_query: Duration,
 }
 
 impl Default for Limits {
@@ -76,6 +84,7 @@ impl Default for Limits {
             institution_idle: Duration::from_secs(30 * 60),
             session_length: Duration::from_secs(8 * 60 * 60),
             password_queue: super::passwords::DEFAULT_QUEUE,
+            slow_query: crate::db::meter::SLOW_AFTER,
         }
     }
 }
@@ -94,6 +103,9 @@ impl Settings {
             mail_from: "no-reply@provost.example".into(),
             platform_name: "Provost".into(),
             password_cost: super::passwords::DEFAULT_COST,
+            metered: true,
+            webhooks_to_private_networks: false,
+            metrics_token: None,
             limits: Limits::default(),
             data_dir,
         }

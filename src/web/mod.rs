@@ -7,6 +7,7 @@ pub mod assets;
 pub mod auth;
 pub mod badge;
 pub mod cell;
+pub mod chart;
 pub mod client;
 pub mod confirm;
 pub mod csv_file;

@@ -4,6 +4,7 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     cell::Cell,
+    chart::Chart,
     list::ListView,
     page::{Action, Notice, Page},
     time::When,
@@ -15,6 +16,8 @@ use super::{
 pub struct Record {
     pub notice: Option<Notice>,
     pub sections: Vec<Section>,
+    /// How things went, under the facts.
+    pub charts: Vec<Chart>,
     /// Quieter actions in the side column.
     pub actions: Vec<Action>,
     /// Lists of what belongs to the record, under the facts.
@@ -44,6 +47,11 @@ impl Record {
 
     pub fn section(mut self, section: Section) -> Self {
         self.sections.push(section);
+        self
+    }
+
+    pub fn chart(mut self, chart: Chart) -> Self {
+        self.charts.push(chart);
         self
     }
 

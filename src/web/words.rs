@@ -76,6 +76,29 @@ pub fn bytes(n: i64) -> String {
     if unit == 0 { format!("{n} B") } else { format!("{size:.1} {}", UNITS[unit]) }
 }
 
+/// Bytes more or fewer than before: "+1.4 MB", "−2.0 kB".
+pub fn growth(n: i64) -> String {
+    match n {
+        0 => "0 B".to_owned(),
+        1.. => format!("+{}", bytes(n)),
+        _ => format!("\u{2212}{}", bytes(n.saturating_neg())),
+    }
+}
+
+/// A short time as people read it: "0.8 ms", "12 ms", "1.3 s".
+pub fn short_time(micros: i64) -> String {
+    match micros {
+        ..10_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        10_000..1_000_000 => format!("{} ms", micros / 1_000),
+        _ => format!("{:.1} s", micros as f64 / 1e6),
+    }
+}
+
+/// Parts of a thousand as "0.3 %".
+pub fn percent(permille: i64) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +111,12 @@ mod tests {
         assert_eq!(grouped(-1234567), "\u{2212}1,234,567");
         assert_eq!(Noun::new("student", "students").count(1), "1 student");
         assert_eq!(bytes(1_400_000), "1.4 MB");
+        assert_eq!([growth(0), growth(2_000), growth(-2_000)], ["0 B", "+2.0 kB", "\u{2212}2.0 kB"]);
+        assert_eq!(
+            [short_time(800), short_time(12_345), short_time(1_300_000)],
+            ["0.8 ms", "12 ms", "1.3 s"]
+        );
+        assert_eq!(percent(3), "0.3 %");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod lists;
 mod logs;
 mod main_job;
 mod nodes;
+mod monitoring;
 mod pages;
 
 mod platform_models;

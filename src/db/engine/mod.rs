@@ -7,7 +7,7 @@ mod postgres;
 mod scram;
 mod sqlite;
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 pub use postgres::PostgresEngine;
 pub use sqlite::SqliteEngine;
@@ -179,6 +179,22 @@ pub trait TenantEngine: Send + Sync {
     /// # Errors
     /// The server's words.
     fn size(&self, place: &Place) -> Result<u64, EngineError>;
+
+    /// Bytes of a log that is to be worked into the database, where each database has one of its own.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn log_size(&self, _: &Place) -> Result<u64, EngineError> {
+        Ok(0)
+    }
+
+    /// Sessions that the server has open, by the name of the database; none where there is no server.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn sessions(&self) -> Result<HashMap<String, usize>, EngineError> {
+        Ok(HashMap::new())
+    }
 
     /// Makes connections with the tenant's own rights.
     ///

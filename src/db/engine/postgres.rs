@@ -7,7 +7,7 @@
 mod admin;
 mod template;
 
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
@@ -327,6 +327,10 @@ impl TenantEngine for PostgresEngine {
 
     fn size(&self, place: &Place) -> Result<u64, EngineError> {
         self.admin()?.database_size(&place.name)
+    }
+
+    fn sessions(&self) -> Result<HashMap<String, usize>, EngineError> {
+        self.admin()?.sessions_of(&self.prefix)
     }
 
     fn opener(&self, place: &Place, password: Option<&str>) -> Result<Opener, EngineError> {

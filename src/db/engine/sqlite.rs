@@ -232,6 +232,14 @@ impl TenantEngine for SqliteEngine {
         Ok(size)
     }
 
+    fn log_size(&self, place: &Place) -> Result<u64, EngineError> {
+        match fs::metadata(self.folder(place)?.join(format!("{FILE_NAME}-wal"))) {
+            Ok(meta) => Ok(meta.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(explain("measure the database's log", &error)),
+        }
+    }
+
     fn opener(&self, place: &Place, _: Option<&str>) -> Result<Opener, EngineError> {
         let target = Target::Sqlite(self.file(place)?);
         let expected = stamp(place.institution_id);

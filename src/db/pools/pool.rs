@@ -17,7 +17,7 @@ use super::{
     budget::Permit,
     slot::{self, Loan, Slots},
 };
-use crate::db::OpenError;
+use crate::db::{OpenError, meter::Meter};
 
 /// How often a thread that may block looks again for a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(3);
@@ -54,6 +54,8 @@ pub(super) struct Pool<C: R2D2Connection + 'static> {
     /// One permit per connection; closed when the pool is retired, which also turns away who waits.
     gate: Arc<Semaphore>,
     slots: r2d2::Pool<Slots<C>>,
+    /// Counts who had to wait at the gate.
+    pub(super) meter: Arc<Meter>,
     /// Milliseconds since `born`, for finding the least recently used pool.
     last_used: AtomicU64,
     born: Instant,
@@ -62,6 +64,7 @@ pub(super) struct Pool<C: R2D2Connection + 'static> {
 impl<C: R2D2Connection + 'static> Pool<C> {
     pub(super) fn new(
         limits: PoolLimits,
+        meter: Arc<Meter>,
         open: impl Fn() -> Result<C, OpenError> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -69,6 +72,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
             open: Box::new(open),
             gate: Arc::new(Semaphore::new(limits.connections)),
             slots: slot::pool(limits),
+            meter,
             last_used: AtomicU64::new(0),
             born: Instant::now(),
         }
@@ -76,8 +80,16 @@ impl<C: R2D2Connection + 'static> Pool<C> {
 
     /// Waits for a place in the pool.
     pub(super) async fn enter(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
+        match Arc::clone(&pool.gate).try_acquire_owned() {
+            Ok(place) => return Ok(Self::entered(pool, place)),
+            Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        let began = Instant::now();
         let gate = Arc::clone(&pool.gate).acquire_owned();
-        match tokio::time::timeout_at(deadline.instant(), gate).await {
+        let outcome = tokio::time::timeout_at(deadline.instant(), gate).await;
+        pool.meter.waited(began.elapsed());
+        match outcome {
             Ok(Ok(place)) => Ok(Self::entered(pool, place)),
             Ok(Err(_)) => Err(PoolError::Stale),
             Err(_) => Err(PoolError::Busy),

@@ -10,7 +10,11 @@ use super::{
     budget::{Budget, Permit},
     pool::{self, Deadline, Entered, Pool},
 };
-use crate::db::{Id, OpenError, tenant::TenantConn};
+use crate::db::{
+    Id, OpenError,
+    meter::{Meter, Meters},
+    tenant::TenantConn,
+};
 
 /// A pool per tenant that was asked for since the start. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +23,7 @@ pub struct TenantPools(Arc<Core>);
 struct Core {
     limits: PoolLimits,
     budget: Budget,
+    meters: Arc<Meters>,
     pools: Mutex<HashMap<Id, Generation>>,
 }
 
@@ -65,7 +70,13 @@ impl TenantPools {
     /// No pools yet; `budget` is the number of connections that all tenants together may have.
     #[must_use]
     pub fn new(limits: PoolLimits, budget: usize) -> Self {
-        Self(Arc::new(Core { limits, budget: Budget::new(budget), pools: Mutex::default() }))
+        Self::metered(limits, budget, Arc::default())
+    }
+
+    /// As [`Self::new`]; `meters` count what each tenant asks for.
+    #[must_use]
+    pub fn metered(limits: PoolLimits, budget: usize, meters: Arc<Meters>) -> Self {
+        Self(Arc::new(Core { limits, budget: Budget::new(budget), meters, pools: Mutex::default() }))
     }
 
     /// The handle to a tenant whose pool exists at this generation. An older pool is retired.
@@ -109,7 +120,15 @@ impl TenantPools {
         if let Some(known) = pools.get(&institution_id).filter(|known| known.number >= generation) {
             return Ok(self.handle(institution_id, Arc::clone(&known.pool)));
         }
-        let pool = Arc::new(Pool::new(self.0.limits, open));
+        let (meters, meter) = (Arc::clone(&self.0.meters), self.0.meters.tenant(institution_id));
+        let watched = Arc::clone(&meter);
+        let open = move || {
+            open().map(|mut connection| {
+                connection.watch(meters.watch(&watched));
+                connection
+            })
+        };
+        let pool = Arc::new(Pool::new(self.0.limits, meter, open));
         let newest = Generation { number: generation, pool: Arc::clone(&pool) };
         if let Some(old) = pools.insert(institution_id, newest) {
             old.pool.retire();
@@ -163,6 +182,12 @@ impl TenantDb {
     #[must_use]
     pub fn institution_id(&self) -> Id {
         self.institution_id
+    }
+
+    /// What is counted of this tenant.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.pool.meter)
     }
 
     /// Runs `work` on a blocking thread with a connection to this tenant's database.

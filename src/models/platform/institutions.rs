@@ -155,6 +155,25 @@ pub fn find_by_domain(connection: &mut SharedConn, domain: &str) -> ModelResult<
         .first(connection)?)
 }
 
+/// Active institutions whose trial ends between two moments, the soonest first.
+///
+/// # Errors
+/// Any database error.
+pub fn trials_ending(
+    connection: &mut SharedConn,
+    from: NaiveDateTime,
+    until: NaiveDateTime,
+    limit: i64,
+) -> ModelResult<Vec<Institution>> {
+    Ok(institutions::table
+        .filter(institutions::status.eq(Status::Active))
+        .filter(institutions::trial_ends_at.between(from, until))
+        .order((institutions::trial_ends_at, institutions::id))
+        .limit(limit)
+        .select(Institution::as_select())
+        .load(connection)?)
+}
+
 /// The names of a few institutions, for a person to choose from.
 ///
 /// # Errors

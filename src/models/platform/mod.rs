@@ -2,6 +2,7 @@
 
 pub mod account_tokens;
 pub mod admins;
+pub mod alerts;
 pub mod audit;
 pub mod imports;
 pub mod institutions;
@@ -15,9 +16,13 @@ pub mod scheduled_jobs;
 pub mod security_log;
 pub mod sessions;
 pub mod support_accesses;
+pub mod slow_queries;
 pub mod tenant_databases;
+pub mod tenant_figures;
 pub mod throttles;
+pub mod usage;
 pub mod waiting;
+pub mod webhooks;
 
 /// What diesel compiles boxed queries of this database for.
 pub(crate) type SharedBackend = <crate::db::shared::SharedConn as diesel::Connection>::Backend;

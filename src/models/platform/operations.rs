@@ -19,7 +19,7 @@ pub use claim::{
     Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, postpone, record_steps,
     release_all, renew, set_progress,
 };
-pub use list::{OperationFilter, failed_count, failed_since, left_alone, older_than, page};
+pub use list::{OperationFilter, failed_count, failed_since, left_alone, older_than, page, running_count};
 
 crate::text_enum! {
     /// What is to be done.

@@ -23,7 +23,8 @@ use crate::{
 
 pub use decisions::{approve, reconsider, reject};
 pub use list::{
-    RegistrationFilter, RegistrationRow, count, ids_matching, older_than, page, still_waiting, waiting,
+    RegistrationFilter, RegistrationRow, by_day, count, ids_matching, older_than, page, still_waiting,
+    waiting,
 };
 
 crate::text_enum! {

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::{
     db::{
         Engine, Id, now,
-        schema_shared::{institutions, tenant_databases},
+        schema_shared::{institutions, tenant_databases, tenant_figures},
         shared::SharedConn,
     },
     models::{
@@ -13,6 +13,7 @@ use crate::{
         platform::{
             SharedBackend,
             institutions::{Institution, Status},
+            tenant_figures::TenantFigures,
         },
     },
 };
@@ -159,6 +160,21 @@ pub fn any_other(connection: &mut SharedConn, institution_id: Id) -> ModelResult
     Ok(row.optional()?)
 }
 
+/// The names of a few institutions' databases.
+///
+/// # Errors
+/// Any database error.
+pub fn names_of(
+    connection: &mut SharedConn,
+    institutions: &[Id],
+) -> ModelResult<std::collections::HashMap<Id, String>> {
+    let found: Vec<(Id, String)> = tenant_databases::table
+        .filter(tenant_databases::institution_id.eq_any(institutions))
+        .select((tenant_databases::institution_id, tenant_databases::database_name))
+        .load(connection)?;
+    Ok(found.into_iter().collect())
+}
+
 /// Whether a database name is given to some institution.
 ///
 /// # Errors
@@ -189,6 +205,10 @@ pub fn reserve(connection: &mut SharedConn, new: &NewTenantDatabase<'_>) -> Mode
             tenant_databases::created_at.eq(now()),
             tenant_databases::updated_at.eq(now()),
         ))
+        .execute(connection)?;
+    // What is measured of it has its place from the beginning, so that lists sorted by it are complete.
+    diesel::insert_into(tenant_figures::table)
+        .values(tenant_figures::institution_id.eq(new.institution_id))
         .execute(connection)?;
     Ok(())
 }
@@ -281,17 +301,43 @@ pub struct DatabaseRow {
     pub domain: String,
     pub name: String,
     pub institution_status: Status,
+    pub figures: TenantFigures,
 }
 
 type Matching<'a> = diesel::dsl::IntoBoxed<
     'a,
-    diesel::dsl::InnerJoin<tenant_databases::table, institutions::table>,
+    diesel::dsl::InnerJoin<
+        diesel::dsl::InnerJoin<institutions::table, tenant_databases::table>,
+        tenant_figures::table,
+    >,
     SharedBackend,
 >;
 
+/// What a row of the list is read from.
+type Columns = (
+    diesel::dsl::AsSelect<TenantDatabase, SharedBackend>,
+    institutions::domain,
+    institutions::name,
+    institutions::status,
+    diesel::dsl::AsSelect<TenantFigures, SharedBackend>,
+);
+
+fn columns() -> Columns {
+    (
+        TenantDatabase::as_select(),
+        institutions::domain,
+        institutions::name,
+        institutions::status,
+        TenantFigures::as_select(),
+    )
+}
+
 fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
     let mut query = containing!(
-        tenant_databases::table.inner_join(institutions::table).into_boxed(),
+        institutions::table
+            .inner_join(tenant_databases::table)
+            .inner_join(tenant_figures::table)
+            .into_boxed(),
         filter.q,
         tenant_databases::database_name,
         institutions::name_key,
@@ -303,7 +349,8 @@ fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
     query
 }
 
-/// One page of the databases that match. Sorts by `name` (default) or `institution`.
+/// One page of the databases that match. Sorts by `name` (default), `institution`, or a figure: `size`, `growth`,
+/// `requests`, `errors`, `p95`, `waits`, `slow`, `active`.
 ///
 /// # Errors
 /// Any database error.
@@ -313,10 +360,20 @@ pub fn page(
     paging: &Paging,
 ) -> ModelResult<Slice<DatabaseRow>> {
     let total = matching(filter).count().get_result(connection)?;
+    let down = paging.descending;
+    let by = tenant_figures::institution_id;
     let sorted = match paging.sort.as_str() {
         "institution" => {
-            ordered!(matching(filter), paging.descending, institutions::name_key, tenant_databases::id)
+            ordered!(matching(filter), down, institutions::name_key, tenant_databases::id)
         }
+        "size" => ordered!(matching(filter), down, tenant_figures::size_bytes, by),
+        "growth" => ordered!(matching(filter), down, tenant_figures::growth_bytes, by),
+        "requests" => ordered!(matching(filter), down, tenant_figures::requests, by),
+        "errors" => ordered!(matching(filter), down, tenant_figures::error_permille, by),
+        "p95" => ordered!(matching(filter), down, tenant_figures::p95_micros, by),
+        "waits" => ordered!(matching(filter), down, tenant_figures::waits, by),
+        "slow" => ordered!(matching(filter), down, tenant_figures::slow_queries, by),
+        "active" => ordered!(matching(filter), down, blank last tenant_figures::last_activity_at, by),
         _ => ordered!(
             matching(filter),
             paging.descending,
@@ -324,11 +381,7 @@ pub fn page(
             tenant_databases::id
         ),
     };
-    let rows = sorted
-        .limit(paging.limit)
-        .offset(paging.offset)
-        .select((TenantDatabase::as_select(), institutions::domain, institutions::name, institutions::status))
-        .load(connection)?;
+    let rows = sorted.limit(paging.limit).offset(paging.offset).select(columns()).load(connection)?;
     Ok(Slice { rows, total })
 }
 
@@ -347,9 +400,5 @@ pub fn older_than(
     if let Some(last) = before {
         query = query.filter(tenant_databases::id.lt(last));
     }
-    Ok(query
-        .order(tenant_databases::id.desc())
-        .limit(limit)
-        .select((TenantDatabase::as_select(), institutions::domain, institutions::name, institutions::status))
-        .load(connection)?)
+    Ok(query.order(tenant_databases::id.desc()).limit(limit).select(columns()).load(connection)?)
 }

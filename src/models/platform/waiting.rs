@@ -22,6 +22,8 @@ pub struct Waiting {
     pub failed_provisionings: i64,
     /// Failed operations that a super admin can do something about.
     pub failed_operations: i64,
+    /// Alerts that fire and that nobody takes care of.
+    pub alerts: i64,
     /// Operations at work.
     pub running_operations: i64,
 }
@@ -36,6 +38,7 @@ pub fn waiting(connection: &mut SharedConn) -> ModelResult<Waiting> {
         registrations: in_status(Status::PendingApproval).get_result(connection)?,
         failed_provisionings: in_status(Status::ProvisioningFailed).get_result(connection)?,
         failed_operations: super::operations::failed_count(connection)?,
+        alerts: super::alerts::unacknowledged(connection)?,
         running_operations: operations::table
             .filter(operations::status.eq_any(OPEN))
             .count()

@@ -23,6 +23,7 @@ use crate::{
         platform::operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
     },
     services::{
+        monitoring,
         platform::{Platform, StartError},
         schedule,
     },
@@ -35,6 +36,8 @@ const MOST_STARTS: i32 = 8;
 /// How often a worker looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often what webhooks are to be told is looked at.
+const LOOK_FOR_WEBHOOKS_EVERY: Duration = Duration::from_secs(2);
 /// How often the schedule is looked at.
 const LOOK_AT_SCHEDULE_EVERY: Duration = Duration::from_secs(5);
 
@@ -67,6 +70,8 @@ impl Platform {
         workers.renew_leases()?;
         workers.send_mail()?;
         workers.keep_schedule()?;
+        workers.keep_figures()?;
+        workers.tell_webhooks()?;
         Ok(workers)
     }
 
@@ -137,6 +142,35 @@ impl Workers {
         self.threads.push(spawn("schedule", move || {
             while pause(&stop, LOOK_AT_SCHEDULE_EVERY) {
                 schedule::run_due(&platform, || !stop.load(Ordering::SeqCst));
+            }
+        })?);
+        Ok(())
+    }
+
+    fn keep_figures(&mut self) -> Result<(), StartError> {
+        let (platform, stop) = (Arc::clone(&self.platform), Arc::clone(&self.stopping));
+        self.threads.push(spawn("figures", move || {
+            loop {
+                let again = pause(&stop, monitoring::FLUSH_EVERY);
+                if let Err(error) = monitoring::flush(&platform) {
+                    log::warn!("the figures could not be kept: {error}");
+                }
+                if !again {
+                    return;
+                }
+            }
+        })?);
+        Ok(())
+    }
+
+    fn tell_webhooks(&mut self) -> Result<(), StartError> {
+        let (platform, stop) = (Arc::clone(&self.platform), Arc::clone(&self.stopping));
+        self.threads.push(spawn("webhooks", move || {
+            while pause(&stop, LOOK_FOR_WEBHOOKS_EVERY) {
+                let sent = monitoring::webhooks::send_due_while(&platform, || !stop.load(Ordering::SeqCst));
+                if let Err(error) = sent {
+                    log::warn!("the webhooks could not be read: {error}");
+                }
             }
         })?);
         Ok(())

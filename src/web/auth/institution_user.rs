@@ -28,6 +28,7 @@ use crate::{
         auth::permission,
         client::Client,
         icons::Icon,
+        middleware::measured::visited_by,
         page::{Area, Banner, NavGroup, NavItem, Notice, NoticeKind, Page, Viewer},
         theme::Theme,
         time::Clock,
@@ -287,6 +288,7 @@ impl InstitutionUser {
             let caller = Caller { id: admin.id, name, email: admin.email, roles: vec![Role::Viewer], local };
             return Ok(Self::new(request, session, who, institution, db, caller, Some(access)));
         }
+        visited_by(request, db.meter(), who.user_id);
         let found = match user {
             Some(user) => user,
             None => db.run(move |c| users::find_here(c, who.user_id)).await,

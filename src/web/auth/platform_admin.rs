@@ -119,6 +119,7 @@ impl AnyAdmin {
             item("Operations", "/platform/operations", Icon::Play)
                 .count(self.waiting.failed_operations, "failed"),
             item("Databases", "/platform/databases", Icon::Database),
+            item("Alerts", "/platform/alerts", Icon::Alert).count(self.waiting.alerts, "firing"),
         ];
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));

@@ -3,7 +3,7 @@
 use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
-    Error, HttpResponse,
+    Error, HttpMessage, HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -11,7 +11,8 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 
-use crate::error::AppError;
+use super::measured::Pattern;
+use crate::{db::meter::Request, error::AppError, web::State};
 
 /// No inline code, nothing from elsewhere, no frames.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -45,6 +46,7 @@ pub async fn guard(
     let started = Instant::now();
     let method = request.method().clone();
     let tls = request.app_data::<OverTls>().is_some_and(|tls| tls.0);
+    let platform = request.app_data::<State>().cloned();
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await.unwrap_or_else(|panic| {
         Err(AppError::internal(format!("handler panicked: {}", panic_words(&*panic))).into())
     });
@@ -52,13 +54,18 @@ pub async fn guard(
         Ok(mut response) => {
             add_headers(response.headers_mut(), tls);
             // The route's pattern, not the path: paths may hold one-time tokens.
-            let route = response.request().match_pattern().unwrap_or_else(|| "(no route)".into());
+            let known = response.request().extensions_mut().remove::<Pattern>();
+            let route = known.map_or_else(|| "(no route)".into(), |Pattern(pattern)| pattern);
             log::info!("{method} {route} {} {}ms", response.status().as_u16(), started.elapsed().as_millis());
             Ok(response)
         }
         Err(mut error) => {
             let status = error.as_response_error().status_code().as_u16();
             log::info!("{method} (refused) {status} {}ms", started.elapsed().as_millis());
+            if let Some(platform) = platform {
+                let time = started.elapsed();
+                platform.meters.request(None, &Request { route: None, status, bytes: 0, time, user: None });
+            }
             error.add_response_mapper(move |mut response: HttpResponse| {
                 add_headers(response.headers_mut(), tls);
                 response

@@ -2,4 +2,5 @@
 
 pub mod framed;
 pub mod guard;
+pub mod measured;
 pub mod same_origin;

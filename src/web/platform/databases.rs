@@ -1,23 +1,25 @@
 //! `/platform/databases`: where each institution's records are.
 
+use std::{collections::HashMap, sync::Arc};
+
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{note_export, status_badge};
+use super::{csv, note_export, status_badge};
 use crate::{
-    db::Engine,
+    db::{Engine, Id, pools::PoolStatistics},
     error::AppError,
     models::platform::tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus, TenantDatabase},
-    services::tenants,
     web::{
         State,
         auth::AnyAdmin,
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile},
+        csv_file::{CHUNK, CsvFile, moment},
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::Section,
         respond::html,
-        words::{Noun, bytes, grouped},
+        time::Clock,
+        words::{Noun, bytes, grouped, growth, percent, short_time},
     },
 };
 
@@ -28,8 +30,15 @@ const COLUMNS: &[Column] = &[
     Column::new("institution", "Institution").sortable(),
     Column::new("status", "Status"),
     Column::new("engine", "Engine"),
-    Column::new("size", "Size").numeric(),
+    Column::new("size", "Size").numeric().sortable(),
+    Column::new("growth", "Growth").numeric().sortable().minor(),
+    Column::new("requests", "Requests").numeric().sortable(),
+    Column::new("errors", "Errors").numeric().sortable().minor(),
+    Column::new("p95", "95 % within").numeric().sortable().minor(),
+    Column::new("waits", "Waits").numeric().sortable().minor(),
+    Column::new("slow", "Slow queries").numeric().sortable().minor(),
     Column::new("connections", "Connections").numeric().minor(),
+    Column::new("active", "Last activity").sortable().minor(),
     Column::new("version", "Schema").minor(),
 ];
 
@@ -83,40 +92,57 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
-    let total = slice.total;
-    let sized = measured(platform.clone(), slice.rows).await?;
     let pools = platform.tenants.statistics();
-    let show = |(size, row): Measured| {
-        let pool = pools.tenants.iter().find(|pool| pool.institution_id == row.database.institution_id);
+    let sessions = sessions(&platform).await?;
+    let clock = Clock::utc();
+    let show = |row: DatabaseRow| {
+        let open = connections(&pools, &sessions, row.database.institution_id, &row.database.database_name);
+        let figures = row.figures;
         Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
             .cell(Cell::mono(row.database.database_name))
             .cell(Cell::text(row.name).note(row.domain))
             .cell(Cell::badges(vec![badge(row.database.status), status_badge(row.institution_status)]))
             .cell(engine_label(row.database.engine))
-            .cell(size_cell(size))
-            .cell(pool.map_or_else(Cell::nothing, |pool| {
-                Cell::number(i64::try_from(pool.in_use + pool.idle).unwrap_or(i64::MAX))
-            }))
+            .cell(figures.size().map_or_else(Cell::nothing, |size| Cell::figure(bytes(size))))
+            .cell(Cell::figure(growth(figures.growth_bytes)))
+            .cell(Cell::number(figures.requests))
+            .cell(Cell::figure(percent(figures.error_permille)))
+            .cell(Cell::figure(short_time(figures.p95_micros)))
+            .cell(Cell::number(figures.waits))
+            .cell(Cell::number(figures.slow_queries))
+            .cell(Cell::number(i64::try_from(open).unwrap_or(i64::MAX)))
+            .cell(Cell::time(&clock, figures.last_activity_at))
             .cell(Cell::mono(row.database.schema_version))
     };
-    let rows = sized.into_iter().map(show).collect();
+    let total = slice.total;
+    let rows = slice.rows.into_iter().map(show).collect();
     let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
     let page = admin.page("Databases").intro(format!(
-        "Each institution has one of its own. {} of {} connections are open now.",
+        "Each institution has one of its own. {} of {} connections are open now. Requests, errors, times and waits \
+         are today's; sizes are measured every half hour.",
         count(pools.used),
         count(pools.budget)
     ));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, total, rows)))?)
 }
 
-/// A database and how large it is, where that can be told.
-type Measured = (Option<u64>, DatabaseRow);
+/// Sessions on the server by name of the database, as they were some seconds ago at most.
+pub(super) async fn sessions(platform: &State) -> Result<Arc<HashMap<String, usize>>, AppError> {
+    let platform = platform.clone();
+    let asked = actix_web::web::block(move || platform.watched.sessions(&platform));
+    asked.await.map_err(|error| AppError::internal(error.to_string()))
+}
 
-/// Sizes are asked of files or the server, for a bounded number of rows, off the threads that answer.
-async fn measured(platform: State, rows: Vec<DatabaseRow>) -> Result<Vec<Measured>, AppError> {
-    let size = move |row: &DatabaseRow| platform.engine.size(&tenants::place(&row.database)).ok();
-    let sized = actix_web::web::block(move || rows.into_iter().map(|row| (size(&row), row)).collect());
-    sized.await.map_err(|error| AppError::internal(error.to_string()))
+/// Connections of one institution: what the server says where there is one, or else what this process has.
+pub(super) fn connections(
+    pools: &PoolStatistics,
+    sessions: &HashMap<String, usize>,
+    institution_id: Id,
+    database: &str,
+) -> usize {
+    let own = pools.tenants.iter().find(|pool| pool.institution_id == institution_id);
+    let own = own.map_or(0, |pool| pool.in_use + pool.idle);
+    sessions.get(database).copied().unwrap_or_default().max(own)
 }
 
 /// `GET /platform/databases.csv`: super admins; all that match, the newest first.
@@ -137,50 +163,73 @@ pub async fn export(
     .await?;
     let file = CsvFile {
         name: "databases.csv",
-        heads: &["database", "institution", "domain", "status", "engine", "bytes", "schema", "generation"],
-        key: |(_, row): &Measured| row.database.id,
-        cells: |(size, row)| {
+        heads: &[
+            "database",
+            "institution",
+            "domain",
+            "status",
+            "engine",
+            "bytes",
+            "schema",
+            "generation",
+            "measured_at",
+            "growth",
+            "requests",
+            "errors",
+            "p50_micros",
+            "p95_micros",
+            "p99_micros",
+            "waits",
+            "slow_queries",
+            "last_activity_at",
+        ],
+        key: |row: &DatabaseRow| row.database.id,
+        cells: |row| {
+            let figures = row.figures;
             vec![
                 row.database.database_name,
                 row.name,
                 row.domain,
                 row.database.status.as_str().to_owned(),
                 engine_label(row.database.engine).to_owned(),
-                size.map(|size| size.to_string()).unwrap_or_default(),
+                figures.size().map(|size| size.to_string()).unwrap_or_default(),
                 row.database.schema_version,
                 row.database.generation.to_string(),
+                figures.measured_at.map(moment).unwrap_or_default(),
+                figures.growth_bytes.to_string(),
+                figures.requests.to_string(),
+                figures.errors.to_string(),
+                figures.p50_micros.to_string(),
+                figures.p95_micros.to_string(),
+                figures.p99_micros.to_string(),
+                figures.waits.to_string(),
+                figures.slow_queries.to_string(),
+                figures.last_activity_at.map(moment).unwrap_or_default(),
             ]
         },
     };
-    file.stream(move |last| {
-        let (platform, filter) = (platform.clone(), filter.clone());
-        async move {
-            let read = move |c: &mut _| tenant_databases::older_than(c, &filter, last, CHUNK);
-            let rows = platform.shared.run(read).await?;
-            measured(platform, rows).await
-        }
-    })
-    .await
-}
-
-fn size_cell(size: Option<u64>) -> Cell {
-    size.and_then(|size| i64::try_from(size).ok())
-        .map_or_else(Cell::nothing, |size| Cell::figure(bytes(size)))
+    csv(&platform, file, move |c, last| tenant_databases::older_than(c, &filter, last, CHUNK)).await
 }
 
 /// The database on the page of its institution.
-pub(super) fn facts(platform: &State, database: &TenantDatabase) -> Section {
+pub(super) fn facts(platform: &State, database: &TenantDatabase, on_server: Option<usize>) -> Section {
     let pools = platform.tenants.statistics();
     let pool = pools.tenants.iter().find(|pool| pool.institution_id == database.institution_id);
     let connections = pool.map_or_else(
         || "none open in this process".to_owned(),
         |pool| format!("{} at work, {} waiting, {} allowed", pool.in_use, pool.idle, pool.most),
     );
-    Section::new("Database")
+    let section = Section::new("Database")
         .fact("Name", Cell::mono(database.database_name.as_str()))
         .fact("Status", badge(database.status))
         .fact("Engine", engine_label(database.engine))
         .fact("Schema version", Cell::mono(database.schema_version.as_str()))
         .fact("Generation", Cell::number(database.generation))
-        .fact("Connections", connections)
+        .fact("Connections", connections);
+    match on_server {
+        Some(sessions) => {
+            section.fact("On the server", Cell::number(i64::try_from(sessions).unwrap_or(i64::MAX)))
+        }
+        None => section,
+    }
 }

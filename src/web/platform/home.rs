@@ -4,17 +4,25 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use askama::Template;
+use chrono::NaiveDate;
 
-use super::{audit::action_label, institutions::PATH as INSTITUTIONS};
+use super::{
+    alerts::firing_list, audit::action_label, databases, figures, institutions::PATH as INSTITUTIONS,
+};
 use crate::{
+    db::Id,
     error::AppError,
     models::{
         ModelResult, Paging,
         platform::{
+            alerts::{self, Alert},
             audit::{self, AuditFilter},
             institutions::{self, Status},
             operations,
             registrations::{self, RegistrationFilter, RegistrationRow, Stand},
+            tenant_databases,
+            tenant_figures::{self, Standout, Which},
+            usage::{self, Period, Usage},
         },
     },
     web::{
@@ -22,6 +30,7 @@ use crate::{
         auth::AnyAdmin,
         badge::Tone,
         cell::Cell,
+        chart::Chart,
         icons::Icon,
         list::{Column, ListSpec, ListView, Row},
         page::{Action, Page},
@@ -38,6 +47,9 @@ use crate::{
 struct HomeView {
     page: Page,
     stats: Vec<Stat>,
+    alerts: Option<ListView>,
+    charts: Vec<Chart>,
+    noisy: ListView,
     waiting: ListView,
     /// Where all of them are, when there are more than shown.
     all_waiting: Option<Action>,
@@ -52,10 +64,18 @@ const COLUMNS: &[Column] = &[
 ];
 /// Rows shown of each kind.
 const SHOWN: i64 = 8;
+/// Institutions shown that ask for most.
+const NOISIEST: i64 = 10;
 
 struct Now {
     counts: HashMap<Status, i64>,
     failed: i64,
+    running: i64,
+    alerts: Vec<Alert>,
+    usage: Vec<Usage>,
+    registered: HashMap<NaiveDate, i64>,
+    noisy: Vec<Standout>,
+    names: HashMap<Id, String>,
     waiting: Vec<RegistrationRow>,
     activity: Vec<audit::AuditEntry>,
 }
@@ -66,7 +86,19 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
     let clock = Clock::utc();
     let count = |status| now.counts.get(&status).copied().unwrap_or_default();
     let waiting_count = count(Status::PendingApproval);
-    let stats = stats(count, now.failed);
+    let stats = stats(count, now.failed, now.running);
+    let alerts = (!now.alerts.is_empty()).then(|| firing_list(&admin, &clock, now.alerts));
+    let charts = vec![
+        figures::requests_chart(&now.usage),
+        figures::registrations_chart(&now.registered),
+        figures::size_chart(&now.usage),
+    ];
+    let (pools, sessions) = (platform.tenants.statistics(), databases::sessions(&platform).await?);
+    let names = now.names;
+    let noisy = figures::noisy_list(now.noisy, |one| {
+        let database = names.get(&one.institution_id).map_or("", String::as_str);
+        databases::connections(&pools, &sessions, one.institution_id, database)
+    });
     let rows = now.waiting.into_iter().map(|row| {
         Row::new(row.id, format!("/platform/registrations/{}", row.id))
             .cell(Cell::text(row.name).note(row.domain))
@@ -82,6 +114,9 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
     let view = HomeView {
         page: admin.page("Overview"),
         stats,
+        alerts,
+        charts,
+        noisy,
         waiting: ListView::plain(spec, rows.collect()).region("waiting"),
         all_waiting: (waiting_count > SHOWN)
             .then(|| Action::link("See all that wait", "/platform/registrations?status=waiting")),
@@ -97,7 +132,15 @@ fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
     let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
     let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
     let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
+    let noisy = tenant_figures::standouts(c, Which::Noisiest, NOISIEST)?;
+    let ids: Vec<Id> = noisy.iter().map(|one| one.institution_id).collect();
     Ok(Now {
+        running: operations::running_count(c)?,
+        alerts: alerts::firing(c, SHOWN)?,
+        usage: usage::since(c, Period::Day, Id::NIL, figures::chart_start())?,
+        registered: registrations::by_day(c, figures::chart_start())?,
+        names: tenant_databases::names_of(c, &ids)?,
+        noisy,
         counts: institutions::counts_by_status(c)?,
         failed: operations::failed_count(c)?,
         waiting: registrations::page(c, &waiting, &oldest)?.rows,
@@ -105,7 +148,7 @@ fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
     })
 }
 
-fn stats(count: impl Fn(Status) -> i64, failed_operations: i64) -> Vec<Stat> {
+fn stats(count: impl Fn(Status) -> i64, failed_operations: i64, running: i64) -> Vec<Stat> {
     let of = |label: &str, status: Status, n: i64| {
         Stat::new(label, n).href(format!("{INSTITUTIONS}?status={status}"))
     };
@@ -124,6 +167,7 @@ fn stats(count: impl Fn(Status) -> i64, failed_operations: i64) -> Vec<Stat> {
         ),
         of("Suspended", Status::Suspended, count(Status::Suspended)),
         toned(of("Set-up failed", Status::ProvisioningFailed, failed), failed, Tone::Bad, "needs somebody"),
+        Stat::new("Operations running", running).href("/platform/operations?status=running"),
         toned(
             Stat::new("Failed operations", failed_operations).href("/platform/operations?status=failed"),
             failed_operations,

@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, country_name, csv, databases, history, note_export, operations as operation_pages,
+    asked, country_name, csv, databases, figures, history, note_export, operations as operation_pages,
     registrations::website, status_badge,
 };
 use crate::{
+    db::Engine,
     error::AppError,
     models::{
         ModelError, ModelResult, Paging,
@@ -18,7 +19,10 @@ use crate::{
             },
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
+            slow_queries::{self, SlowQuery},
             tenant_databases::{self, TenantDatabase},
+            tenant_figures::{self, TenantFigures},
+            usage::{self, Period, Usage},
         },
         time_zone::TimeZone,
     },
@@ -43,6 +47,8 @@ use crate::{
 };
 
 pub(super) const PATH: &str = "/platform/institutions";
+/// Rows shown of slow queries and of pages.
+const SHOWN: i64 = 10;
 
 const COLUMNS: &[Column] = &[
     Column::new("name", "Institution").sortable(),
@@ -148,6 +154,10 @@ struct Whole {
     database: Option<TenantDatabase>,
     changes: Vec<StatusChange>,
     operations: Vec<Operation>,
+    figures: TenantFigures,
+    usage: Vec<Usage>,
+    pages: Vec<(String, i64)>,
+    slow: Vec<SlowQuery>,
 }
 
 fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
@@ -160,6 +170,10 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
         database: tenant_databases::find(c, id)?,
         changes: institutions::status_changes(c, id)?,
         operations: operations::page(c, &theirs, &latest)?.rows,
+        figures: tenant_figures::find(c, id)?,
+        usage: usage::since(c, Period::Day, id, figures::chart_start())?,
+        pages: usage::pages(c, id, figures::chart_start(), SHOWN)?,
+        slow: slow_queries::costliest(c, id, SHOWN)?,
         institution,
     })
 }
@@ -178,7 +192,13 @@ pub async fn detail(
         .crumb("Institutions", PATH)
         .badge(status_badge(whole.institution.status));
     let page = with_actions(&admin, page, &whole);
-    Ok(html(&RecordPage::new(page, record(&platform, &admin, &clock, whole)))?)
+    let on_server = match &whole.database {
+        Some(database) if database.engine == Engine::Postgres => {
+            databases::sessions(&platform).await?.get(&database.database_name).copied().or(Some(0))
+        }
+        _ => None,
+    };
+    Ok(html(&RecordPage::new(page, record(&platform, &admin, &clock, whole, on_server)))?)
 }
 
 fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
@@ -217,8 +237,24 @@ fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
     }
 }
 
-fn record(platform: &State, admin: &AnyAdmin, clock: &Clock, whole: Whole) -> Record {
-    let Whole { institution, registration, database, changes, operations } = whole;
+fn record(
+    platform: &State,
+    admin: &AnyAdmin,
+    clock: &Clock,
+    whole: Whole,
+    on_server: Option<usize>,
+) -> Record {
+    let Whole {
+        institution,
+        registration,
+        database,
+        changes,
+        operations,
+        figures: present,
+        usage,
+        pages,
+        slow,
+    } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
     let notice = match institution.status {
@@ -232,7 +268,19 @@ fn record(platform: &State, admin: &AnyAdmin, clock: &Clock, whole: Whole) -> Re
         .section(profile(admin, clock, &institution))
         .section(first_admin(clock, &registration));
     if let Some(database) = &database {
-        record = record.section(databases::facts(platform, database));
+        let today = Period::Day.start(crate::db::now());
+        let users = usage.last().filter(|day| day.starts_at == today).map_or(0, |day| day.users);
+        record = record
+            .section(figures::use_of(clock, &present, users))
+            .section(databases::facts(platform, database, on_server))
+            .chart(figures::requests_chart(&usage))
+            .chart(figures::size_chart(&usage));
+        if !slow.is_empty() {
+            record = record.list("Slow queries", figures::slow_list(clock, slow));
+        }
+        if !pages.is_empty() {
+            record = record.list("Pages most used in 30 days", figures::page_list(pages));
+        }
     }
     let invites = matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active);
     if institution.status == Status::Active && admin.is_support() {

@@ -1,8 +1,10 @@
 //! The pages of the platform: what super admins decide, watch and set.
 
 pub mod admins;
+pub mod alerts;
 pub mod audit;
 pub mod databases;
+mod figures;
 pub mod home;
 pub mod institutions;
 pub mod invitation;
@@ -13,6 +15,7 @@ pub mod registrations;
 pub mod settings;
 pub mod support_access;
 pub mod suspension;
+pub mod webhooks;
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

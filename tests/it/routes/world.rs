@@ -3,11 +3,13 @@
 use provost::{
     db::Id,
     models::{
+        Actor,
         institution::users::Role,
         platform::{
             account_tokens::{self, Holder, Purpose},
             admins::AdminRole,
-            operations, registrations,
+            alerts::{self, Found, Severity},
+            operations, registrations, webhooks,
         },
     },
     routes::Route,
@@ -98,6 +100,19 @@ impl World {
         let registration = registrations::latest_of(&mut shared, waiting.id).expect("registered").id;
         let operation = operations::latest(&mut shared, victim.id, operations::Kind::Provision);
         let operation = operation.expect("read").expect("an operation").id;
+        let audit = self.app.platform.audit(Actor::command_line());
+        let webhook = webhooks::create(&mut shared, &audit, "https://example.org/hook").expect("made").id;
+        let found = Found {
+            rule: "made_up",
+            subject: String::new(),
+            institution_id: None,
+            severity: Severity::Warning,
+            summary: "Something is wrong.".into(),
+            advice: "Mend it.".into(),
+            link: "/platform".into(),
+        };
+        let fired = alerts::settle(&mut shared, &["made_up"], &[found]).expect("fired").fired;
+        let alert = fired[0].id.to_string();
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -112,6 +127,8 @@ impl World {
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/admins/{id}", other_admin.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),
+            ("/platform/alerts/{id}", alert),
+            ("/platform/webhooks/{id}", webhook.to_string()),
             ("/setup/{token}", link(Purpose::Setup, None, None)),
             ("/password-reset/{token}", link(Purpose::PasswordReset, Some(other_admin), None)),
             ("/invitations/{token}", link(Purpose::Invitation, Some(other_admin), None)),

@@ -11,7 +11,7 @@ use actix_web::dev::ServerHandle;
 use base64::Engine as _;
 use provost::{
     app::{self, WebSettings},
-    db::{Engine, Id, Target, tenant::TenantConn},
+    db::{Engine, Id, Target, shared::SharedConn, tenant::TenantConn},
     models::{
         Actor,
         institution::{
@@ -20,10 +20,11 @@ use provost::{
         },
         platform::{
             admins::{self, AdminRole, NewAdmin},
+            audit::Audit,
             institutions::Kind,
             login_index::{self, Login},
             registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
-            tenant_databases,
+            tenant_databases::{self, NewTenantDatabase},
         },
         text::Email,
     },
@@ -305,6 +306,35 @@ impl TestApp {
         use diesel::connection::SimpleConnection as _;
         let mut connection = self.platform.shared.get().expect("connection");
         connection.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+
+    /// An institution with a row of a database that is not there, for lists that are long.
+    pub fn fill(&self, c: &mut SharedConn, audit: &Audit, domain: &str) {
+        let new = NewRegistration {
+            institution: NewInstitution {
+                domain: domain.into(),
+                name: format!("University of {domain}"),
+                kind: Kind::University,
+                country: "FR".into(),
+                region: None,
+                website: None,
+                time_zone: "Europe/Paris".into(),
+            },
+            admin: None,
+            source: Source::Import,
+            trial_ends_at: None,
+        };
+        let id = registrations::register(c, audit, &new).expect("registered").institution.id;
+        let name = format!("{}{}", self.settings().database_prefix, domain.replace('.', "_"));
+        let database = NewTenantDatabase {
+            id: Id::new(),
+            institution_id: id,
+            engine: self.engine(),
+            database_name: &name,
+            location: &format!("tenants/{name}"),
+            schema_version: "1",
+        };
+        tenant_databases::reserve(c, &database).expect("reserved");
     }
 
     /// An institution's database behind the app's back; on PostgreSQL as the server's superuser.

@@ -1,7 +1,10 @@
 //! A session of the platform's role on the shared database: looks, locks, runs statements, and says
 //! in words why one failed.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use diesel::{
     PgConnection,
@@ -236,6 +239,25 @@ impl<'a> Admin<'a> {
             .get_result(self.connection())
             .map_err(|error| explain(&error, "measure the database"))?;
         Ok(u64::try_from(found.number).unwrap_or(0))
+    }
+
+    /// Sessions of people and programs in the databases whose names begin so.
+    pub(super) fn sessions_of(&mut self, prefix: &str) -> Result<HashMap<String, usize>, EngineError> {
+        #[derive(QueryableByName)]
+        struct Counted {
+            #[diesel(sql_type = Text)]
+            name: String,
+            #[diesel(sql_type = BigInt)]
+            number: i64,
+        }
+        let found: Vec<Counted> = diesel::sql_query(
+            "SELECT datname::text AS name, count(*) AS number FROM pg_stat_activity \
+             WHERE starts_with(datname::text, $1) GROUP BY datname",
+        )
+        .bind::<Text, _>(prefix)
+        .load(self.connection())
+        .map_err(|error| explain(&error, "count the server's sessions"))?;
+        Ok(found.into_iter().map(|row| (row.name, usize::try_from(row.number).unwrap_or(0))).collect())
     }
 
     /// Connections that ordinary roles may have.

@@ -112,3 +112,11 @@ pub fn failed_since(connection: &mut SharedConn, since: NaiveDateTime) -> ModelR
         .select(Operation::as_select())
         .load(connection)?)
 }
+
+/// How many operations are at work or wait for it.
+///
+/// # Errors
+/// Any database error.
+pub fn running_count(connection: &mut SharedConn) -> ModelResult<i64> {
+    Ok(operations::table.filter(operations::status.eq_any(OPEN)).count().get_result(connection)?)
+}

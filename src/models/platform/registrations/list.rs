@@ -230,3 +230,28 @@ pub fn still_waiting(connection: &mut SharedConn, ids: &[Id]) -> ModelResult<Vec
 pub fn waiting(connection: &mut SharedConn) -> ModelResult<i64> {
     Ok(registrations::table.filter(registrations::decision.is_null()).count().get_result(connection)?)
 }
+
+/// How many institutions registered on each day since `since`; days without any are left out.
+///
+/// # Errors
+/// Any database error.
+pub fn by_day(
+    connection: &mut SharedConn,
+    since: chrono::NaiveDateTime,
+) -> ModelResult<std::collections::HashMap<chrono::NaiveDate, i64>> {
+    #[derive(QueryableByName)]
+    struct Day {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        day: String,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        number: i64,
+    }
+    // Both engines write a moment with its date first.
+    let found: Vec<Day> = diesel::sql_query(
+        "SELECT substr(CAST(submitted_at AS text), 1, 10) AS day, count(*) AS number FROM registrations \
+         WHERE submitted_at >= $1 GROUP BY 1",
+    )
+    .bind::<diesel::sql_types::Timestamp, _>(since)
+    .load(connection)?;
+    Ok(found.into_iter().filter_map(|row| Some((row.day.parse().ok()?, row.number))).collect())
+}

@@ -102,6 +102,10 @@ impl Place {
                 .env("PROVOST_DATABASE_URL", url)
                 .env("PROVOST_DATABASE_PREFIX", &self.settings.database_prefix);
         }
+        // To measure what collecting figures costs.
+        if let Some(unmetered) = std::env::var_os("PROVOST_TEST_UNMETERED") {
+            command.env("PROVOST_TEST_UNMETERED", unmetered);
+        }
         let begin = Instant::now();
         self.running = Some(command.spawn().expect("provost starts"));
         until_listening(self.address);

@@ -1,0 +1,166 @@
+//! What is worth waking somebody for. A rule looks, and says what it found; a new one is a line in [`RULES`].
+
+use chrono::TimeDelta;
+
+use crate::{
+    db::now,
+    models::platform::{
+        alerts::{Found, Severity},
+        institutions, operations,
+        tenant_figures::{Standout, Which, standouts},
+    },
+    services::platform::Platform,
+};
+
+/// A rule: its name, and its look. A rule that cannot look leaves its alerts as they are.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) look: fn(&Platform) -> Result<Vec<Found>, String>,
+}
+
+/// The rules.
+pub(super) const RULES: &[Rule] = &[
+    Rule { name: "connections_near_budget", look: connections },
+    Rule { name: "operation_failed", look: failed_operations },
+    Rule { name: "trial_ending", look: trials },
+    Rule { name: "disk_filling", look: disk },
+    Rule { name: "log_large", look: logs },
+    Rule { name: "database_unreachable", look: unreachable },
+];
+
+/// A trial that ends so soon is told of, and one that ended so recently still is.
+const TRIAL_AHEAD: TimeDelta = TimeDelta::days(3);
+const TRIAL_BEHIND: TimeDelta = TimeDelta::days(1);
+/// Failures older than this are history.
+const RECENT: TimeDelta = TimeDelta::days(7);
+/// A SQLite log larger than this is not worked in as it should be.
+const LARGE_LOG: i64 = 64 * 1024 * 1024;
+/// Findings of one rule: beyond so many, one more tells nobody anything.
+const MOST: i64 = 50;
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn connections(platform: &Platform) -> Result<Vec<Found>, String> {
+    let pools = platform.tenants.statistics();
+    // What this node has open, or what the server has, whichever is more.
+    let server: usize = platform.watched.sessions(platform).values().sum();
+    let used = pools.used.max(server.min(pools.budget));
+    if used * 10 < pools.budget * 9 || pools.budget < 4 {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Found {
+        rule: "connections_near_budget",
+        subject: String::new(),
+        institution_id: None,
+        severity: if used >= pools.budget { Severity::Critical } else { Severity::Warning },
+        summary: format!("{used} of {} database connections are in use.", pools.budget),
+        advice:
+            "See which institutions hold them. Raise PROVOST_CONNECTION_BUDGET only if the server bears more."
+                .into(),
+        link: "/platform/databases?sort=waits&dir=desc".into(),
+    }])
+}
+
+fn failed_operations(platform: &Platform) -> Result<Vec<Found>, String> {
+    let mut connection = platform.shared.get().map_err(words)?;
+    let failed = operations::failed_since(&mut connection, now() - RECENT).map_err(words)?;
+    let found = failed.into_iter().filter(|operation| operation.kind != operations::Kind::ImportStudents);
+    Ok(found
+        .map(|operation| Found {
+            rule: "operation_failed",
+            subject: operation.id.to_string(),
+            institution_id: operation.institution_id,
+            severity: Severity::Warning,
+            summary: format!(
+                "The operation \u{201c}{}\u{201d} about {} has failed.",
+                operation.kind.as_str().replace('_', " "),
+                operation.subject
+            ),
+            advice: "Read its steps, then try it again or roll it back.".into(),
+            link: format!("/platform/operations/{}", operation.id),
+        })
+        .collect())
+}
+
+fn trials(platform: &Platform) -> Result<Vec<Found>, String> {
+    let mut connection = platform.shared.get().map_err(words)?;
+    let (from, until) = (now() - TRIAL_BEHIND, now() + TRIAL_AHEAD);
+    let ending = institutions::trials_ending(&mut connection, from, until, MOST).map_err(words)?;
+    Ok(ending
+        .into_iter()
+        .map(|institution| Found {
+            rule: "trial_ending",
+            subject: institution.id.to_string(),
+            institution_id: Some(institution.id),
+            severity: Severity::Warning,
+            summary: format!("The trial of {} ends within three days.", institution.name),
+            advice: "Ask them how they want to go on, or prolong the trial.".into(),
+            link: format!("/platform/institutions/{}", institution.domain),
+        })
+        .collect())
+}
+
+fn disk(platform: &Platform) -> Result<Vec<Found>, String> {
+    let folder = &platform.settings.data_dir;
+    let disk = rustix::fs::statvfs(folder).map_err(words)?;
+    let percent = disk.f_bavail.saturating_mul(100).checked_div(disk.f_blocks).unwrap_or(100);
+    if percent >= 10 {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Found {
+        rule: "disk_filling",
+        subject: String::new(),
+        institution_id: None,
+        severity: if percent < 5 { Severity::Critical } else { Severity::Warning },
+        summary: format!("{percent} % of the disk that holds {} are free.", folder.display()),
+        advice: "Remove what is not needed or enlarge the disk. Writing fails when it is full.".into(),
+        link: "/platform/databases?sort=growth&dir=desc".into(),
+    }])
+}
+
+fn logs(platform: &Platform) -> Result<Vec<Found>, String> {
+    let mut connection = platform.shared.get().map_err(words)?;
+    let large = standouts(&mut connection, Which::LargeLog(LARGE_LOG), MOST).map_err(words)?;
+    let told = |one: Standout| {
+        let megabytes = one.figures.log_bytes / 1_000_000;
+        about(
+            one.clone(),
+            "log_large",
+            Severity::Warning,
+            format!("The write-ahead log of {} has grown to {megabytes} MB.", one.name),
+            "Somebody may have been reading for very long. It shrinks when the last of them is done; restarting \
+             Provost ends them all.",
+        )
+    };
+    Ok(large.into_iter().map(told).collect())
+}
+
+fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
+    let mut connection = platform.shared.get().map_err(words)?;
+    let gone = standouts(&mut connection, Which::Unreachable, MOST).map_err(words)?;
+    let told = |one: Standout| {
+        let summary = format!("The database of {} is missing or does not answer.", one.name);
+        about(
+            one,
+            "database_unreachable",
+            Severity::Critical,
+            summary,
+            "Run provost doctor to see what is wrong.",
+        )
+    };
+    Ok(gone.into_iter().map(told).collect())
+}
+
+fn about(one: Standout, rule: &'static str, severity: Severity, summary: String, advice: &str) -> Found {
+    Found {
+        rule,
+        subject: one.institution_id.to_string(),
+        institution_id: Some(one.institution_id),
+        severity,
+        summary,
+        advice: advice.into(),
+        link: format!("/platform/institutions/{}", one.domain),
+    }
+}
