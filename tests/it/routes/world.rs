@@ -133,6 +133,8 @@ impl World {
         drop(shared);
         // What the rules find is found before anybody looks.
         monitoring::alerts::evaluate(&self.app.platform).expect("looked");
+        // Else it would be sent, and so change, while the others look.
+        self.app.sql("DELETE FROM outgoing_mails");
         self.values.extend(values);
     }
 
