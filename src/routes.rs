@@ -140,13 +140,6 @@ routes! {
     AnyAdmin GET "/platform/databases.csv" => platform::databases::export;
     Auditor GET "/platform/admins" => platform::admins::list;
     Auditor GET "/platform/admins.csv" => platform::admins::export;
-    SuperAdmin GET "/platform/operations" => platform::operations::list;
-    SuperAdmin GET "/platform/operations.csv" => platform::operations::export;
-    SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
-    SuperAdmin POST "/platform/operations/{id}/attempts" => platform::operations::retry;
-    SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
-    SuperAdmin GET "/platform/databases" => platform::databases::list;
-    SuperAdmin GET "/platform/databases.csv" => platform::databases::export;
     AnyAdmin GET "/platform/alerts" => platform::alerts::list;
     Operator POST "/platform/alerts/{id}/acknowledgement" => platform::alerts::acknowledge;
     SuperAdmin GET "/platform/webhooks" => platform::webhooks::list;
@@ -160,8 +153,6 @@ routes! {
     SuperAdmin POST "/platform/webhooks/{id}/secret" => platform::webhooks::renew_secret;
     SuperAdmin GET "/platform/webhooks/{id}/removal" => platform::webhooks::ask_remove;
     SuperAdmin POST "/platform/webhooks/{id}/removal" => platform::webhooks::remove;
-    SuperAdmin GET "/platform/admins" => platform::admins::list;
-    SuperAdmin GET "/platform/admins.csv" => platform::admins::export;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;

@@ -105,7 +105,9 @@ fn trials(platform: &Platform) -> Result<Vec<Found>, String> {
 fn disk(platform: &Platform) -> Result<Vec<Found>, String> {
     let folder = &platform.settings.data_dir;
     let disk = rustix::fs::statvfs(folder).map_err(words)?;
-    let percent = disk.f_bavail.saturating_mul(100).checked_div(disk.f_blocks).unwrap_or(100);
+    // As `df` counts: what is kept for the system belongs to neither part.
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let percent = disk.f_bavail.saturating_mul(100).checked_div(used + disk.f_bavail).unwrap_or(100);
     if percent >= 10 {
         return Ok(Vec::new());
     }
