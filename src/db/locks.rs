@@ -21,6 +21,8 @@ pub enum Lock {
     Owners = 4,
     /// Who runs the platform.
     PlatformAdmins = 5,
+    /// How much an institution holds, while it is counted and added to.
+    Quota = 20,
 }
 
 impl Lock {

@@ -321,6 +321,67 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+
+    plans (key) {
+        key -> Text,
+        name -> Text,
+        search_key -> Text,
+        description -> Text,
+        price_month -> BigInt,
+        price_year -> BigInt,
+        currency -> Text,
+        max_users -> Nullable<BigInt>,
+        max_students -> Nullable<BigInt>,
+        max_storage_bytes -> Nullable<BigInt>,
+        features -> Text,
+        position -> Integer,
+        archived_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    subscriptions (institution_id) {
+        institution_id -> Uuid,
+        status -> Text,
+        started_at -> Timestamp,
+        period_ends_at -> Nullable<Timestamp>,
+        grace_until -> Nullable<Timestamp>,
+        max_users -> Nullable<BigInt>,
+        max_students -> Nullable<BigInt>,
+        max_storage_bytes -> Nullable<BigInt>,
+        limits_reason -> Nullable<Text>,
+        reminded -> Nullable<Integer>,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    subscription_changes (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        at -> Timestamp,
+        actor_id -> Nullable<Uuid>,
+        actor_name -> Text,
+        field -> Text,
+        old_value -> Nullable<Text>,
+        new_value -> Nullable<Text>,
+        reason -> Text,
+    }
+}
+
+diesel::joinable!(subscriptions -> institutions (institution_id));
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));
@@ -339,6 +400,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     tenant_databases,
     institution_keys,
-    operations
+    operations,
+    plans,
+    subscriptions
 );
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);

@@ -199,7 +199,11 @@ fn tell(
 
 /// The institution's own owners, read before its status changes; none when its database cannot be read, which
 /// must not keep anybody from suspending it.
-fn active_owners(connection: &mut SharedConn, platform: &Platform, institution_id: Id) -> Vec<User> {
+pub(super) fn active_owners(
+    connection: &mut SharedConn,
+    platform: &Platform,
+    institution_id: Id,
+) -> Vec<User> {
     let owners = platform
         .tenants
         .open_in_any_state(connection, institution_id)
@@ -213,7 +217,7 @@ fn active_owners(connection: &mut SharedConn, platform: &Platform, institution_i
 }
 
 /// Puts a message to every owner into the outbox, or to the first admin when there is none.
-fn tell_owners(
+pub(super) fn tell_owners(
     connection: &mut SharedConn,
     platform: &Platform,
     about: &Registered,

@@ -23,5 +23,6 @@ pub mod schedule;
 pub mod secrets;
 pub mod settings;
 pub mod student_import;
+pub mod subscriptions;
 pub mod tenants;
 pub mod tokens;

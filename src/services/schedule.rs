@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::{housekeeping, platform::Platform};
+use super::{housekeeping, platform::Platform, subscriptions};
 use crate::{
     db::now,
     models::{ModelResult, platform::scheduled_jobs},
@@ -21,7 +21,10 @@ struct Job {
 }
 
 /// The table of jobs: a new one is a line here.
-const JOBS: &[Job] = &[Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run }];
+const JOBS: &[Job] = &[
+    Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run },
+    Job { name: "subscriptions", every: Duration::from_secs(1_800), run: subscriptions::run },
+];
 
 impl Job {
     fn every(&self) -> TimeDelta {

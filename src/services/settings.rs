@@ -59,6 +59,8 @@ pub struct Limits {
     pub session_length: Duration,
     /// How many may wait to have their password checked.
     pub password_queue: usize,
+    /// How long records can still be changed when a trial or a paid time is over.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -76,6 +78,7 @@ impl Default for Limits {
             institution_idle: Duration::from_secs(30 * 60),
             session_length: Duration::from_secs(8 * 60 * 60),
             password_queue: super::passwords::DEFAULT_QUEUE,
+            grace: Duration::from_secs(14 * 24 * 60 * 60),
         }
     }
 }

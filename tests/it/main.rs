@@ -17,6 +17,7 @@ mod logs;
 mod main_job;
 mod pages;
 
+mod plans;
 mod platform_models;
 mod platform_services;
 mod pools;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Failure, Handler, Work};
 use crate::{
     db::Id,
-    models::{Actor, ModelError, institution::Activity},
+    models::{Actor, ModelError, institution::Activity, platform::subscriptions},
     services::student_import,
 };
 
@@ -26,7 +26,11 @@ struct Input {
 impl Handler for ImportStudents {
     fn perform(&self, _step: &str, work: &Work<'_>) -> Result<Option<String>, Failure> {
         let (input, institution) = (work.input::<Input>()?, work.institution_id()?);
-        let db = work.platform.tenants.open(&mut *work.shared()?, institution)?;
+        let (db, terms) = {
+            let mut shared = work.shared()?;
+            let db = work.platform.tenants.open(&mut shared, institution)?;
+            (db, subscriptions::find(&mut shared, institution)?.terms())
+        };
         let actor = Actor {
             id: work.operation.actor_id,
             name: work.operation.actor_name.clone(),
@@ -51,7 +55,7 @@ impl Handler for ImportStudents {
         };
         let outcome = student_import::run(
             &mut *db.get()?,
-            &Activity::new(actor),
+            &Activity::new(actor).within(terms.limits),
             input.import_id,
             work.operation.id,
             &mut progress,

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use actix_session::Session;
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
 use chrono::TimeDelta;
 use futures_util::future::LocalBoxFuture;
 
@@ -20,7 +20,7 @@ use crate::{
         },
         platform::{
             institutions::{Institution, Status},
-            tenant_databases::{self, TenantDatabase},
+            subscriptions::{self, Entered, Standing, Terms},
         },
     },
     services::tenants::TenantError,
@@ -35,6 +35,8 @@ use crate::{
 };
 
 const DAY: Noun = Noun::new("day", "days");
+const READ_ONLY: &str = "The subscription of this institution has run out, so its records can be read and not changed. \
+    Ask the platform's administrators how to go on.";
 
 /// A signed-in, active user of the institution in the address; session, institution status, user and
 /// roles are checked on this very request.
@@ -49,6 +51,8 @@ pub struct InstitutionUser {
     pub roles: Vec<Role>,
     /// The institution, as the platform's registry knows it.
     pub institution: Institution,
+    /// On which terms it is here: its limits, and whether its records can be changed.
+    pub terms: Terms,
     /// The institution's own database.
     pub db: TenantDb,
     /// How the institution tells the time.
@@ -70,10 +74,10 @@ impl InstitutionUser {
         self.client.actor(self.id, &self.name)
     }
 
-    /// The right to change this institution's records in this user's name.
+    /// The right to change this institution's records in this user's name, within what its plan allows.
     #[must_use]
     pub fn activity(&self) -> Activity {
-        Activity::new(self.actor())
+        Activity::new(self.actor()).within(self.terms.limits.clone())
     }
 
     /// Whether records may be written.
@@ -112,7 +116,7 @@ impl InstitutionUser {
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
-            .banner(self.trial_banner())
+            .banner(self.banner())
             .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
@@ -142,9 +146,38 @@ impl InstitutionUser {
         ]
     }
 
-    fn trial_banner(&self) -> Option<Banner> {
-        trial_words(self.institution.trial_ends_at? - crate::db::now())
-            .map(|(kind, text)| Banner::new(kind, text))
+    /// What is not as usual, the gravest only.
+    fn banner(&self) -> Option<Banner> {
+        let now = crate::db::now();
+        let (kind, text) = match self.terms.standing(now) {
+            Standing::Good => return None,
+            Standing::Trial(end) => trial_words(end - now)?,
+            Standing::Grace(until) => {
+                let why = if self.terms.was_trial() {
+                    "The trial has ended."
+                } else {
+                    "The subscription has ended."
+                };
+                let until = self.clock.exact(until);
+                let text = format!(
+                    "{why} Records can be changed until {until}, and only read after that. Ask the platform's \
+                     administrators how to go on."
+                );
+                (NoticeKind::Warning, text)
+            }
+            Standing::ReadOnly => (NoticeKind::Error, format!("{} Exports work.", READ_ONLY)),
+        };
+        Some(Banner::new(kind, text))
+    }
+
+    /// Refuses whatever would change a record while the institution is read-only. Signing in and one's own account
+    /// are not the institution's records.
+    fn may_send(&self, request: &HttpRequest) -> Result<(), AppError> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads && self.terms.standing(crate::db::now()) == Standing::ReadOnly {
+            return Err(AppError::ReadOnly(format!("{READ_ONLY} Nothing was changed.")));
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +206,7 @@ impl FromRequest for InstitutionUser {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let who = Identity::of(&session);
-            let found = find(&request, who, move |c| tenant_databases::find_by_domain(c, &domain)).await?;
+            let found = find(&request, who, move |c| subscriptions::enter_by_domain(c, &domain)).await?;
             if let Some(Found { institution, .. }) = &found
                 && institution.status == Status::Suspended
             {
@@ -182,7 +215,9 @@ impl FromRequest for InstitutionUser {
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
             let found = found.filter(|found| who.institution_id == Some(found.institution.id));
-            Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await
+            let user = Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await?;
+            user.may_send(&request)?;
+            Ok(user)
         })
     }
 }
@@ -190,6 +225,7 @@ impl FromRequest for InstitutionUser {
 /// An institution, and for its own user the way into its database.
 struct Found {
     institution: Institution,
+    terms: Terms,
     db: Option<Result<TenantDb, TenantError>>,
     /// Read already where its database had a connection to spare.
     user: Option<ModelResult<(User, LocalSettings)>>,
@@ -200,15 +236,15 @@ struct Found {
 async fn find(
     request: &HttpRequest,
     who: Option<Identity>,
-    look: impl FnOnce(&mut SharedConn) -> ModelResult<(Institution, Option<TenantDatabase>)> + Send + 'static,
+    look: impl FnOnce(&mut SharedConn) -> ModelResult<Entered> + Send + 'static,
 ) -> Result<Option<Found>, AppError> {
     let platform = super::state_of(request)?;
     let tenants = platform.tenants.clone();
     let visit = move |c: &mut SharedConn| {
-        let (institution, database) = look(c)?;
+        let Entered { institution, database, terms } = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
         let db = own.then(|| tenants.open_found(c, &institution, database.as_ref()));
-        ModelResult::Ok(Found { institution, db, user: None })
+        ModelResult::Ok(Found { institution, terms, db, user: None })
     };
     let then = move |mut found: Found| {
         if let (Some(Ok(db)), Some(who)) = (&found.db, who) {
@@ -231,7 +267,7 @@ impl InstitutionUser {
         who: Identity,
         institution_id: Id,
     ) -> Result<Self, AppError> {
-        let look = move |c: &mut SharedConn| tenant_databases::find_with_institution(c, institution_id);
+        let look = move |c: &mut SharedConn| subscriptions::enter_by_id(c, institution_id);
         let found = find(request, Some(who), look).await?.ok_or(AppError::NotFound)?;
         if found.institution.status == Status::Suspended {
             return Err(AppError::Suspended(found.institution.name));
@@ -245,7 +281,7 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, db, user } = found;
+        let Found { institution, terms, db, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
         let found = match user {
             Some(user) => user,
@@ -262,6 +298,7 @@ impl InstitutionUser {
             email: user.email,
             roles: user.roles,
             institution,
+            terms,
             db,
             clock: Clock::local(&local.time_zone, &local.locale),
             session_id: who.session_id,

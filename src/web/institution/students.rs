@@ -9,9 +9,9 @@ use crate::{
     db::Id,
     error::{AppError, told},
     models::{
-        ModelResult, Paging,
+        Limits, ModelResult, Paging, Resource,
         institution::{
-            activity,
+            activity, quota,
             students::{self, Student, StudentFilter, StudentStatus},
         },
     },
@@ -263,10 +263,19 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
     let mut form = new_form(&user).submitted(&data);
     if let Some(fields) = student_form::fields(&mut form) {
         let (activity, name) = (user.activity(), fields.person.name.clone());
-        match told(user.db.run(move |c| students::create(c, &activity, &fields)).await)? {
-            Ok(id) => {
+        let create = move |c: &mut _| {
+            let id = students::create(c, &activity, &fields)?;
+            // It is added, whether or not this can be told.
+            let near = quota::nearly(c, &activity.limits, Resource::Students, 1).ok().flatten();
+            ModelResult::Ok((id, near))
+        };
+        match told(user.db.run(create).await)? {
+            Ok((id, near)) => {
                 let own = user.path(&format!("/students/{id}"));
-                let notice = Notice::success(format!("Added {name}."));
+                let notice = match near {
+                    None => Notice::success(format!("Added {name}.")),
+                    Some((sentence, _)) => Notice::warning(format!("Added {name}. {sentence}")),
+                };
                 let (notice, next) = if form.pressed_also() {
                     (notice.link("Open the student", own), user.path("/students/new"))
                 } else {
@@ -275,6 +284,7 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
                 user.flash(notice)?;
                 return Ok(see_other(next));
             }
+            Err(text) if Limits::refuses(&text) => form.error("", text),
             Err(text) => form.error("student_number", text),
         }
     }

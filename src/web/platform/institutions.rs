@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
     asked, country_name, csv, databases, history, note_export, operations as operation_pages,
-    registrations::website, status_badge,
+    registrations::website, status_badge, subscription,
 };
 use crate::{
     error::AppError,
     models::{
-        ModelError, ModelResult, Paging,
+        ModelError, ModelResult, Paging, Usage,
         country::Country,
         platform::{
             institutions::{
@@ -18,6 +18,7 @@ use crate::{
             },
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
+            subscriptions::{self, Subscribed},
             tenant_databases::{self, TenantDatabase},
         },
         time_zone::TimeZone,
@@ -33,6 +34,7 @@ use crate::{
         csv_file::{CHUNK, CsvFile},
         forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
+        limits,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice, Page},
         record::{Record, RecordPage, Section},
@@ -152,6 +154,7 @@ pub(super) fn page_about(admin: &SuperAdmin, institution: &Institution, title: i
 /// Everything that the page of one institution shows.
 struct Whole {
     institution: Institution,
+    subscribed: Subscribed,
     registration: Registration,
     database: Option<TenantDatabase>,
     changes: Vec<StatusChange>,
@@ -164,6 +167,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
     let latest = Paging { sort: "created".into(), descending: true, limit: 10, offset: 0 };
     let theirs = OperationFilter { institution_id: Some(id), ..OperationFilter::default() };
     Ok(Whole {
+        subscribed: subscriptions::find(c, id)?,
         registration: registrations::latest_of(c, id)?,
         database: tenant_databases::find(c, id)?,
         changes: institutions::status_changes(c, id)?,
@@ -180,13 +184,14 @@ pub async fn detail(
 ) -> Result<HttpResponse, AppError> {
     let domain = domain.into_inner();
     let whole = platform.shared.run(move |c| whole(c, &domain)).await?;
+    let usage = subscription::usage(&platform, &whole.institution).await;
     let clock = Clock::utc();
     let page = admin
         .page(whole.institution.name.as_str())
         .crumb("Institutions", PATH)
         .badge(status_badge(whole.institution.status));
     let page = with_actions(page, &whole);
-    Ok(html(&RecordPage::new(page, record(&platform, &clock, whole)))?)
+    Ok(html(&RecordPage::new(page, record(&platform, &clock, whole, usage)))?)
 }
 
 fn with_actions(page: Page, whole: &Whole) -> Page {
@@ -219,8 +224,8 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
     }
 }
 
-fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
-    let Whole { institution, registration, database, changes, operations } = whole;
+fn record(platform: &State, clock: &Clock, whole: Whole, usage: Option<Usage>) -> Record {
+    let Whole { institution, subscribed, registration, database, changes, operations } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
     let notice = match institution.status {
@@ -232,7 +237,11 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
     let mut record = Record::new()
         .notice(notice)
         .section(profile(clock, &institution).edit(format!("{place}/edit")))
-        .section(first_admin(clock, &registration));
+        .section(subscription::facts(clock, &subscribed).edit(format!("{place}/subscription")));
+    if let Some(usage) = usage {
+        record = record.section(limits::section(&subscribed.terms().limits, &usage));
+    }
+    record = record.section(first_admin(clock, &registration));
     if let Some(database) = &database {
         record = record.section(databases::facts(platform, database));
     }
@@ -266,12 +275,7 @@ fn profile(clock: &Clock, institution: &Institution) -> Section {
         .fact("Country", country_name(&institution.country))
         .fact("Region", Cell::text(institution.region.clone().unwrap_or_default()))
         .fact("Website", website(institution.website.as_deref()))
-        .fact("Time zone", institution.time_zone.as_str())
-        .fact("Plan", institution.plan.as_str());
-    let section = match institution.trial_ends_at {
-        Some(at) => section.fact("Trial ends", Cell::time(clock, at)),
-        None => section,
-    };
+        .fact("Time zone", institution.time_zone.as_str());
     section.fact("Registered", Cell::time(clock, institution.created_at))
 }
 

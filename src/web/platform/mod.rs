@@ -7,10 +7,12 @@ pub mod home;
 pub mod institutions;
 pub mod invitation;
 pub mod operations;
+pub mod plans;
 pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
 pub mod settings;
+pub mod subscription;
 pub mod suspension;
 
 use actix_web::{HttpRequest, HttpResponse};

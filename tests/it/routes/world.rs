@@ -106,6 +106,7 @@ impl World {
             ("/platform/registrations/{id}", registration.to_string()),
             ("/platform/operations/{id}", operation.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
+            ("/platform/plans/{plan}", "basic".to_owned()),
             ("/platform/admins/{id}", other_admin.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),
             ("/setup/{token}", link(Purpose::Setup, None, None)),
