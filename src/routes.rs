@@ -88,6 +88,11 @@ routes! {
     SignedIn POST "/account/sessions/remove" => auth::account::end_other_sessions;
     SignedIn POST "/account/sessions/{id}/remove" => auth::account::end_session;
 
+    SignedIn GET "/notifications" => auth::notifications::list;
+    SignedIn POST "/notifications/readings" => auth::notifications::mark_all_read;
+    SignedIn POST "/notifications/{id}/reading" => auth::notifications::mark_read;
+    SignedIn POST "/announcements/{id}/dismissal" => auth::notifications::dismiss;
+
     Public GET "/register" => public::registration::show;
     Public POST "/register" => public::registration::submit;
     Token GET "/registrations/{token}" => public::registration::status;
@@ -129,6 +134,12 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/subscription/arrears" => platform::subscription::past_due;
     SuperAdmin GET "/platform/institutions/{domain}/subscription/cancellation" => platform::subscription::ask_cancel;
     SuperAdmin POST "/platform/institutions/{domain}/subscription/cancellation" => platform::subscription::cancel;
+    SuperAdmin GET "/platform/announcements" => platform::announcements::list;
+    SuperAdmin POST "/platform/announcements" => platform::announcements::create;
+    SuperAdmin GET "/platform/announcements/new" => platform::announcements::new;
+    SuperAdmin GET "/platform/announcements/{id}/edit" => platform::announcements::edit;
+    SuperAdmin POST "/platform/announcements/{id}" => platform::announcements::save;
+    SuperAdmin POST "/platform/announcements/{id}/end" => platform::announcements::end;
     SuperAdmin GET "/platform/plans" => platform::plans::list;
     SuperAdmin GET "/platform/plans.csv" => platform::plans::export;
     SuperAdmin POST "/platform/plans" => platform::plans::create;

@@ -381,6 +381,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    announcements (id) {
+        id -> Uuid,
+        text -> Text,
+        search_key -> Text,
+        level -> Text,
+        audience -> Text,
+        plans -> Text,
+        institution_id -> Nullable<Uuid>,
+        starts_at -> Timestamp,
+        ends_at -> Nullable<Timestamp>,
+        dismissible -> Integer,
+        created_by -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    notifications (id) {
+        id -> Uuid,
+        recipient_id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        kind -> Text,
+        text -> Text,
+        search_key -> Text,
+        href -> Text,
+        created_at -> Timestamp,
+        read_at -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(subscriptions -> institutions (institution_id));
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));

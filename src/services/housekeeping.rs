@@ -10,7 +10,8 @@ use crate::{
     models::{
         ModelResult,
         platform::{
-            account_tokens, imports, outgoing_mails, registrations, security_log, sessions, throttles,
+            account_tokens, imports, notifications, outgoing_mails, registrations, security_log, sessions,
+            throttles,
         },
     },
 };
@@ -41,6 +42,7 @@ pub struct Swept {
     pub sent_mails: usize,
     pub security_events: usize,
     pub rejected_passwords: usize,
+    pub notifications: usize,
 }
 
 /// Forgets what has had its time. Each kind in a transaction of its own, so that nobody waits for long.
@@ -57,5 +59,6 @@ pub fn sweep(connection: &mut SharedConn) -> ModelResult<Swept> {
         sent_mails: outgoing_mails::purge(connection, at - SHORT)?,
         security_events: security_log::purge(connection, at - SECURITY_LOG)?,
         rejected_passwords: registrations::forget_rejected_passwords(connection, at - SHORT)?,
+        notifications: notifications::purge(connection, at - SECURITY_LOG)?,
     })
 }

@@ -1,6 +1,7 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod accounts;
+pub mod announcements;
 pub mod audit_anchor;
 pub mod bulk_decisions;
 pub mod csv_text;
@@ -13,6 +14,7 @@ pub mod institution_users;
 pub mod keys;
 pub mod mail;
 pub mod mail_texts;
+pub mod notifications;
 pub mod operations;
 pub mod outbox;
 pub mod password_policy;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    announcements::Announcements,
     keys::{self, KeyError, Keys},
     mail::{Mailer, Sender},
     mail_texts::MailTexts,
@@ -65,6 +66,8 @@ pub struct Platform {
     pub mail_texts: MailTexts,
     /// Long work.
     pub operations: Operations,
+    /// What is announced to institutions now.
+    pub announcements: Announcements,
     /// First part of every tenant database's name.
     pub prefix: NamePrefix,
     /// What was set.
@@ -152,6 +155,7 @@ impl Platform {
                 public_url: settings.public_url.clone(),
             },
             operations: Operations::default(),
+            announcements: Announcements::default(),
             shared,
             engine,
             keys,

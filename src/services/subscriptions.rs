@@ -12,6 +12,7 @@ use crate::{
         Actor, ModelError, ModelResult,
         platform::{
             audit::Audit,
+            notifications::{self, Topic},
             registrations::{self, Registered},
             subscriptions::{self, Change, Subscribed, SubscriptionStatus, days},
         },
@@ -93,6 +94,9 @@ fn attend(
                 _ => "The paid time has ended.",
             };
             past_due(connection, platform, &audit, known, at, reason)?;
+            connection.write_tx(|c| {
+                tell_admins(c, known, &format!("{} is past due. {reason}", known.institution.name))
+            })?;
             Ok(Some(Done::PastDue))
         }
         _ => {
@@ -135,6 +139,8 @@ fn remind(
         decisions::tell_owners(c, platform, &told, &owners, |to, name| {
             platform.mail_texts.ends_soon(to, name, what, left.num_days().max(1), &link)
         })?;
+        let text = format!("The {what} of {} ends soon.", known.institution.name);
+        tell_admins(c, known, &text)?;
         Ok(Some(Done::Reminded))
     })
 }
@@ -191,6 +197,11 @@ fn end(
         })?;
         Ok(now)
     })
+}
+
+fn tell_admins(connection: &mut SharedConn, known: &Subscribed, text: &str) -> ModelResult<()> {
+    let href = format!("/platform/institutions/{}/subscription", known.institution.domain);
+    notifications::tell_admins(connection, Topic::Subscription, text, &href)
 }
 
 /// How long records can still be changed when something is owed.

@@ -2,10 +2,12 @@
 
 pub mod account_tokens;
 pub mod admins;
+pub mod announcements;
 pub mod audit;
 pub mod imports;
 pub mod institutions;
 pub mod login_index;
+pub mod notifications;
 pub mod operations;
 pub mod outgoing_mails;
 pub mod plans;

@@ -1,6 +1,6 @@
 //! `InstitutionUser`, `Registrar`, `Owner`: handler arguments that hold the only handle to tenant data.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use actix_session::Session;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
@@ -19,7 +19,9 @@ use crate::{
             users::{self, Role, User, UserStatus},
         },
         platform::{
+            announcements::{Announcement, Level},
             institutions::{Institution, Status},
+            notifications,
             subscriptions::{self, Entered, Standing, Terms},
         },
     },
@@ -61,6 +63,10 @@ pub struct InstitutionUser {
     pub session_id: Id,
     /// Where the request comes from.
     pub client: Client,
+    /// What the platform announces now, to whomever.
+    announcements: Arc<Vec<Announcement>>,
+    /// Notifications that the user has not read.
+    unread: i64,
     session: Session,
     path: String,
     way_back: String,
@@ -122,6 +128,7 @@ impl InstitutionUser {
                 name: self.name.clone(),
                 email: self.email.clone(),
                 role_label: role.into(),
+                unread: self.unread,
                 account_href: "/account".into(),
                 sign_out: "/sign-out".into(),
             })
@@ -146,28 +153,55 @@ impl InstitutionUser {
         ]
     }
 
-    /// What is not as usual, the gravest only.
+    /// What is not as usual, the gravest only: what is owed before what is announced, but for work on the platform.
     fn banner(&self) -> Option<Banner> {
+        let announced = self.announced();
+        match announced {
+            Some((Level::Maintenance, banner)) => Some(banner),
+            other => match (self.terms_banner(), other) {
+                (Some(own), Some((Level::Warning, said))) if own.kind == NoticeKind::Info => Some(said),
+                (own, other) => own.or(other.map(|(_, banner)| banner)),
+            },
+        }
+    }
+
+    fn terms_banner(&self) -> Option<Banner> {
         let now = crate::db::now();
         let (kind, text) = match self.terms.standing(now) {
             Standing::Good => return None,
             Standing::Trial(end) => trial_words(end - now)?,
             Standing::Grace(until) => {
-                let why = if self.terms.was_trial() {
-                    "The trial has ended."
-                } else {
-                    "The subscription has ended."
-                };
+                let why = if self.terms.was_trial() { "The trial" } else { "The subscription" };
                 let until = self.clock.exact(until);
                 let text = format!(
-                    "{why} Records can be changed until {until}, and only read after that. Ask the platform's \
-                     administrators how to go on."
+                    "{why} has ended. Records can be changed until {until}, and only read after that. Ask the \
+                     platform's administrators how to go on."
                 );
                 (NoticeKind::Warning, text)
             }
-            Standing::ReadOnly => (NoticeKind::Error, format!("{} Exports work.", READ_ONLY)),
+            Standing::ReadOnly => (NoticeKind::Error, format!("{READ_ONLY} Exports work.")),
         };
         Some(Banner::new(kind, text))
+    }
+
+    /// The gravest announcement that is meant for this institution and not put away.
+    fn announced(&self) -> Option<(Level, Banner)> {
+        if self.announcements.is_empty() {
+            return None;
+        }
+        let (now, dismissed) = (crate::db::now(), identity::dismissed(&self.session));
+        let open = self.announcements.iter().filter(|known| {
+            known.holds(now) && known.concerns(&self.institution) && !dismissed.contains(&known.id)
+        });
+        let gravest = open.max_by_key(|known| known.level)?;
+        let kind = if gravest.level == Level::Info { NoticeKind::Info } else { NoticeKind::Warning };
+        let banner = Banner::new(kind, gravest.text.as_str());
+        let banner = if gravest.dismissible == 1 {
+            banner.dismiss(format!("/announcements/{}/dismissal", gravest.id))
+        } else {
+            banner
+        };
+        Some((gravest.level, banner))
     }
 
     /// Refuses whatever would change a record while the institution is read-only. Signing in and one's own account
@@ -226,6 +260,8 @@ impl FromRequest for InstitutionUser {
 struct Found {
     institution: Institution,
     terms: Terms,
+    announcements: Arc<Vec<Announcement>>,
+    unread: i64,
     db: Option<Result<TenantDb, TenantError>>,
     /// Read already where its database had a connection to spare.
     user: Option<ModelResult<(User, LocalSettings)>>,
@@ -239,12 +275,16 @@ async fn find(
     look: impl FnOnce(&mut SharedConn) -> ModelResult<Entered> + Send + 'static,
 ) -> Result<Option<Found>, AppError> {
     let platform = super::state_of(request)?;
-    let tenants = platform.tenants.clone();
+    let state = platform.clone();
     let visit = move |c: &mut SharedConn| {
         let Entered { institution, database, terms } = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
-        let db = own.then(|| tenants.open_found(c, &institution, database.as_ref()));
-        ModelResult::Ok(Found { institution, terms, db, user: None })
+        let db = own.then(|| state.tenants.open_found(c, &institution, database.as_ref()));
+        let (announcements, unread) = match who.filter(|_| own) {
+            Some(who) => (state.announcements.current(c), notifications::unread(c, who.user_id)?),
+            None => (Arc::default(), 0),
+        };
+        ModelResult::Ok(Found { institution, terms, announcements, unread, db, user: None })
     };
     let then = move |mut found: Found| {
         if let (Some(Ok(db)), Some(who)) = (&found.db, who) {
@@ -281,7 +321,7 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, terms, db, user } = found;
+        let Found { institution, terms, announcements, unread, db, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
         let found = match user {
             Some(user) => user,
@@ -303,6 +343,8 @@ impl InstitutionUser {
             clock: Clock::local(&local.time_zone, &local.locale),
             session_id: who.session_id,
             client: Client::of(request),
+            announcements,
+            unread,
             session,
             path: request.path().to_owned(),
             way_back: Theme::way_back(request),

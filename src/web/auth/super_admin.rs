@@ -13,6 +13,7 @@ use crate::{
         platform::{
             admins::{self, AdminStatus},
             audit::Audit,
+            notifications,
             waiting::{Waiting, waiting},
         },
     },
@@ -37,6 +38,7 @@ pub struct SuperAdmin {
     /// Where the request comes from.
     pub client: Client,
     waiting: Waiting,
+    unread: i64,
     session: Session,
     path: String,
     way_back: String,
@@ -80,6 +82,7 @@ impl SuperAdmin {
                 name: self.name.clone(),
                 email: self.email.clone(),
                 role_label: "Super admin".into(),
+                unread: self.unread,
                 account_href: "/account".into(),
                 sign_out: "/sign-out".into(),
             })
@@ -104,6 +107,7 @@ impl SuperAdmin {
                     item("Operations", "/platform/operations", Icon::Play)
                         .count(self.waiting.failed_operations, "failed"),
                     item("Databases", "/platform/databases", Icon::Database),
+                    item("Announcements", "/platform/announcements", Icon::Bell),
                     item("Plans", "/platform/plans", Icon::Key),
                     item("Admins", "/platform/admins", Icon::Shield),
                     item("Audit log", "/platform/audit", Icon::Activity),
@@ -128,10 +132,14 @@ impl FromRequest for SuperAdmin {
                 return Err(AppError::NotFound);
             }
             let platform = super::state_of(&request)?;
-            let (admin, waiting) = platform
+            let (admin, waiting, unread) = platform
                 .shared
                 .run(move |c| {
-                    Ok::<_, crate::models::ModelError>((admins::find(c, who.user_id)?, waiting(c)?))
+                    Ok::<_, crate::models::ModelError>((
+                        admins::find(c, who.user_id)?,
+                        waiting(c)?,
+                        notifications::unread(c, who.user_id)?,
+                    ))
                 })
                 .await?;
             if admin.status != AdminStatus::Active {
@@ -143,6 +151,7 @@ impl FromRequest for SuperAdmin {
                 email: admin.email,
                 client: Client::of(&request),
                 waiting,
+                unread,
                 session,
                 path: request.path().to_owned(),
                 way_back: Theme::way_back(&request),

@@ -15,8 +15,9 @@ use crate::{
             students::{self, Student, StudentFilter, StudentStatus},
         },
     },
+    services::notifications,
     web::{
-        RecordId,
+        RecordId, State,
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
@@ -259,7 +260,7 @@ pub async fn new(user: Registrar) -> Result<HttpResponse, AppError> {
 }
 
 /// `POST /i/{domain}/students`: registrars and owners.
-pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn create(user: Registrar, platform: State, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = new_form(&user).submitted(&data);
     if let Some(fields) = student_form::fields(&mut form) {
         let (activity, name) = (user.activity(), fields.person.name.clone());
@@ -274,7 +275,14 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
                 let own = user.path(&format!("/students/{id}"));
                 let notice = match near {
                     None => Notice::success(format!("Added {name}.")),
-                    Some((sentence, _)) => Notice::warning(format!("Added {name}. {sentence}")),
+                    Some((sentence, crossed)) => {
+                        if crossed {
+                            let told = sentence.clone();
+                            notifications::limit_is_near(&platform, &user.db, &user.institution, told)
+                                .await?;
+                        }
+                        Notice::warning(format!("Added {name}. {sentence}"))
+                    }
                 };
                 let (notice, next) = if form.pressed_also() {
                     (notice.link("Open the student", own), user.path("/students/new"))

@@ -16,7 +16,7 @@ use crate::{
         },
         text::Email,
     },
-    services::{accounts::AccountError, institution_users},
+    services::{accounts::AccountError, institution_users, notifications},
     web::{
         RecordId, State,
         auth::{InstitutionUser, Owner},
@@ -121,7 +121,14 @@ pub async fn create(user: Owner, platform: State, data: FormData) -> Result<Http
                 let text = format!("Invited {name}. A mail with a link is on its way to {address}.");
                 user.flash(match near.ok().flatten() {
                     None => Notice::success(text),
-                    Some((sentence, _)) => Notice::warning(format!("{text} {sentence}")),
+                    Some((sentence, crossed)) => {
+                        if crossed {
+                            let told = sentence.clone();
+                            notifications::limit_is_near(&platform, &user.db, &user.institution, told)
+                                .await?;
+                        }
+                        Notice::warning(format!("{text} {sentence}"))
+                    }
                 })?;
                 return Ok(see_other(user.path("/users")));
             }

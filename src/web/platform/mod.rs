@@ -1,6 +1,7 @@
 //! The pages of the platform: what super admins decide, watch and set.
 
 pub mod admins;
+pub mod announcements;
 pub mod audit;
 pub mod databases;
 pub mod home;
