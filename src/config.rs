@@ -208,6 +208,15 @@ pub struct Options {
     /// Collect no figures, to measure what collecting costs
     #[arg(long, global = true, env = "PROVOST_TEST_UNMETERED", hide = true)]
     unmetered: bool,
+    /// Records can still be changed for this long when a trial or a paid time is over, in days [default: 14]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_GRACE_DAYS",
+        value_name = "DAYS",
+        help_heading = "Configuration"
+    )]
+    grace_days: Option<u64>,
     /// Cost of password hashing, 10 to 16; lower only for tests [default: 12]
     #[arg(
         long,
@@ -384,6 +393,7 @@ impl Options {
             ("PROVOST_ADMIN_IDLE_MINUTES", self.admin_idle_minutes, 60, &mut limits.super_admin_idle),
             ("PROVOST_IDLE_MINUTES", self.idle_minutes, 60, &mut limits.institution_idle),
             ("PROVOST_SESSION_HOURS", self.session_hours, 3_600, &mut limits.session_length),
+            ("PROVOST_GRACE_DAYS", self.grace_days, 24 * 3_600, &mut limits.grace),
         ] {
             if let Some(count) = given {
                 *limit = Duration::from_secs(within(name, count, 1, 10_000)? * unit);
@@ -448,6 +458,7 @@ impl Config {
             ("PROVOST_ADMIN_IDLE_MINUTES", (limits.super_admin_idle.as_secs() / 60).to_string()),
             ("PROVOST_IDLE_MINUTES", (limits.institution_idle.as_secs() / 60).to_string()),
             ("PROVOST_SESSION_HOURS", (limits.session_length.as_secs() / 3_600).to_string()),
+            ("PROVOST_GRACE_DAYS", (limits.grace.as_secs() / 86_400).to_string()),
             ("PROVOST_PASSWORD_COST", settings.password_cost.to_string()),
         ]
     }

@@ -37,6 +37,8 @@ pub enum AppError {
     SignInNeeded(String),
     /// The institution of this address is suspended.
     Suspended(String),
+    /// Records of this institution can be read and exported, and not changed; the text says why.
+    ReadOnly(String),
     /// The body is larger than a form or file may be.
     TooLarge(String),
     /// Too many attempts; the wait in seconds.
@@ -88,6 +90,12 @@ impl AppError {
                 "If this is your institution, ask the platform's administrators why and what is needed."
                     .into(),
             ),
+            Self::ReadOnly(text) => (
+                "Read-only for now",
+                own(text),
+                "Ask the platform's administrators what is needed to go on. Everything can be read and exported."
+                    .into(),
+            ),
             Self::TooLarge(text) => ("Too large", own(text), "Send less at once.".into()),
             Self::TooMany(seconds) => (
                 "Too many attempts",
@@ -119,7 +127,7 @@ impl ResponseError for AppError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::LinkExpired => StatusCode::NOT_FOUND,
-            Self::Forbidden(_) | Self::Suspended(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Suspended(_) | Self::ReadOnly(_) => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,

@@ -96,6 +96,11 @@ routes! {
     SignedIn POST "/account/sessions/remove" => auth::account::end_other_sessions;
     SignedIn POST "/account/sessions/{id}/remove" => auth::account::end_session;
 
+    SignedIn GET "/notifications" => auth::notifications::list;
+    SignedIn POST "/notifications/readings" => auth::notifications::mark_all_read;
+    SignedIn POST "/notifications/{id}/reading" => auth::notifications::mark_read;
+    SignedIn POST "/announcements/{id}/dismissal" => auth::notifications::dismiss;
+
     Public GET "/register" => public::registration::show;
     Public POST "/register" => public::registration::submit;
     Token GET "/registrations/{token}" => public::registration::status;
@@ -153,6 +158,29 @@ routes! {
     SuperAdmin POST "/platform/webhooks/{id}/secret" => platform::webhooks::renew_secret;
     SuperAdmin GET "/platform/webhooks/{id}/removal" => platform::webhooks::ask_remove;
     SuperAdmin POST "/platform/webhooks/{id}/removal" => platform::webhooks::remove;
+    SuperAdmin GET "/platform/institutions/{domain}/subscription" => platform::subscription::show;
+    SuperAdmin POST "/platform/institutions/{domain}/subscription" => platform::subscription::save;
+    SuperAdmin GET "/platform/institutions/{domain}/subscription/edit" => platform::subscription::edit;
+    SuperAdmin GET "/platform/institutions/{domain}/subscription/payment" => platform::subscription::ask_paid;
+    SuperAdmin POST "/platform/institutions/{domain}/subscription/payment" => platform::subscription::paid;
+    SuperAdmin GET "/platform/institutions/{domain}/subscription/arrears" => platform::subscription::ask_past_due;
+    SuperAdmin POST "/platform/institutions/{domain}/subscription/arrears" => platform::subscription::past_due;
+    SuperAdmin GET "/platform/institutions/{domain}/subscription/cancellation" => platform::subscription::ask_cancel;
+    SuperAdmin POST "/platform/institutions/{domain}/subscription/cancellation" => platform::subscription::cancel;
+    SuperAdmin GET "/platform/announcements" => platform::announcements::list;
+    SuperAdmin POST "/platform/announcements" => platform::announcements::create;
+    SuperAdmin GET "/platform/announcements/new" => platform::announcements::new;
+    SuperAdmin GET "/platform/announcements/{id}/edit" => platform::announcements::edit;
+    SuperAdmin POST "/platform/announcements/{id}" => platform::announcements::save;
+    SuperAdmin POST "/platform/announcements/{id}/end" => platform::announcements::end;
+    SuperAdmin GET "/platform/plans" => platform::plans::list;
+    SuperAdmin GET "/platform/plans.csv" => platform::plans::export;
+    SuperAdmin POST "/platform/plans" => platform::plans::create;
+    SuperAdmin GET "/platform/plans/new" => platform::plans::new;
+    SuperAdmin GET "/platform/plans/{plan}/edit" => platform::plans::edit;
+    SuperAdmin POST "/platform/plans/{plan}" => platform::plans::save;
+    SuperAdmin POST "/platform/plans/{plan}/archiving" => platform::plans::archive;
+    SuperAdmin POST "/platform/plans/{plan}/archiving/remove" => platform::plans::restore;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;

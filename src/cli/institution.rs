@@ -11,6 +11,7 @@ use super::{
     follow::follow,
     open_existing,
     output::{confirm, counted, print_json, print_line, print_table, sentence},
+    plan,
 };
 use crate::{
     config::Config,
@@ -91,6 +92,13 @@ Example:
         #[arg(long)]
         yes: bool,
     },
+    /// Show or change on which terms an institution is here: plan, trial, limits, payment
+    #[command(after_help = "\
+Examples:
+  provost institution plan ada.edu --json
+  provost institution plan ada.edu --set premium --reason 'Ordered on 3 May.'
+  provost institution plan ada.edu --paid-until 2027-12-31 --reason 'Invoice 4711.'")]
+    Plan(plan::Wanted),
     /// Bring a suspended institution back
     Reactivate {
         /// Its domain, such as ada.edu
@@ -106,6 +114,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Approve { domain, wait } => approve(&platform, &domain, wait),
         Command::Reject { domain, reason } => reject(&platform, &domain, &reason),
         Command::Suspend { domain, reason, yes } => suspend(&platform, &domain, &reason, yes),
+        Command::Plan(wanted) => plan::institution_plan(&platform, &wanted),
         Command::Reactivate { domain } => reactivate(&platform, &domain),
     }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod monitor;
 mod output;
+mod plan;
 mod serve;
 
 use std::{process::ExitCode, sync::Arc};
@@ -65,6 +66,9 @@ enum Command {
     /// Institutions: list them, decide about them, suspend them
     #[command(subcommand)]
     Institution(institution::Command),
+    /// Plans that institutions subscribe to
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// The institutions' databases
     #[command(subcommand)]
     Database(database::Command),
@@ -132,6 +136,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Demo { fresh } => demo::run(config, fresh),
         Command::Admin(command) => admin::run(&config, command),
         Command::Institution(command) => institution::run(&config, command),
+        Command::Plan(command) => plan::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
         Command::Migrate(command) => migrate::run(&config, command),
         Command::Keys(command) => keys::run(&config, &command),

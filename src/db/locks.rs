@@ -23,6 +23,8 @@ pub enum Lock {
     PlatformAdmins = 5,
     /// Adding up the figures of all nodes.
     Figures = 50,
+    /// How much an institution holds, while it is counted and added to.
+    Quota = 20,
 }
 
 impl Lock {

@@ -479,9 +479,108 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+
+    plans (key) {
+        key -> Text,
+        name -> Text,
+        search_key -> Text,
+        description -> Text,
+        price_month -> BigInt,
+        price_year -> BigInt,
+        currency -> Text,
+        max_users -> Nullable<BigInt>,
+        max_students -> Nullable<BigInt>,
+        max_storage_bytes -> Nullable<BigInt>,
+        features -> Text,
+        position -> Integer,
+        archived_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    subscriptions (institution_id) {
+        institution_id -> Uuid,
+        status -> Text,
+        started_at -> Timestamp,
+        period_ends_at -> Nullable<Timestamp>,
+        grace_until -> Nullable<Timestamp>,
+        max_users -> Nullable<BigInt>,
+        max_students -> Nullable<BigInt>,
+        max_storage_bytes -> Nullable<BigInt>,
+        limits_reason -> Nullable<Text>,
+        reminded -> Nullable<Integer>,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    subscription_changes (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        at -> Timestamp,
+        actor_id -> Nullable<Uuid>,
+        actor_name -> Text,
+        field -> Text,
+        old_value -> Nullable<Text>,
+        new_value -> Nullable<Text>,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    announcements (id) {
+        id -> Uuid,
+        text -> Text,
+        search_key -> Text,
+        level -> Text,
+        audience -> Text,
+        plans -> Text,
+        institution_id -> Nullable<Uuid>,
+        starts_at -> Timestamp,
+        ends_at -> Nullable<Timestamp>,
+        dismissible -> Integer,
+        created_by -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    notifications (id) {
+        id -> Uuid,
+        recipient_id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        kind -> Text,
+        text -> Text,
+        search_key -> Text,
+        href -> Text,
+        created_at -> Timestamp,
+        read_at -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
-diesel::allow_tables_to_appear_in_same_query!(support_accesses, platform_admins);
+diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));
@@ -500,12 +599,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     tenant_databases,
     institution_keys,
+    operations,
     tenant_figures,
-    operations
+    plans,
+    subscriptions
 );
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);
 diesel::joinable!(alerts -> institutions (institution_id));
 diesel::joinable!(tenant_figures -> institutions (institution_id));
 diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
-diesel::allow_tables_to_appear_in_same_query!(alerts, institutions);
-diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhooks);
+diesel::allow_tables_to_appear_in_same_query!(institutions, alerts);
+diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);
+diesel::joinable!(subscriptions -> institutions (institution_id));

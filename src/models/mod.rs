@@ -6,6 +6,7 @@ pub mod database_name;
 pub mod domain;
 pub mod error;
 pub mod institution;
+pub mod limits;
 pub mod paging;
 pub mod platform;
 pub mod search;
@@ -14,5 +15,6 @@ pub mod time_zone;
 
 pub use actor::Actor;
 pub use error::{ModelError, ModelResult};
+pub use limits::{Limits, Resource, Usage};
 pub use paging::{Paging, Slice};
 pub(crate) use paging::{containing, ordered};

@@ -11,6 +11,7 @@ use crate::{
         platform::{
             audit::Audit,
             institutions::{self, Institution, Status},
+            notifications::{self, News, Topic},
             platform_settings::{self, SignupPolicy},
             registrations::{self, NewRegistration, RegisterError, Registered, Registration},
         },
@@ -49,7 +50,12 @@ pub fn register(
             platform.mail_texts.registration_received(to, name, status)
         })?;
         match policy {
-            SignupPolicy::Approval => Ok(registered),
+            SignupPolicy::Approval => {
+                let text = format!("{} waits for a decision.", registered.institution.name);
+                let href = format!("/platform/registrations/{}", registered.registration.id);
+                notifications::tell_admins(connection, Topic::Registration, &text, &href)?;
+                Ok(registered)
+            }
             SignupPolicy::Automatic => {
                 // The policy decides, not the visitor.
                 let policy = platform.audit(Actor::system());
@@ -171,6 +177,11 @@ pub fn reactivate(
         tell_owners(connection, platform, &told, &owners, |to, name| {
             platform.mail_texts.institution_reactivated(to, name, &sign_in)
         })?;
+        let ids: Vec<Id> = owners.iter().map(|owner| owner.id).collect();
+        let href = format!("/i/{}", told.institution.domain);
+        let text = "The suspension is lifted: everybody can sign in again.";
+        let news = News { topic: Topic::Suspension, institution_id: Some(id), text, href: &href };
+        notifications::tell(connection, &ids, &news)?;
         Ok(told.institution)
     })
 }
@@ -199,7 +210,11 @@ fn tell(
 
 /// The institution's own owners, read before its status changes; none when its database cannot be read, which
 /// must not keep anybody from suspending it.
-fn active_owners(connection: &mut SharedConn, platform: &Platform, institution_id: Id) -> Vec<User> {
+pub(super) fn active_owners(
+    connection: &mut SharedConn,
+    platform: &Platform,
+    institution_id: Id,
+) -> Vec<User> {
     let owners = platform
         .tenants
         .open_in_any_state(connection, institution_id)
@@ -213,7 +228,7 @@ fn active_owners(connection: &mut SharedConn, platform: &Platform, institution_i
 }
 
 /// Puts a message to every owner into the outbox, or to the first admin when there is none.
-fn tell_owners(
+pub(super) fn tell_owners(
     connection: &mut SharedConn,
     platform: &Platform,
     about: &Registered,

@@ -10,8 +10,8 @@ use crate::{
     models::{
         ModelResult,
         platform::{
-            account_tokens, alerts, imports, outgoing_mails, registrations, security_log, sessions,
-            slow_queries, throttles, usage, webhooks,
+            account_tokens, alerts, imports, notifications, outgoing_mails, registrations, security_log,
+            sessions, slow_queries, throttles, usage, webhooks,
         },
     },
 };
@@ -44,6 +44,7 @@ pub struct Swept {
     pub rejected_passwords: usize,
     pub figures: usize,
     pub alerts: usize,
+    pub notifications: usize,
 }
 
 /// Forgets what has had its time. Each kind in a transaction of its own, so that nobody waits for long.
@@ -62,5 +63,6 @@ pub fn sweep(connection: &mut SharedConn) -> ModelResult<Swept> {
         rejected_passwords: registrations::forget_rejected_passwords(connection, at - SHORT)?,
         figures: usage::purge(connection)? + slow_queries::purge(connection)?,
         alerts: alerts::purge(connection)? + webhooks::purge(connection)?,
+        notifications: notifications::purge(connection, at - SECURITY_LOG)?,
     })
 }

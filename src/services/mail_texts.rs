@@ -167,6 +167,64 @@ impl MailTexts {
         )
     }
 
+    /// Some days before a trial or a paid time ends.
+    pub fn ends_soon(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        what: &str,
+        days: i64,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        let when = if days == 1 { "within a day".to_owned() } else { format!("in {days} days") };
+        self.message(
+            to,
+            format!("The {what} of {institution} ends {when}"),
+            &[
+                &format!("The {what} of {institution} ends {when}. Nothing is deleted then, and nothing is switched off at once."),
+                &format!("To go on, answer the people who run {}. Your records are here:\n{link}", self.platform),
+            ],
+        )
+    }
+
+    /// When a trial or a paid time is over, or was ended.
+    pub fn grace_begins(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        reason: &str,
+        until: &str,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} can be changed until {until}"),
+            &[
+                &reason_given(reason),
+                &format!(
+                    "Until {until} everything at {institution} works as before. After that, records can be read and \
+                     exported, and no longer changed."
+                ),
+                &format!("To go on, ask the people who run {}. Your records are here:\n{link}", self.platform),
+            ],
+        )
+    }
+
+    /// When records can be read only from now on.
+    pub fn read_only_now(&self, to: Recipient<'_>, institution: &str, link: &str) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} is read-only now"),
+            &[
+                &format!("The records of {institution} can be read and exported, and no longer changed. Nothing is deleted."),
+                &format!("To go on, ask the people who run {}. Your records are here:\n{link}", self.platform),
+            ],
+        )
+    }
+
     /// To a person who is to become a user of an institution.
     pub fn institution_invitation(
         &self,
@@ -339,6 +397,9 @@ mod tests {
             texts.password_changed(to, "21 November 2026, 10:00 UTC", LINK),
             texts.new_super_admin(to, name, name, LINK),
             texts.alerts(to, &[reason.to_owned(), institution.to_owned()], LINK),
+            texts.ends_soon(to, institution, "trial", 7, LINK),
+            texts.grace_begins(to, institution, reason, "5 December 2026", LINK),
+            texts.read_only_now(to, institution, LINK),
             texts.institution_suspended(to, institution, reason),
         ]
     }

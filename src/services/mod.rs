@@ -1,6 +1,7 @@
 //! What spans both databases, or files, or time: secrets, passwords, mail, files of records.
 
 pub mod accounts;
+pub mod announcements;
 pub mod audit_anchor;
 pub mod bulk_decisions;
 pub mod csv_text;
@@ -14,6 +15,7 @@ pub mod keys;
 pub mod mail;
 pub mod mail_texts;
 pub mod monitoring;
+pub mod notifications;
 pub mod operations;
 pub mod outbox;
 pub mod password_policy;
@@ -24,5 +26,6 @@ pub mod schedule;
 pub mod secrets;
 pub mod settings;
 pub mod student_import;
+pub mod subscriptions;
 pub mod tenants;
 pub mod tokens;

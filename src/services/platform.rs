@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    announcements::Announcements,
     keys::{self, KeyError, Keys},
     mail::{Mailer, Sender},
     mail_texts::MailTexts,
@@ -71,6 +72,8 @@ pub struct Platform {
     pub watched: Watched,
     /// Long work.
     pub operations: Operations,
+    /// What is announced to institutions now.
+    pub announcements: Announcements,
     /// First part of every tenant database's name.
     pub prefix: NamePrefix,
     /// What was set.
@@ -165,6 +168,7 @@ impl Platform {
             meters,
             watched: Watched::default(),
             operations: Operations::default(),
+            announcements: Announcements::default(),
             shared,
             engine,
             keys,

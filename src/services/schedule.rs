@@ -9,6 +9,7 @@ use super::{
     housekeeping,
     monitoring::{alerts, sizes},
     platform::Platform,
+    subscriptions,
 };
 use crate::{
     db::now,
@@ -29,6 +30,7 @@ const JOBS: &[Job] = &[
     Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run },
     Job { name: "sizes", every: Duration::from_secs(60), run: sizes::run },
     Job { name: "alerts", every: Duration::from_secs(60), run: alerts::run },
+    Job { name: "subscriptions", every: Duration::from_secs(1_800), run: subscriptions::run },
 ];
 
 impl Job {

@@ -67,6 +67,8 @@ pub struct Limits {
     pub password_queue: usize,
     /// A query of a tenant that takes this long is noted as slow.
     pub slow_query: Duration,
+    /// How long records can still be changed when a trial or a paid time is over.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -85,6 +87,7 @@ impl Default for Limits {
             session_length: Duration::from_secs(8 * 60 * 60),
             password_queue: super::passwords::DEFAULT_QUEUE,
             slow_query: crate::db::meter::SLOW_AFTER,
+            grace: Duration::from_secs(14 * 24 * 60 * 60),
         }
     }
 }

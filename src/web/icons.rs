@@ -28,6 +28,7 @@ icons! {
     ArrowRight => LuArrowRight,
     ArrowUp => LuArrowUp,
     Ban => LuBan,
+    Bell => LuBell,
     Chart => LuChartColumn,
     Check => LuCheck,
     ChevronDown => LuChevronDown,

@@ -17,6 +17,7 @@ pub mod forms;
 pub mod health;
 pub mod icons;
 pub mod institution;
+pub mod limits;
 pub mod list;
 pub mod middleware;
 pub mod operation_view;

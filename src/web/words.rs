@@ -28,21 +28,7 @@ impl Noun {
     }
 }
 
-/// A number as people read it: `1234567` becomes "1,234,567".
-pub fn grouped(n: i64) -> String {
-    let digits = n.unsigned_abs().to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
-    if n < 0 {
-        out.push('\u{2212}');
-    }
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
+pub use crate::models::text::grouped;
 
 /// How long to wait, in one unit, never shorter than it is: "1 second", "2 minutes".
 pub fn waiting_time(seconds: i64) -> String {

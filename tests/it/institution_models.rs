@@ -5,7 +5,7 @@ use diesel::Connection as _;
 use provost::{
     db::{Id, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn},
     models::{
-        Actor, ModelError, Paging,
+        Actor, Limits, ModelError, Paging,
         institution::{
             Activity,
             activity::{self, ActivityFilter},
@@ -19,7 +19,7 @@ use provost::{
         text::Email,
     },
     services::{
-        csv_text::{Limits, Table, read_csv},
+        csv_text::{Limits as CsvLimits, Table, read_csv},
         student_import::{self, Counts, Field, Mapping, Outcome, Verdict},
     },
 };
@@ -107,7 +107,7 @@ fn searched(q: &str) -> StudentFilter {
 }
 
 fn table(text: &str) -> Table {
-    read_csv(text.as_bytes(), Limits::default()).expect("CSV")
+    read_csv(text.as_bytes(), CsvLimits::default()).expect("CSV")
 }
 
 fn names(connection: &mut TenantConn, filter: &StudentFilter, sort: &str) -> Vec<String> {
@@ -421,7 +421,7 @@ fn the_template_imports_and_five_thousand_rows_take_seconds() {
     let mut tenant = Tenant::new();
     let connection = tenant.connection();
     let activity = activity();
-    let template = read_csv(&student_import::template(), Limits::default()).expect("template");
+    let template = read_csv(&student_import::template(), CsvLimits::default()).expect("template");
     let mapping = Mapping::guess(&template);
     assert!(mapping.columns.iter().all(Option::is_some));
     assert_eq!(student_import::plan(connection, &template, &mapping).expect("plan").counts().created, 1);
@@ -468,8 +468,16 @@ fn an_import_keeps_what_it_refused_and_not_the_file() {
     let mut text = String::from("number,name\nS-1,Zoë\n");
     (0..student_import::REFUSED_KEPT + 5).for_each(|n| text.push_str(&format!("S-1,Twice {n}\n")));
     let mapping = serde_json::to_string(&Mapping::guess(&table(&text))).expect("JSON");
-    let id = imports::create(connection, student_import::KIND, "f.csv", text.as_bytes(), &mapping, Id::new())
-        .expect("kept");
+    let id = imports::create(
+        connection,
+        &Limits::default(),
+        student_import::KIND,
+        "f.csv",
+        text.as_bytes(),
+        &mapping,
+        Id::new(),
+    )
+    .expect("kept");
     assert_eq!(imports::result(connection, id).expect("read"), None);
     let operation = Id::new();
     let mut run =
@@ -490,7 +498,8 @@ fn an_import_keeps_what_it_refused_and_not_the_file() {
 fn a_file_is_imported_by_one_operation_only() {
     let mut tenant = Tenant::new();
     let connection = tenant.connection();
-    let id = imports::create(connection, "students", "f.csv", b"a,b", "{}", Id::new()).expect("kept");
+    let id = imports::create(connection, &Limits::default(), "students", "f.csv", b"a,b", "{}", Id::new())
+        .expect("kept");
     imports::set_mapping(connection, id, "{\"x\":1}").expect("mapped");
     imports::begin(connection, id, Id::new()).expect("begun");
     assert!(matches!(imports::begin(connection, id, Id::new()), Err(ModelError::Changed(_))));

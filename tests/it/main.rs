@@ -1,6 +1,7 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod audit_page;
+mod announcements;
 mod command_line;
 mod courtesies;
 mod credentials;
@@ -20,6 +21,7 @@ mod nodes;
 mod monitoring;
 mod pages;
 
+mod plans;
 mod platform_models;
 mod platform_roles;
 mod platform_services;

@@ -11,7 +11,7 @@ use crate::{
         schema_tenant::activity_log,
         tenant::{MultiBackend, TenantConn},
     },
-    models::{Actor, ModelResult, Paging, Slice, containing, ordered, search::fold},
+    models::{Actor, Limits, ModelResult, Paging, Slice, containing, ordered, search::fold},
 };
 
 /// More people than this are not offered to choose from.
@@ -22,6 +22,8 @@ const MOST_ACTORS: usize = 200;
 pub struct Activity {
     /// In whose name.
     pub actor: Actor,
+    /// Within which limits: whatever adds to what the institution holds looks at them in its transaction.
+    pub limits: Limits,
 }
 
 /// One field of a record, before and after.
@@ -87,7 +89,13 @@ impl Activity {
     /// Changes made with this are signed with `actor`'s name.
     #[must_use]
     pub fn new(actor: Actor) -> Self {
-        Self { actor }
+        Self { actor, limits: Limits::default() }
+    }
+
+    /// The same, held to what the institution's plan allows; without, there are no limits.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Appends an entry; call it inside the `write_tx` of the change. `action` is "noun.verb", `label`

@@ -3,9 +3,10 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
+use super::quota;
 use crate::{
     db::{Id, now, schema_tenant::imports, tenant::TenantConn},
-    models::{ModelError, ModelResult},
+    models::{Limits, ModelError, ModelResult, Resource},
 };
 
 /// Files are kept this long, so that a result can be looked at again.
@@ -40,9 +41,10 @@ pub struct ImportHead {
 /// Keeps a file until it is imported; removes those that have had their time.
 ///
 /// # Errors
-/// Any database error.
+/// Refused when the plan has no room for the file; any database error.
 pub fn create(
     connection: &mut TenantConn,
+    limits: &Limits,
     kind: &str,
     file_name: &str,
     content: &[u8],
@@ -53,6 +55,7 @@ pub fn create(
         let (id, at) = (Id::new(), now());
         diesel::delete(imports::table.filter(imports::created_at.lt(at - TimeDelta::days(KEPT_DAYS))))
             .execute(connection)?;
+        quota::require(connection, limits, Resource::Storage, content.len())?;
         diesel::insert_into(imports::table)
             .values((
                 imports::id.eq(id),

@@ -5,6 +5,7 @@ mod bulk;
 pub mod imports;
 pub mod people;
 pub mod profile;
+pub mod quota;
 pub mod student_bulk;
 pub mod student_rules;
 pub mod students;

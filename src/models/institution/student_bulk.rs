@@ -8,6 +8,7 @@ use super::{
     activity::{Activity, Change, Entry},
     bulk::{ROWS_PER_INSERT, insert_many},
     people::PersonRow,
+    quota,
     students::{self as one, Student, StudentFields, StudentFilter, StudentRow},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         schema_tenant::{people, students},
         tenant::TenantConn,
     },
-    models::{ModelError, ModelResult},
+    models::{ModelError, ModelResult, Resource},
 };
 
 /// Students that one bulk act may touch: it is one transaction, and others wait for it.
@@ -70,7 +71,7 @@ pub fn archive(connection: &mut TenantConn, activity: &Activity, chosen: &Chosen
 /// Undoes an archiving: restores who is still archived by that batch. Returns how many.
 ///
 /// # Errors
-/// Any database error.
+/// Refused when the plan has no room; any database error.
 pub fn restore_batch(connection: &mut TenantConn, activity: &Activity, batch: Id) -> ModelResult<usize> {
     connection.write_tx(|connection| {
         let named: Vec<(Id, String)> = students::table
@@ -80,6 +81,7 @@ pub fn restore_batch(connection: &mut TenantConn, activity: &Activity, batch: Id
             .order(students::id)
             .select((students::id, people::name))
             .load(connection)?;
+        quota::require(connection, &activity.limits, Resource::Students, named.len())?;
         for chunk in named.chunks(ROWS_PER_INSERT) {
             let ids: Vec<Id> = chunk.iter().map(|(id, _)| *id).collect();
             set_restored(connection, &ids)?;
@@ -204,7 +206,7 @@ pub struct ImportWrites {
 /// `progress` hears the number of students written so far, and may stop it.
 ///
 /// # Errors
-/// Any database error, or that of `progress`; nothing must be kept then.
+/// Refused when the plan has no room; any database error, or that of `progress`; nothing must be kept then.
 pub fn write_import(
     connection: &mut TenantConn,
     activity: &Activity,
@@ -212,6 +214,7 @@ pub fn write_import(
     writes: &ImportWrites,
     progress: &mut dyn FnMut(usize) -> ModelResult<()>,
 ) -> ModelResult<()> {
+    quota::require(connection, &activity.limits, Resource::Students, writes.create.len())?;
     let mut written = 0;
     for chunk in writes.create.chunks(ROWS_PER_INSERT) {
         create_chunk(connection, activity, chunk)?;

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use super::{
     activity::{Activity, Change, Entry},
     people::{self, Person, PersonFields, PersonRow},
-    student_bulk,
+    quota, student_bulk,
 };
 use crate::{
     db::{
@@ -16,7 +16,7 @@ use crate::{
         schema_tenant::{activity_log, people as people_table, students},
         tenant::TenantConn,
     },
-    models::{ModelError, ModelResult, search::fold},
+    models::{ModelError, ModelResult, Resource, search::fold},
     text_enum,
 };
 
@@ -214,10 +214,11 @@ pub fn holder_of_number(connection: &mut TenantConn, number: &str) -> ModelResul
 /// Adds a student.
 ///
 /// # Errors
-/// Refused when the number is somebody's already; any database error.
+/// Refused when the number is somebody's already or the plan has no room; any database error.
 pub fn create(connection: &mut TenantConn, activity: &Activity, fields: &StudentFields) -> ModelResult<Id> {
     connection
         .write_tx(|connection| {
+            quota::require(connection, &activity.limits, Resource::Students, 1)?;
             require_free_number(connection, &fields.student_number, None)?;
             let person = PersonRow::new(&fields.person);
             let student = StudentRow::new(fields, person.id);
@@ -312,9 +313,10 @@ pub fn archive(connection: &mut TenantConn, activity: &Activity, id: Id) -> Mode
 /// Puts an archived student back on the lists.
 ///
 /// # Errors
-/// `Changed` when they are not archived; any database error.
+/// `Changed` when they are not archived; refused when the plan has no room; any database error.
 pub fn restore(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
     connection.write_tx(|connection| {
+        quota::require(connection, &activity.limits, Resource::Students, 1)?;
         let student = find(connection, id)?;
         if student_bulk::set_restored(connection, &[id])? == 0 {
             return Err(ModelError::Changed(format!("{} is not archived.", student.person.name)));

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use super::{
     activity::{Activity, Change},
     profile::LocalSettings,
+    quota,
 };
 use crate::{
     db::{
@@ -16,7 +17,7 @@ use crate::{
         schema_tenant::{institution, user_roles, users},
         tenant::TenantConn,
     },
-    models::{ModelError, ModelResult, search::fold, text::Email},
+    models::{ModelError, ModelResult, Resource, search::fold, text::Email},
     text_enum,
 };
 
@@ -235,10 +236,11 @@ pub fn create_first_owner(
 /// Makes a user who has still to accept. The invitation itself lives in the shared database.
 ///
 /// # Errors
-/// Refused when the address is a user's already; any database error.
+/// Refused when the address is a user's already or the plan has no room; any database error.
 pub fn create_invited(connection: &mut TenantConn, activity: &Activity, new: &NewUser) -> ModelResult<Id> {
     let invited = connection.write_tx(|connection| {
         require_a_role(&new.roles)?;
+        quota::require(connection, &activity.limits, Resource::Users, 1)?;
         let taken: Option<String> = users::table
             .filter(users::email_normalised.eq(new.email.normalised()))
             .select(users::name)

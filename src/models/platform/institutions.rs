@@ -99,7 +99,7 @@ impl Status {
 }
 
 /// An institution, whole.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = institutions)]
 #[expect(missing_docs, reason = "the columns of the table, under their own names")]
 pub struct Institution {

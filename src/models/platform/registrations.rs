@@ -11,6 +11,7 @@ use super::{
     ago,
     audit::Audit,
     institutions::{self as institution_model, Institution, Kind, Status},
+    subscriptions,
 };
 use crate::{
     db::{
@@ -260,6 +261,7 @@ fn insert_institution(connection: &mut SharedConn, audit: &Audit, new: &NewRegis
             institutions::version.eq(1_i64),
         ))
         .execute(connection)?;
+    subscriptions::begin(connection, id, new.trial_ends_at.is_some())?;
     institution_model::add_history(connection, audit, id, None, Status::PendingApproval, None)?;
     Ok(id)
 }
@@ -292,6 +294,7 @@ fn reopen_institution(
             institutions::version.eq(institutions::version + 1),
         ))
         .execute(connection)?;
+    subscriptions::begin(connection, known.id, new.trial_ends_at.is_some())?;
     Ok(known.id)
 }
 

@@ -63,25 +63,10 @@ pub fn find(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Opti
     Ok(row.optional()?)
 }
 
-/// The institution with this domain, and its database: what every request of an institution user starts from.
+/// The institution with this id, and its database.
 ///
 /// # Errors
 /// Any database error; `NotFound` when there is no such institution.
-pub fn find_by_domain(
-    connection: &mut SharedConn,
-    domain: &str,
-) -> ModelResult<(Institution, Option<TenantDatabase>)> {
-    Ok(institutions::table
-        .left_join(tenant_databases::table)
-        .filter(institutions::domain.eq(domain))
-        .select((Institution::as_select(), Option::<TenantDatabase>::as_select()))
-        .first(connection)?)
-}
-
-/// As [`find_by_domain`], by the institution's id.
-///
-/// # Errors
-/// As [`find_by_domain`].
 pub fn find_with_institution(
     connection: &mut SharedConn,
     institution_id: Id,

@@ -5,7 +5,14 @@ use serde::Deserialize;
 use super::{Failure, Handler, Work};
 use crate::{
     db::Id,
-    models::{Actor, ModelError, institution::Activity},
+    models::{
+        Actor, ModelError,
+        institution::Activity,
+        platform::{
+            notifications::{self, News, Topic},
+            subscriptions,
+        },
+    },
     services::student_import,
 };
 
@@ -26,7 +33,11 @@ struct Input {
 impl Handler for ImportStudents {
     fn perform(&self, _step: &str, work: &Work<'_>) -> Result<Option<String>, Failure> {
         let (input, institution) = (work.input::<Input>()?, work.institution_id()?);
-        let db = work.platform.tenants.open(&mut *work.shared()?, institution)?;
+        let (db, known) = {
+            let mut shared = work.shared()?;
+            let db = work.platform.tenants.open(&mut shared, institution)?;
+            (db, subscriptions::find(&mut shared, institution)?)
+        };
         let actor = Actor {
             id: work.operation.actor_id,
             name: work.operation.actor_name.clone(),
@@ -51,7 +62,7 @@ impl Handler for ImportStudents {
         };
         let outcome = student_import::run(
             &mut *db.get()?,
-            &Activity::new(actor),
+            &Activity::new(actor).within(known.terms().limits),
             input.import_id,
             work.operation.id,
             &mut progress,
@@ -61,9 +72,17 @@ impl Handler for ImportStudents {
         }
         let counts = outcome?;
         work.set_result(&serde_json::json!(counts));
-        Ok(Some(format!(
+        let done = format!(
             "{} added, {} changed, {} unchanged, {} refused",
             counts.created, counts.updated, counts.unchanged, counts.refused
-        )))
+        );
+        if let Some(asked_by) = work.operation.actor_id {
+            let text = format!("Your import of students is done: {done}.");
+            let href = format!("/i/{}/students/import/{}", known.institution.domain, input.import_id);
+            let news =
+                News { topic: Topic::Import, institution_id: Some(institution), text: &text, href: &href };
+            work.shared()?.write_tx(|c| notifications::tell(c, &[asked_by], &news))?;
+        }
+        Ok(Some(done))
     }
 }

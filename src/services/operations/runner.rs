@@ -20,7 +20,10 @@ use crate::{
     db::{Engine, Id},
     models::{
         ModelResult,
-        platform::operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
+        platform::{
+            notifications::{self, Topic},
+            operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
+        },
     },
     services::{
         monitoring,
@@ -478,6 +481,9 @@ impl Work<'_> {
             if let Some(handler) = handler {
                 handler.gave_up(connection, self, words)?;
             }
+            let text = format!("{}: an operation failed. {words}", self.operation.subject);
+            let href = format!("/platform/operations/{}", self.operation.id);
+            notifications::tell_admins(connection, Topic::Operation, &text, &href)?;
             Ok(())
         })
     }

@@ -36,8 +36,16 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    fn account(&self) -> Account {
+    pub(super) fn account(&self) -> Account {
         Account { institution_id: self.who.institution_id, user_id: self.who.user_id }
+    }
+
+    pub(super) fn somebody(&self) -> &Somebody {
+        &self.me
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 }
 

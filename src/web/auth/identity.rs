@@ -19,6 +19,8 @@ const SESSION: &str = "session";
 const IP: &str = "ip";
 const USER_AGENT: &str = "user_agent";
 const FLASH: &str = "flash";
+/// Announcements that were put away.
+const DISMISSED: &str = "dismissed";
 /// Accounts that matched at sign-in, waiting for the person's choice.
 const CHOICE: &str = "choice";
 
@@ -96,6 +98,28 @@ pub fn take_flash(session: &Session) -> Option<Notice> {
         session.remove(FLASH);
     }
     notice
+}
+
+/// More announcements than this are not remembered as put away.
+const MOST_DISMISSED: usize = 20;
+
+/// Puts an announcement away until the person signs in again.
+///
+/// # Errors
+/// When the session cannot hold it.
+pub fn dismiss(session: &Session, announcement: Id) -> Result<(), AppError> {
+    let mut known = dismissed(session);
+    if !known.contains(&announcement) {
+        known.push(announcement);
+    }
+    let begin = known.len().saturating_sub(MOST_DISMISSED);
+    write(session, DISMISSED, &&known[begin..])
+}
+
+/// The announcements that were put away.
+#[must_use]
+pub fn dismissed(session: &Session) -> Vec<Id> {
+    read(session, DISMISSED).unwrap_or_default()
 }
 
 /// Remembers the accounts that matched, as (institution, user).

@@ -1,7 +1,9 @@
 //! `InstitutionUser`, `Registrar`, `Owner`: handler arguments that hold the only handle to tenant data.
 
+use std::sync::Arc;
+
 use actix_session::Session;
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Method};
 use chrono::TimeDelta;
 use futures_util::future::LocalBoxFuture;
 
@@ -18,9 +20,11 @@ use crate::{
         },
         platform::{
             admins::{self, AdminRole, AdminStatus, PlatformAdmin},
+            announcements::{Announcement, Level},
             institutions::{Institution, Status},
+            notifications,
+            subscriptions::{self, Entered, Standing, Terms},
             support_accesses::{self, SupportAccess},
-            tenant_databases::{self, TenantDatabase},
         },
     },
     services::tenants::TenantError,
@@ -37,6 +41,8 @@ use crate::{
 };
 
 const DAY: Noun = Noun::new("day", "days");
+const READ_ONLY: &str = "The subscription of this institution has run out, so its records can be read and not changed. \
+    Ask the platform's administrators how to go on.";
 
 /// A signed-in, active user of the institution in the address; session, institution status, user and
 /// roles are checked on this very request.
@@ -51,6 +57,8 @@ pub struct InstitutionUser {
     pub roles: Vec<Role>,
     /// The institution, as the platform's registry knows it.
     pub institution: Institution,
+    /// On which terms it is here: its limits, and whether its records can be changed.
+    pub terms: Terms,
     /// The institution's own database.
     pub db: TenantDb,
     /// How the institution tells the time.
@@ -61,6 +69,10 @@ pub struct InstitutionUser {
     pub client: Client,
     /// Set for a platform admin who looks inside.
     support: Option<SupportAccess>,
+    /// What the platform announces now, to whomever.
+    announcements: Arc<Vec<Announcement>>,
+    /// Notifications that the user has not read.
+    unread: i64,
     session: Session,
     path: String,
     way_back: String,
@@ -74,10 +86,10 @@ impl InstitutionUser {
         self.client.actor(self.id, &self.name)
     }
 
-    /// The right to change this institution's records in this user's name.
+    /// The right to change this institution's records in this user's name, within what its plan allows.
     #[must_use]
     pub fn activity(&self) -> Activity {
-        Activity::new(self.actor())
+        Activity::new(self.actor()).within(self.terms.limits.clone())
     }
 
     /// Whether records may be written.
@@ -116,12 +128,13 @@ impl InstitutionUser {
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
-            .banner(self.support_banner().or_else(|| self.trial_banner()))
+            .banner(self.support_banner().or_else(|| self.banner()))
             .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
                 email: self.email.clone(),
                 role_label: role.into(),
+                unread: self.unread,
                 account_href: "/account".into(),
                 sign_out: "/sign-out".into(),
             })
@@ -158,9 +171,65 @@ impl InstitutionUser {
         Some(Banner::new(NoticeKind::Warning, text).link("Back to the platform", place))
     }
 
-    fn trial_banner(&self) -> Option<Banner> {
-        trial_words(self.institution.trial_ends_at? - crate::db::now())
-            .map(|(kind, text)| Banner::new(kind, text))
+    /// What is not as usual, the gravest only: what is owed before what is announced, but for work on the platform.
+    fn banner(&self) -> Option<Banner> {
+        let announced = self.announced();
+        match announced {
+            Some((Level::Maintenance, banner)) => Some(banner),
+            other => match (self.terms_banner(), other) {
+                (Some(own), Some((Level::Warning, said))) if own.kind == NoticeKind::Info => Some(said),
+                (own, other) => own.or(other.map(|(_, banner)| banner)),
+            },
+        }
+    }
+
+    fn terms_banner(&self) -> Option<Banner> {
+        let now = crate::db::now();
+        let (kind, text) = match self.terms.standing(now) {
+            Standing::Good => return None,
+            Standing::Trial(end) => trial_words(end - now)?,
+            Standing::Grace(until) => {
+                let why = if self.terms.was_trial() { "The trial" } else { "The subscription" };
+                let until = self.clock.exact(until);
+                let text = format!(
+                    "{why} has ended. Records can be changed until {until}, and only read after that. Ask the \
+                     platform's administrators how to go on."
+                );
+                (NoticeKind::Warning, text)
+            }
+            Standing::ReadOnly => (NoticeKind::Error, format!("{READ_ONLY} Exports work.")),
+        };
+        Some(Banner::new(kind, text))
+    }
+
+    /// The gravest announcement that is meant for this institution and not put away.
+    fn announced(&self) -> Option<(Level, Banner)> {
+        if self.announcements.is_empty() {
+            return None;
+        }
+        let (now, dismissed) = (crate::db::now(), identity::dismissed(&self.session));
+        let open = self.announcements.iter().filter(|known| {
+            known.holds(now) && known.concerns(&self.institution) && !dismissed.contains(&known.id)
+        });
+        let gravest = open.max_by_key(|known| known.level)?;
+        let kind = if gravest.level == Level::Info { NoticeKind::Info } else { NoticeKind::Warning };
+        let banner = Banner::new(kind, gravest.text.as_str());
+        let banner = if gravest.dismissible == 1 {
+            banner.dismiss(format!("/announcements/{}/dismissal", gravest.id))
+        } else {
+            banner
+        };
+        Some((gravest.level, banner))
+    }
+
+    /// Refuses whatever would change a record while the institution is read-only. Signing in and one's own account
+    /// are not the institution's records.
+    fn may_send(&self, request: &HttpRequest) -> Result<(), AppError> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !reads && self.terms.standing(crate::db::now()) == Standing::ReadOnly {
+            return Err(AppError::ReadOnly(format!("{READ_ONLY} Nothing was changed.")));
+        }
+        Ok(())
     }
 }
 
@@ -189,7 +258,7 @@ impl FromRequest for InstitutionUser {
             let session = session.await.map_err(|error| AppError::internal(error.to_string()))?;
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let who = Identity::of(&session);
-            let found = find(&request, who, move |c| tenant_databases::find_by_domain(c, &domain)).await?;
+            let found = find(&request, who, move |c| subscriptions::enter_by_domain(c, &domain)).await?;
             if let Some(Found { institution, .. }) = &found
                 && institution.status == Status::Suspended
             {
@@ -199,7 +268,9 @@ impl FromRequest for InstitutionUser {
             // The session decides which institution is open; the address can only agree with it.
             let found = found
                 .filter(|found| who.institution_id == Some(found.institution.id) || found.guest.is_some());
-            Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await
+            let user = Self::enter(&request, session, who, found.ok_or(AppError::NotFound)?).await?;
+            user.may_send(&request)?;
+            Ok(user)
         })
     }
 }
@@ -207,6 +278,9 @@ impl FromRequest for InstitutionUser {
 /// An institution, and for its own user the way into its database.
 struct Found {
     institution: Institution,
+    terms: Terms,
+    announcements: Arc<Vec<Announcement>>,
+    unread: i64,
     db: Option<Result<TenantDb, TenantError>>,
     /// A platform admin whom the institution lets in for now.
     guest: Option<(PlatformAdmin, SupportAccess)>,
@@ -219,19 +293,24 @@ struct Found {
 async fn find(
     request: &HttpRequest,
     who: Option<Identity>,
-    look: impl FnOnce(&mut SharedConn) -> ModelResult<(Institution, Option<TenantDatabase>)> + Send + 'static,
+    look: impl FnOnce(&mut SharedConn) -> ModelResult<Entered> + Send + 'static,
 ) -> Result<Option<Found>, AppError> {
     let platform = super::state_of(request)?;
-    let tenants = platform.tenants.clone();
+    let state = platform.clone();
     let visit = move |c: &mut SharedConn| {
-        let (institution, database) = look(c)?;
+        let Entered { institution, database, terms } = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
         let guest = match who {
             Some(Identity { user_id, institution_id: None, .. }) => guest(c, institution.id, user_id)?,
             _ => None,
         };
-        let db = (own || guest.is_some()).then(|| tenants.open_found(c, &institution, database.as_ref()));
-        ModelResult::Ok(Found { institution, db, guest, user: None })
+        let enters = own || guest.is_some();
+        let db = enters.then(|| state.tenants.open_found(c, &institution, database.as_ref()));
+        let (announcements, unread) = match who.filter(|_| enters) {
+            Some(who) => (state.announcements.current(c), notifications::unread(c, who.user_id)?),
+            None => (Arc::default(), 0),
+        };
+        ModelResult::Ok(Found { institution, terms, announcements, unread, db, guest, user: None })
     };
     let then = move |mut found: Found| {
         if let (Some(Ok(db)), Some(who), None) = (&found.db, who, &found.guest) {
@@ -266,7 +345,7 @@ impl InstitutionUser {
         who: Identity,
         institution_id: Id,
     ) -> Result<Self, AppError> {
-        let look = move |c: &mut SharedConn| tenant_databases::find_with_institution(c, institution_id);
+        let look = move |c: &mut SharedConn| subscriptions::enter_by_id(c, institution_id);
         let found = find(request, Some(who), look).await?.ok_or(AppError::NotFound)?;
         if found.institution.status == Status::Suspended {
             return Err(AppError::Suspended(found.institution.name));
@@ -280,13 +359,14 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, db, guest, user } = found;
+        let Found { institution, terms, announcements, unread, db, guest, user } = found;
         let db = db.ok_or(AppError::NotFound)??;
         if let Some((admin, access)) = guest {
             let local = db.run(profile::local).await?;
             let name = format!("{} (support of the platform)", admin.name);
             let caller = Caller { id: admin.id, name, email: admin.email, roles: vec![Role::Viewer], local };
-            return Ok(Self::new(request, session, who, institution, db, caller, Some(access)));
+            let place = Place { institution, terms, announcements, unread, db };
+            return Ok(Self::new(request, session, who, place, caller, Some(access)));
         }
         visited_by(request, db.meter(), who.user_id);
         let found = match user {
@@ -299,35 +379,48 @@ impl InstitutionUser {
             _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
         };
         let caller = Caller { id: user.id, name: user.name, email: user.email, roles: user.roles, local };
-        Ok(Self::new(request, session, who, institution, db, caller, None))
+        let place = Place { institution, terms, announcements, unread, db };
+        Ok(Self::new(request, session, who, place, caller, None))
     }
 
     fn new(
         request: &HttpRequest,
         session: Session,
         who: Identity,
-        institution: Institution,
-        db: TenantDb,
+        place: Place,
         caller: Caller,
         support: Option<SupportAccess>,
     ) -> Self {
+        let Place { institution, terms, announcements, unread, db } = place;
         Self {
             id: caller.id,
             name: caller.name,
             email: caller.email,
             roles: caller.roles,
             institution,
+            terms,
             db,
             clock: Clock::local(&caller.local.time_zone, &caller.local.locale),
             session_id: who.session_id,
             client: Client::of(request),
             support,
+            announcements,
+            unread,
             session,
             path: request.path().to_owned(),
             way_back: Theme::way_back(request),
             theme: Theme::of(request),
         }
     }
+}
+
+/// Where they are, and what is said there.
+struct Place {
+    institution: Institution,
+    terms: Terms,
+    announcements: Arc<Vec<Announcement>>,
+    unread: i64,
+    db: TenantDb,
 }
 
 /// Who calls, as a user of the institution or as its guest.

@@ -5,6 +5,7 @@ pub mod identity;
 pub mod institution_user;
 pub mod invitation;
 mod new_password;
+pub mod notifications;
 pub mod password_reset;
 pub mod platform_admin;
 pub mod session_store;

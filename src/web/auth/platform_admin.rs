@@ -14,6 +14,7 @@ use crate::{
         platform::{
             admins::{self, AdminRole, AdminStatus},
             audit::Audit,
+            notifications,
             waiting::{Waiting, waiting},
         },
     },
@@ -41,6 +42,7 @@ pub struct AnyAdmin {
     /// Where the request comes from.
     pub client: Client,
     waiting: Waiting,
+    unread: i64,
     session: Session,
     path: String,
     way_back: String,
@@ -108,6 +110,7 @@ impl AnyAdmin {
                 name: self.name.clone(),
                 email: self.email.clone(),
                 role_label: self.role.label().into(),
+                unread: self.unread,
                 account_href: "/account".into(),
                 sign_out: "/sign-out".into(),
             })
@@ -126,6 +129,8 @@ impl AnyAdmin {
             running.push(item("Audit log", "/platform/audit", Icon::Activity));
         }
         if self.is_super_admin() {
+            running.push(item("Announcements", "/platform/announcements", Icon::Bell));
+            running.push(item("Plans", "/platform/plans", Icon::Key));
             running.push(item("Settings", "/platform/settings", Icon::Settings));
         }
         vec![
@@ -158,10 +163,14 @@ impl FromRequest for AnyAdmin {
                 return Err(AppError::NotFound);
             }
             let platform = super::state_of(&request)?;
-            let (admin, waiting) = platform
+            let (admin, waiting, unread) = platform
                 .shared
                 .run(move |c| {
-                    Ok::<_, crate::models::ModelError>((admins::find(c, who.user_id)?, waiting(c)?))
+                    Ok::<_, crate::models::ModelError>((
+                        admins::find(c, who.user_id)?,
+                        waiting(c)?,
+                        notifications::unread(c, who.user_id)?,
+                    ))
                 })
                 .await?;
             if admin.status != AdminStatus::Active {
@@ -174,6 +183,7 @@ impl FromRequest for AnyAdmin {
                 role: admin.role,
                 client: Client::of(&request),
                 waiting,
+                unread,
                 session,
                 path: request.path().to_owned(),
                 way_back: Theme::way_back(&request),

@@ -1,13 +1,17 @@
 //! The institution's profile and settings.
 
 use actix_web::{HttpResponse, http::StatusCode};
+use askama::Template;
 
 use crate::{
     error::AppError,
     models::{
-        ModelError,
+        ModelError, ModelResult, Usage,
         country::Country,
-        institution::profile::{self, Profile, ProfileChanges, WeekStart},
+        institution::{
+            profile::{self, Profile, ProfileChanges, WeekStart},
+            quota,
+        },
         platform::institutions::Kind,
         time_zone::TimeZone,
     },
@@ -15,8 +19,10 @@ use crate::{
     web::{
         State,
         auth::{InstitutionUser, Owner},
-        forms::{Choice, ChoiceOf, Chosen, Form, FormData, FormPage},
+        forms::{Choice, ChoiceOf, Chosen, Form, FormData},
+        limits,
         page::{Notice, Page},
+        record::Record,
         respond::{html, html_with_status, see_other},
     },
 };
@@ -39,12 +45,29 @@ impl ChoiceOf for WeekStart {
     }
 }
 
+#[derive(Template)]
+#[template(path = "institution/settings.html")]
+struct SettingsView {
+    page: Page,
+    form: Form,
+    /// What of the plan is used.
+    limits: Record,
+}
+
+impl SettingsView {
+    fn new(user: &InstitutionUser, form: Form, usage: &Usage) -> Self {
+        let limits = Record::new().section(limits::section(&user.terms.limits, usage));
+        Self { page: page(user), form, limits }
+    }
+}
+
 /// `GET /i/{domain}/settings`: owners.
 pub async fn show(user: Owner) -> Result<HttpResponse, AppError> {
-    let profile = user.db.run(profile::find).await?;
+    let look = |c: &mut _| ModelResult::Ok((profile::find(c)?, quota::usage(c)?));
+    let (profile, usage) = user.db.run(look).await?;
     let mut form = blank(&user).filled(values(&profile)).at_version(profile.version);
     fields(&mut form, &profile);
-    Ok(html(&FormPage::new(page(&user), form))?)
+    Ok(html(&SettingsView::new(&user, form, &usage))?)
 }
 
 /// `POST /i/{domain}/settings`: owners.
@@ -71,7 +94,8 @@ pub async fn update(user: Owner, platform: State, data: FormData) -> Result<Http
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(html_with_status(status, &FormPage::new(page(&user), form))?)
+    let usage = user.db.run(quota::usage).await?;
+    Ok(html_with_status(status, &SettingsView::new(&user, form, &usage))?)
 }
 
 fn page(user: &InstitutionUser) -> Page {

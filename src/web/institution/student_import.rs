@@ -8,8 +8,11 @@ use crate::{
     db::{Id, tenant::TenantConn},
     error::{AppError, told},
     models::{
-        ModelError, ModelResult,
-        institution::imports::{self, Import},
+        Limits, ModelError, ModelResult, Resource,
+        institution::{
+            imports::{self, Import},
+            quota,
+        },
         platform::operations::{self, Kind, NewOperation, OperationStatus},
     },
     services::{
@@ -82,15 +85,21 @@ pub async fn upload(user: Registrar, upload: Upload) -> Result<HttpResponse, App
             let mapping = serde_json::to_string(&mapping).map_err(AppError::internal)?;
             let name = if upload.file_name.is_empty() { "students.csv".into() } else { upload.file_name };
             let by = user.id;
-            let id = user.db.run(move |c| imports::create(c, KIND, &name, &content, &mapping, by)).await?;
-            Ok(see_other(own_path(&user, id)))
+            let limits = user.terms.limits.clone();
+            let keep = move |c: &mut _| imports::create(c, &limits, KIND, &name, &content, &mapping, by);
+            match told(user.db.run(keep).await)? {
+                Ok(id) => Ok(see_other(own_path(&user, id))),
+                Err(text) => refused(&user, text),
+            }
         }
-        Err(text) => {
-            let mut form = upload_form(&user);
-            form.error("file", text);
-            Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(upload_page(&user), form))?)
-        }
+        Err(text) => refused(&user, text),
     }
+}
+
+fn refused(user: &InstitutionUser, text: String) -> Result<HttpResponse, AppError> {
+    let mut form = upload_form(user);
+    form.error("file", text);
+    Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(upload_page(user), form))?)
 }
 
 fn own_path(user: &InstitutionUser, id: Id) -> String {
@@ -102,6 +111,8 @@ struct Kept {
     import: Import,
     table: Table,
     mapping: Mapping,
+    /// Why the plan has no room for it.
+    lacking: Option<String>,
 }
 
 fn kept(connection: &mut TenantConn, id: Id) -> ModelResult<Kept> {
@@ -109,7 +120,7 @@ fn kept(connection: &mut TenantConn, id: Id) -> ModelResult<Kept> {
     let unreadable = || ModelError::Refused("This file can no longer be read. Upload it again.".into());
     let table = read_csv(&import.content, LIMITS).map_err(|_| unreadable())?;
     let mapping = serde_json::from_str(&import.mapping).map_err(|_| unreadable())?;
-    Ok(Kept { import, table, mapping })
+    Ok(Kept { import, table, mapping, lacking: None })
 }
 
 /// The file as long as its import has not begun: afterwards nobody reads it, and it is emptied.
@@ -120,9 +131,10 @@ fn waiting(connection: &mut TenantConn, id: Id) -> ModelResult<Option<Kept>> {
     }
 }
 
-fn planned(connection: &mut TenantConn, id: Id) -> ModelResult<Option<(Kept, Plan)>> {
-    let Some(kept) = waiting(connection, id)? else { return Ok(None) };
+fn planned(connection: &mut TenantConn, limits: &Limits, id: Id) -> ModelResult<Option<(Kept, Plan)>> {
+    let Some(mut kept) = waiting(connection, id)? else { return Ok(None) };
     let plan = student_import::plan(connection, &kept.table, &kept.mapping)?;
+    kept.lacking = quota::lacking(connection, limits, Resource::Students, plan.counts().created)?;
     Ok(Some((kept, plan)))
 }
 
@@ -135,7 +147,8 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, AppError> {
     let raw = request.query_string();
-    match user.db.run(move |c| planned(c, id)).await? {
+    let limits = user.terms.limits.clone();
+    match user.db.run(move |c| planned(c, &limits, id)).await? {
         Some((kept, plan)) => {
             check::check(&user, &kept, &plan, columns::form(&user, &kept), raw, StatusCode::OK)
         }
@@ -175,7 +188,8 @@ pub async fn set_columns(
     RecordId(id): RecordId,
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
-    let Some((kept, plan)) = user.db.run(move |c| planned(c, id)).await? else {
+    let limits = user.terms.limits.clone();
+    let Some((kept, plan)) = user.db.run(move |c| planned(c, &limits, id)).await? else {
         user.flash(Notice::error(
             "The import of this file has begun, so its columns stay as they are. Upload it again to choose others.",
         ))?;

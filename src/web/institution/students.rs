@@ -9,14 +9,15 @@ use crate::{
     db::Id,
     error::{AppError, told},
     models::{
-        ModelResult, Paging,
+        Limits, ModelResult, Paging, Resource,
         institution::{
-            activity,
+            activity, quota,
             students::{self, Student, StudentFilter, StudentStatus},
         },
     },
+    services::notifications,
     web::{
-        RecordId,
+        RecordId, State,
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
@@ -259,14 +260,30 @@ pub async fn new(user: Registrar) -> Result<HttpResponse, AppError> {
 }
 
 /// `POST /i/{domain}/students`: registrars and owners.
-pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, AppError> {
+pub async fn create(user: Registrar, platform: State, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = new_form(&user).submitted(&data);
     if let Some(fields) = student_form::fields(&mut form) {
         let (activity, name) = (user.activity(), fields.person.name.clone());
-        match told(user.db.run(move |c| students::create(c, &activity, &fields)).await)? {
-            Ok(id) => {
+        let create = move |c: &mut _| {
+            let id = students::create(c, &activity, &fields)?;
+            // It is added, whether or not this can be told.
+            let near = quota::nearly(c, &activity.limits, Resource::Students, 1).ok().flatten();
+            ModelResult::Ok((id, near))
+        };
+        match told(user.db.run(create).await)? {
+            Ok((id, near)) => {
                 let own = user.path(&format!("/students/{id}"));
-                let notice = Notice::success(format!("Added {name}."));
+                let notice = match near {
+                    None => Notice::success(format!("Added {name}.")),
+                    Some((sentence, crossed)) => {
+                        if crossed {
+                            let told = sentence.clone();
+                            notifications::limit_is_near(&platform, &user.db, &user.institution, told)
+                                .await?;
+                        }
+                        Notice::warning(format!("Added {name}. {sentence}"))
+                    }
+                };
                 let (notice, next) = if form.pressed_also() {
                     (notice.link("Open the student", own), user.path("/students/new"))
                 } else {
@@ -275,6 +292,7 @@ pub async fn create(user: Registrar, data: FormData) -> Result<HttpResponse, App
                 user.flash(notice)?;
                 return Ok(see_other(next));
             }
+            Err(text) if Limits::refuses(&text) => form.error("", text),
             Err(text) => form.error("student_number", text),
         }
     }

@@ -9,14 +9,14 @@ use crate::{
     db::Id,
     error::{AppError, told},
     models::{
-        ModelResult,
+        Limits, ModelResult, Resource,
         institution::{
-            activity,
+            activity, quota,
             users::{self, NewUser, Role, User, UserFilter, UserStatus},
         },
         text::Email,
     },
-    services::{accounts::AccountError, institution_users},
+    services::{accounts::AccountError, institution_users, notifications},
     web::{
         RecordId, State,
         auth::{InstitutionUser, Owner},
@@ -116,11 +116,23 @@ pub async fn create(user: Owner, platform: State, data: FormData) -> Result<Http
             institution_users::invite(&platform, &user.db, &user.institution, user.activity(), new).await;
         match told(sent)? {
             Ok(_) => {
-                user.flash(Notice::success(format!(
-                    "Invited {name}. A mail with a link is on its way to {address}."
-                )))?;
+                let limits = user.terms.limits.clone();
+                let near = user.db.run(move |c| quota::nearly(c, &limits, Resource::Users, 1)).await;
+                let text = format!("Invited {name}. A mail with a link is on its way to {address}.");
+                user.flash(match near.ok().flatten() {
+                    None => Notice::success(text),
+                    Some((sentence, crossed)) => {
+                        if crossed {
+                            let told = sentence.clone();
+                            notifications::limit_is_near(&platform, &user.db, &user.institution, told)
+                                .await?;
+                        }
+                        Notice::warning(format!("{text} {sentence}"))
+                    }
+                })?;
                 return Ok(see_other(user.path("/users")));
             }
+            Err(text) if Limits::refuses(&text) => form.error("", text),
             Err(text) => form.error("email", text),
         }
     }

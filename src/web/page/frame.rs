@@ -77,6 +77,8 @@ pub struct Viewer {
     pub email: String,
     pub role_label: String,
     pub account_href: String,
+    /// Notifications they have not read.
+    pub unread: i64,
     /// Where signing out is posted.
     pub sign_out: String,
 }

@@ -145,11 +145,19 @@ pub struct Banner {
     pub kind: NoticeKind,
     pub text: String,
     pub link: Option<Link>,
+    /// Where putting it away is posted.
+    pub dismiss: Option<String>,
 }
 
 impl Banner {
     pub fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), link: None }
+        Self { kind, text: text.into(), link: None, dismiss: None }
+    }
+
+    /// Offers to put it away by posting to `action`, and to come back.
+    pub fn dismiss(mut self, action: impl Into<String>) -> Self {
+        self.dismiss = Some(action.into());
+        self
     }
 
     pub fn link(mut self, label: impl Into<String>, href: impl Into<String>) -> Self {

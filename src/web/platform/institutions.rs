@@ -4,13 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
     asked, country_name, csv, databases, figures, history, note_export, operations as operation_pages,
-    registrations::website, status_badge,
+    registrations::website, status_badge, subscription,
 };
 use crate::{
     db::Engine,
     error::AppError,
     models::{
-        ModelError, ModelResult, Paging,
+        ModelError, ModelResult, Paging, Usage as Held,
         country::Country,
         platform::{
             institutions::{
@@ -20,6 +20,7 @@ use crate::{
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
             slow_queries::{self, SlowQuery},
+            subscriptions::{self, Subscribed},
             tenant_databases::{self, TenantDatabase},
             tenant_figures::{self, TenantFigures},
             usage::{self, Period, Usage},
@@ -37,6 +38,7 @@ use crate::{
         csv_file::{CHUNK, CsvFile},
         forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
+        limits,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice, Page},
         record::{Record, RecordPage, Section},
@@ -150,6 +152,7 @@ pub(super) fn page_about(admin: &AnyAdmin, institution: &Institution, title: imp
 /// Everything that the page of one institution shows.
 struct Whole {
     institution: Institution,
+    subscribed: Subscribed,
     registration: Registration,
     database: Option<TenantDatabase>,
     changes: Vec<StatusChange>,
@@ -166,6 +169,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
     let latest = Paging { sort: "created".into(), descending: true, limit: 10, offset: 0 };
     let theirs = OperationFilter { institution_id: Some(id), ..OperationFilter::default() };
     Ok(Whole {
+        subscribed: subscriptions::find(c, id)?,
         registration: registrations::latest_of(c, id)?,
         database: tenant_databases::find(c, id)?,
         changes: institutions::status_changes(c, id)?,
@@ -186,6 +190,7 @@ pub async fn detail(
 ) -> Result<HttpResponse, AppError> {
     let domain = domain.into_inner();
     let whole = platform.shared.run(move |c| whole(c, &domain)).await?;
+    let held = subscription::usage(&platform, &whole.institution).await;
     let clock = Clock::utc();
     let page = admin
         .page(whole.institution.name.as_str())
@@ -198,7 +203,7 @@ pub async fn detail(
         }
         _ => None,
     };
-    Ok(html(&RecordPage::new(page, record(&platform, &admin, &clock, whole, on_server)))?)
+    Ok(html(&RecordPage::new(page, record(&platform, &admin, &clock, whole, on_server, held)))?)
 }
 
 fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
@@ -243,9 +248,11 @@ fn record(
     clock: &Clock,
     whole: Whole,
     on_server: Option<usize>,
+    held: Option<Held>,
 ) -> Record {
     let Whole {
         institution,
+        subscribed,
         registration,
         database,
         changes,
@@ -265,8 +272,17 @@ fn record(
     };
     let mut record = Record::new()
         .notice(notice)
-        .section(profile(admin, clock, &institution))
-        .section(first_admin(clock, &registration));
+        .section(profile(admin, clock, &institution));
+    let terms = subscription::facts(clock, &subscribed);
+    record = record.section(if admin.is_super_admin() {
+        terms.edit(format!("{place}/subscription"))
+    } else {
+        terms
+    });
+    if let Some(held) = held {
+        record = record.section(limits::section(&subscribed.terms().limits, &held));
+    }
+    record = record.section(first_admin(clock, &registration));
     if let Some(database) = &database {
         let today = Period::Day.start(crate::db::now());
         let users = usage.last().filter(|day| day.starts_at == today).map_or(0, |day| day.users);
@@ -320,12 +336,7 @@ fn profile(admin: &AnyAdmin, clock: &Clock, institution: &Institution) -> Sectio
         .fact("Region", Cell::text(institution.region.clone().unwrap_or_default()))
         .fact("Website", website(institution.website.as_deref()))
         .fact("Time zone", institution.time_zone.as_str())
-        .fact("Plan", institution.plan.as_str());
-    let section = match institution.trial_ends_at {
-        Some(at) => section.fact("Trial ends", Cell::time(clock, at)),
-        None => section,
-    };
-    let section = section.fact("Registered", Cell::time(clock, institution.created_at));
+        .fact("Registered", Cell::time(clock, institution.created_at));
     if admin.is_super_admin() { section.edit(format!("{PATH}/{}/edit", institution.domain)) } else { section }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod admins;
 pub mod alerts;
+pub mod announcements;
 pub mod audit;
 pub mod databases;
 mod figures;
@@ -9,11 +10,13 @@ pub mod home;
 pub mod institutions;
 pub mod invitation;
 pub mod operations;
+pub mod plans;
 pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
 pub mod settings;
 pub mod support_access;
+pub mod subscription;
 pub mod suspension;
 pub mod webhooks;
 

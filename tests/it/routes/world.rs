@@ -95,6 +95,10 @@ impl World {
         let waiting = self.app.registered("paris.example");
         let file = "name,domain,country\nUniversity of Brest,brest.example,France\n";
         let import = admin.upload("/platform/registrations/import", "r.csv", file.as_bytes(), &[]).is(303);
+        let form = admin.get("/platform/announcements/new").is(200).form("main form");
+        form.fill("text", "We move house.").submit(admin).is(303);
+        let list = admin.get("/platform/announcements").is(200);
+        let announcement = last_segment(&list, "main tbody a", "/platform/announcements/");
         let other_admin = self.app.new_super_admin("grace@platform.example");
         let mut shared = self.app.platform.shared.get().expect("connection");
         let registration = registrations::latest_of(&mut shared, waiting.id).expect("registered").id;
@@ -125,6 +129,10 @@ impl World {
             ("/platform/registrations/{id}", registration.to_string()),
             ("/platform/operations/{id}", operation.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
+            ("/platform/announcements/{id}", announcement),
+            ("/notifications/{id}", Id::new().to_string()),
+            ("/announcements/{id}", Id::new().to_string()),
+            ("/platform/plans/{plan}", "basic".to_owned()),
             ("/platform/admins/{id}", other_admin.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),
             ("/platform/alerts/{id}", alert),

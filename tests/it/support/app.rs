@@ -115,6 +115,11 @@ impl TestApp {
         self.platform.engine.kind()
     }
 
+    /// Where it runs, for commands beside it.
+    pub fn site(&self) -> &Site {
+        self.site.as_ref().expect("a running app has a site")
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.platform.settings
     }

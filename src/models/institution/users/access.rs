@@ -12,8 +12,11 @@ use crate::{
         tenant::TenantConn,
     },
     models::{
-        ModelError, ModelResult,
-        institution::activity::{Activity, Change},
+        ModelError, ModelResult, Resource,
+        institution::{
+            activity::{Activity, Change},
+            quota,
+        },
         search::fold,
     },
 };
@@ -117,9 +120,10 @@ pub fn disable(connection: &mut TenantConn, activity: &Activity, id: Id) -> Mode
 /// Lets a disabled user sign in again.
 ///
 /// # Errors
-/// `Changed` when they are not disabled; any database error.
+/// `Changed` when they are not disabled; refused when the plan has no room; any database error.
 pub fn enable(connection: &mut TenantConn, activity: &Activity, id: Id) -> ModelResult<()> {
     connection.write_tx(|connection| {
+        quota::require(connection, &activity.limits, Resource::Users, 1)?;
         let user = find(connection, id)?;
         change_status(connection, activity, &user, UserStatus::Disabled, UserStatus::Active, "user.enabled")
     })

@@ -50,6 +50,7 @@ pub(super) fn check(
     let open = form.is_invalid() || !problems.is_empty();
     let notice = match problems.first() {
         Some(problem) => Some(Notice::error(problem.as_str())),
+        None if kept.lacking.is_some() => kept.lacking.as_deref().map(Notice::error),
         None if counts.writes() == 0 && counts.refused == 0 => {
             Some(Notice::info("Everything in this file is known already. There is nothing to import."))
         }
@@ -65,7 +66,7 @@ pub(super) fn check(
         .crumb("Import", user.path("/students/import"))
         .intro("Nothing is changed yet. This is what the import would do.")
         .also(Action::link("Choose another file", user.path("/students/import")));
-    if counts.writes() > 0 && !open {
+    if counts.writes() > 0 && !open && kept.lacking.is_none() {
         let noun = Noun::new("student", "students");
         let label = format!("Import {}", noun.count(i64::try_from(counts.writes()).unwrap_or(i64::MAX)));
         page = page.action(Action::post(label, own.as_str()).icon(Icon::Check));

@@ -131,10 +131,11 @@ fn confirm_archive(
 /// `POST /i/{domain}/students/archivings/{id}/remove`: registrars and owners; undoes one archiving.
 pub async fn undo_archive(user: Registrar, RecordId(batch): RecordId) -> Result<HttpResponse, AppError> {
     let activity = user.activity();
-    let count = user.db.run(move |c| student_bulk::restore_batch(c, &activity, batch)).await?;
-    user.flash(match i64::try_from(count).unwrap_or(i64::MAX) {
-        0 => Notice::info("There was nothing to undo: these students are on the lists already."),
-        count => Notice::success(format!("Restored {}.", NOUN.count(count))),
+    let restored = told(user.db.run(move |c| student_bulk::restore_batch(c, &activity, batch)).await)?;
+    user.flash(match restored.map(|count| i64::try_from(count).unwrap_or(i64::MAX)) {
+        Err(text) => Notice::error(text),
+        Ok(0) => Notice::info("There was nothing to undo: these students are on the lists already."),
+        Ok(count) => Notice::success(format!("Restored {}.", NOUN.count(count))),
     })?;
     Ok(see_other(user.path("/students")))
 }
