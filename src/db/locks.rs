@@ -21,6 +21,8 @@ pub enum Lock {
     Owners = 4,
     /// Who runs the platform.
     PlatformAdmins = 5,
+    /// Beginning to migrate the fleet.
+    Rollouts = 6,
 }
 
 impl Lock {

@@ -156,6 +156,8 @@ diesel::table! {
         status -> Text,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        quarantine_reason -> Nullable<Text>,
+        quarantined_at -> Nullable<Timestamp>,
     }
 }
 
@@ -321,6 +323,75 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+
+    known_migrations (name) {
+        name -> Text,
+        checksum -> Text,
+        first_seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    rollouts (id) {
+        id -> Uuid,
+        operation_id -> Uuid,
+        direction -> Text,
+        state -> Text,
+        stage -> Text,
+        target_version -> Text,
+        wave_size -> Integer,
+        failure_percent -> Integer,
+        forgiven -> BigInt,
+        backup_confirmed -> Integer,
+        reason -> Nullable<Text>,
+        actor_name -> Text,
+        created_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    rollout_tenants (id) {
+        id -> Uuid,
+        rollout_id -> Uuid,
+        institution_id -> Uuid,
+        wave -> Integer,
+        status -> Text,
+        from_version -> Text,
+        to_version -> Text,
+        attempts -> Integer,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    tenant_migrations (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        migration -> Text,
+        checksum -> Text,
+        status -> Text,
+        attempts -> Integer,
+        rollout_id -> Nullable<Uuid>,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        at -> Timestamp,
+    }
+}
+
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));
@@ -342,3 +413,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     operations
 );
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);
+diesel::joinable!(rollout_tenants -> institutions (institution_id));
+diesel::joinable!(rollout_tenants -> rollouts (rollout_id));
+diesel::allow_tables_to_appear_in_same_query!(rollout_tenants, institutions);
+diesel::allow_tables_to_appear_in_same_query!(rollout_tenants, tenant_databases);
+diesel::allow_tables_to_appear_in_same_query!(rollout_tenants, rollouts);
+diesel::allow_tables_to_appear_in_same_query!(rollouts, institutions);

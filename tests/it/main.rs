@@ -21,6 +21,7 @@ mod platform_models;
 mod platform_services;
 mod pools;
 mod provisioning;
+mod rollouts;
 mod routes;
 mod schema;
 mod sessions;

@@ -23,7 +23,7 @@ use crate::{
             tenant_databases::{self, TenantDatabase},
         },
     },
-    services::tenants::TenantError,
+    services::tenants::{Maintenance, TenantError},
     web::{
         client::Client,
         icons::Icon,
@@ -246,7 +246,10 @@ impl InstitutionUser {
         found: Found,
     ) -> Result<Self, AppError> {
         let Found { institution, db, user } = found;
-        let db = db.ok_or(AppError::NotFound)??;
+        let db = match db.ok_or(AppError::NotFound)? {
+            Err(TenantError::Behind) => super::state_of(request)?.tenant(institution.id).await?,
+            db => db?,
+        };
         let found = match user {
             Some(user) => user,
             None => db.run(move |c| users::find_here(c, who.user_id)).await,
@@ -293,8 +296,33 @@ impl From<TenantError> for AppError {
                 Self::Unavailable("This institution is not open right now.".into(), 60)
             }
             TenantError::Pool(error) => error.into(),
+            TenantError::Behind => Self::from(TenantError::Maintenance(Maintenance::UnderWay)),
+            TenantError::Maintenance(why) => {
+                let (words, wait) = maintenance_words(why);
+                Self::Maintenance(words.into(), wait)
+            }
             other => Self::internal(other),
         }
+    }
+}
+
+/// What somebody is told whose institution is closed for maintenance, and when to come back.
+fn maintenance_words(why: Maintenance) -> (&'static str, i64) {
+    match why {
+        Maintenance::UnderWay => {
+            ("The institution's records are being brought up to date at this moment.", 5)
+        }
+        Maintenance::HeldBack => {
+            ("The institution's records wait for their turn to be brought up to date.", 120)
+        }
+        Maintenance::Newer => {
+            ("The institution's records have been brought up to date, and this server has not yet.", 60)
+        }
+        Maintenance::Quarantined => (
+            "The institution's records could not be brought up to date. The platform's administrators know and \
+             look after it.",
+            600,
+        ),
     }
 }
 

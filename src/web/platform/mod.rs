@@ -6,6 +6,7 @@ pub mod databases;
 pub mod home;
 pub mod institutions;
 pub mod invitation;
+pub mod migrations;
 pub mod operations;
 pub mod registration_decisions;
 pub mod registration_import;

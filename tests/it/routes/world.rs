@@ -1,22 +1,24 @@
 //! A platform with something behind every route, so that each can be called for real.
 
 use provost::{
-    db::Id,
+    db::{Id, shared::SharedConn},
     models::{
+        Actor,
         institution::users::Role,
         platform::{
             account_tokens::{self, Holder, Purpose},
-            operations, registrations,
+            operations, registrations, tenant_databases,
         },
     },
     routes::Route,
-    services::tokens::Token,
+    services::{rollouts, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
 use crate::support::{
     app::{Institution, TestApp},
     caller::{Answer, Caller},
+    finished,
 };
 
 /// A platform with something behind every route.
@@ -94,6 +96,7 @@ impl World {
         let registration = registrations::latest_of(&mut shared, waiting.id).expect("registered").id;
         let operation = operations::latest(&mut shared, victim.id, operations::Kind::Provision);
         let operation = operation.expect("read").expect("an operation").id;
+        let (rollout, migrated) = rolled_out(&self.app, &mut shared, victim.id);
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -105,6 +108,9 @@ impl World {
             ("/platform/registrations/import/{id}", tail(import.location())),
             ("/platform/registrations/{id}", registration.to_string()),
             ("/platform/operations/{id}", operation.to_string()),
+            ("/platform/migrations/tenants/{id}", victim.id.to_string()),
+            ("/platform/migrations/operations/{id}", migrated.to_string()),
+            ("/platform/migrations/{id}", rollout.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/admins/{id}", other_admin.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),
@@ -173,6 +179,18 @@ pub fn add_student(caller: &Caller, institution: &Institution, name: &str, numbe
         return last_segment(&list, "main tbody a", &format!("{location}/"));
     }
     tail(&location)
+}
+
+/// A rollout that is over, and its operation.
+fn rolled_out(app: &TestApp, shared: &mut SharedConn, institution: Id) -> (Id, Id) {
+    let older = "2000-01-01-000000_older";
+    tenant_databases::set_schema_version(shared, institution, older, None).expect("aged");
+    let audit = app.platform.audit(Actor::command_line());
+    let started =
+        rollouts::start(shared, &app.platform, &audit, &rollouts::Order::default()).expect("started");
+    app.platform.operations.wake();
+    finished(&app.platform, started.operation);
+    (started.rollout, started.operation)
 }
 
 /// Another session of the caller's.
