@@ -374,6 +374,7 @@ fn whoever_holds_a_database_is_waited_for_a_few_times_and_not_for_ever() {
 fn somebody_who_enters_brings_their_database_along_unless_it_is_not_its_turn() {
     let app = TestApp::start();
     let (a, b) = (app.institution("evry.example"), app.institution("lyon.example"));
+    let cookie = app.owner(&a).cookie("provost").expect("signed in");
     let folder = Folder::new();
     let place = later(&folder);
     let app = app.restart_with(|settings| settings.later_migrations = Some(place));
@@ -385,15 +386,16 @@ fn somebody_who_enters_brings_their_database_along_unless_it_is_not_its_turn() {
     let visits: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)
             .map(|_| {
-                let (app, a) = (&app, &a);
-                scope.spawn(move || app.owner(a).get(&a.path("")).status)
+                let (visitor, path) = (app.visitor(), a.path(""));
+                visitor.set_cookie("provost", &cookie);
+                scope.spawn(move || visitor.get(&path).status)
             })
             .collect();
         all.into_iter().map(|visit| visit.join().expect("answered")).collect()
     });
     assert_eq!(visits, [200; 6]);
     assert_eq!(version(a.id), LATER);
-    assert!(version(b.id) < LATER, "nobody else's");
+    assert!(*version(b.id) < *LATER, "nobody else's");
     let mut shared = app.platform.shared.get().expect("shared");
     let migrated = audit_count(&app, "database.migrated");
     assert_eq!(migrated, 1);
@@ -405,7 +407,7 @@ fn somebody_who_enters_brings_their_database_along_unless_it_is_not_its_turn() {
     rollouts::pause(&mut shared, &audit, started.rollout).expect("paused");
     let closed = app.visitor().post("/sign-in", &[("email", &b.owner_email), ("password", PASSWORD)]);
     // A rollout may have been faster than the pause.
-    if version(b.id) < LATER {
+    if *version(b.id) < *LATER {
         let closed = closed.is(503).shows("Closed for maintenance");
         assert!(closed.header("retry-after").is_some());
     }
@@ -459,7 +461,7 @@ fn a_super_admin_starts_watches_and_takes_back_on_the_pages() {
     let list = admin.get("/platform/migrations/tenants?standing=current").is(200);
     let list = list.shows(&a.domain).shows("Up to date");
     assert!(list.has("main tbody tr"));
-    admin.get("/platform/migrations/tenants?standing=behind").is(200).shows("0");
+    assert!(!admin.get("/platform/migrations/tenants?standing=behind").is(200).has("main tbody tr"));
     let csv = admin.get(&format!("/platform/migrations/tenants.csv?version={LATER}")).is(200);
     assert_eq!(csv.text().lines().count(), 3, "{}", csv.text());
 
