@@ -148,6 +148,24 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     operation_workers: Option<usize>,
+    /// Institutions' databases migrated at once [default: twice the processors, at most 8]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MIGRATIONS_AT_ONCE",
+        value_name = "COUNT",
+        help_heading = "Configuration"
+    )]
+    migrations_at_once: Option<usize>,
+    /// Longest wait of a migration for whoever holds the database, in seconds [default: 2]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_MIGRATION_LOCK_SECONDS",
+        value_name = "SECONDS",
+        help_heading = "Configuration"
+    )]
+    migration_lock_seconds: Option<u64>,
     /// A worker silent for this long loses its operation to another, in seconds [default: 30]
     #[arg(
         long,
@@ -356,6 +374,10 @@ impl Options {
         settings.webhooks_to_private_networks = self.webhooks_to_private_networks.unwrap_or(false);
         settings.metered = !self.unmetered;
         self.read_limits(&mut settings.limits)?;
+        #[cfg(feature = "crash-points")]
+        {
+            settings.later_migrations = env::var_os("PROVOST_TEST_MIGRATIONS").map(Into::into);
+        }
         let web = WebSettings { trusted_proxies: self.read_proxies()?, workers: None };
         Ok(Config { listen, settings, web, public_url })
     }
@@ -387,7 +409,16 @@ impl Options {
         if let Some(count) = self.operation_workers {
             limits.operation_workers = within("PROVOST_OPERATION_WORKERS", count, 1, 64)?;
         }
+        if let Some(count) = self.migrations_at_once {
+            limits.migrations_at_once = within("PROVOST_MIGRATIONS_AT_ONCE", count, 1, 64)?;
+        }
         for (name, given, unit, limit) in [
+            (
+                "PROVOST_MIGRATION_LOCK_SECONDS",
+                self.migration_lock_seconds,
+                1,
+                &mut limits.migration_lock_wait,
+            ),
             ("PROVOST_GATE_SECONDS", self.gate_seconds, 1, &mut limits.gate_wait),
             ("PROVOST_LEASE_SECONDS", self.lease_seconds, 1, &mut limits.lease),
             ("PROVOST_ADMIN_IDLE_MINUTES", self.admin_idle_minutes, 60, &mut limits.super_admin_idle),
@@ -454,6 +485,8 @@ impl Config {
             ("PROVOST_TENANT_CONNECTIONS", limits.tenant_connections.to_string()),
             ("PROVOST_GATE_SECONDS", limits.gate_wait.as_secs().to_string()),
             ("PROVOST_OPERATION_WORKERS", limits.operation_workers.to_string()),
+            ("PROVOST_MIGRATIONS_AT_ONCE", limits.migrations_at_once.to_string()),
+            ("PROVOST_MIGRATION_LOCK_SECONDS", limits.migration_lock_wait.as_secs().to_string()),
             ("PROVOST_LEASE_SECONDS", limits.lease.as_secs().to_string()),
             ("PROVOST_ADMIN_IDLE_MINUTES", (limits.super_admin_idle.as_secs() / 60).to_string()),
             ("PROVOST_IDLE_MINUTES", (limits.institution_idle.as_secs() / 60).to_string()),

@@ -43,6 +43,8 @@ pub enum AppError {
     TooLarge(String),
     /// Too many attempts; the wait in seconds.
     TooMany(i64),
+    /// The institution's database is not of this version's schema; the wait in seconds is a hint.
+    Maintenance(String, i64),
     /// Busy or down for now; the wait in seconds is a hint.
     Unavailable(String, i64),
     /// A defect or failure of ours. The cause is for the log only.
@@ -102,6 +104,11 @@ impl AppError {
                 "There were too many attempts in a short time.".into(),
                 format!("Wait {}, then try again.", waiting_time(*seconds)),
             ),
+            Self::Maintenance(text, _) => (
+                "Closed for maintenance",
+                own(text),
+                "Come back a little later. Nothing is lost, and other institutions are not affected.".into(),
+            ),
             Self::Unavailable(text, _) => {
                 ("Not available right now", own(text), "Try again in a moment; nothing was lost.".into())
             }
@@ -134,7 +141,7 @@ impl ResponseError for AppError {
             Self::SignInNeeded(_) => StatusCode::SEE_OTHER,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Maintenance(..) | Self::Unavailable(..) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -164,7 +171,7 @@ impl ResponseError for AppError {
             Err(_) => HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(title),
         };
         response.extensions_mut().insert(page);
-        if let Self::TooMany(seconds) | Self::Unavailable(_, seconds) = self {
+        if let Self::TooMany(seconds) | Self::Maintenance(_, seconds) | Self::Unavailable(_, seconds) = self {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(*seconds));
         }
         response

@@ -25,6 +25,8 @@ pub enum Lock {
     Figures = 50,
     /// How much an institution holds, while it is counted and added to.
     Quota = 20,
+    /// Beginning to migrate the fleet.
+    Rollouts = 6,
 }
 
 impl Lock {

@@ -1,4 +1,5 @@
-//! Schema migrations of both kinds of database, embedded in the binary.
+//! Schema migrations of both kinds of database, embedded in the binary. Those of tenants are values of their own:
+//! [`TenantMigrations`].
 
 use diesel::{
     backend::Backend,
@@ -8,12 +9,10 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{shared::SharedConn, tenant::TenantConn};
+use super::{shared::SharedConn, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
 const SHARED_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations_shared/postgres");
 const SHARED_SQLITE: EmbeddedMigrations = embed_migrations!("migrations_shared/sqlite");
-const TENANT_POSTGRES: EmbeddedMigrations = embed_migrations!("migrations_tenant/postgres");
-const TENANT_SQLITE: EmbeddedMigrations = embed_migrations!("migrations_tenant/sqlite");
 
 /// Why a migration did not run; for the log and the operator.
 #[derive(Debug, thiserror::Error)]
@@ -66,38 +65,17 @@ impl Migrate for SharedConn {
 
 impl Migrate for TenantConn {
     fn migrate(&mut self) -> Result<Vec<String>, MigrateError> {
-        match self {
-            Self::Postgres(connection) => run::<Pg, _>(connection, TENANT_POSTGRES),
-            Self::Sqlite(connection) => run::<Sqlite, _>(connection, TENANT_SQLITE),
-        }
+        TenantMigrations::embedded().build(self).map_err(told)
     }
 
     fn pending(&mut self) -> Result<Vec<String>, MigrateError> {
-        match self {
-            Self::Postgres(connection) => pending::<Pg, _>(connection, TENANT_POSTGRES),
-            Self::Sqlite(connection) => pending::<Sqlite, _>(connection, TENANT_SQLITE),
-        }
+        TenantMigrations::embedded().pending(self).map_err(told)
     }
 
     fn revert_all(&mut self) -> Result<(), MigrateError> {
-        match self {
-            Self::Postgres(connection) => revert::<Pg, _>(connection, TENANT_POSTGRES),
-            Self::Sqlite(connection) => revert::<Sqlite, _>(connection, TENANT_SQLITE),
-        }
+        let course = TenantMigrations::embedded().revert_to(self, "", &|| Ok(()));
+        course.failure.map_or(Ok(()), |failure| Err(told(failure)))
     }
-}
-
-/// The tenant schema version this binary was built with: the newest migration's name.
-///
-/// # Errors
-/// When the binary embeds no migration.
-pub fn tenant_schema_version() -> Result<String, MigrateError> {
-    let migrations = MigrationSource::<Sqlite>::migrations(&TENANT_SQLITE).map_err(told)?;
-    migrations
-        .iter()
-        .map(|migration| migration.name().to_string())
-        .max()
-        .ok_or_else(|| MigrateError("no tenant migration is embedded".into()))
 }
 
 fn run<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, MigrateError>

@@ -27,6 +27,7 @@ pub mod schema_tenant;
 pub mod shared;
 pub mod target;
 pub mod tenant;
+pub mod tenant_migrations;
 pub mod trouble;
 pub mod types;
 

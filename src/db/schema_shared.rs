@@ -157,6 +157,8 @@ diesel::table! {
         status -> Text,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        quarantine_reason -> Nullable<Text>,
+        quarantined_at -> Nullable<Timestamp>,
     }
 }
 
@@ -578,6 +580,75 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+
+    known_migrations (name) {
+        name -> Text,
+        checksum -> Text,
+        first_seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    rollouts (id) {
+        id -> Uuid,
+        operation_id -> Uuid,
+        direction -> Text,
+        state -> Text,
+        stage -> Text,
+        target_version -> Text,
+        wave_size -> Integer,
+        failure_percent -> Integer,
+        forgiven -> BigInt,
+        backup_confirmed -> Integer,
+        reason -> Nullable<Text>,
+        actor_name -> Text,
+        created_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    rollout_tenants (id) {
+        id -> Uuid,
+        rollout_id -> Uuid,
+        institution_id -> Uuid,
+        wave -> Integer,
+        status -> Text,
+        from_version -> Text,
+        to_version -> Text,
+        attempts -> Integer,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    tenant_migrations (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        migration -> Text,
+        checksum -> Text,
+        status -> Text,
+        attempts -> Integer,
+        rollout_id -> Nullable<Uuid>,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        at -> Timestamp,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
@@ -611,3 +682,9 @@ diesel::joinable!(webhook_deliveries -> webhooks (webhook_id));
 diesel::allow_tables_to_appear_in_same_query!(institutions, alerts);
 diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);
 diesel::joinable!(subscriptions -> institutions (institution_id));
+diesel::joinable!(rollout_tenants -> institutions (institution_id));
+diesel::joinable!(rollout_tenants -> rollouts (rollout_id));
+diesel::allow_tables_to_appear_in_same_query!(institutions, rollout_tenants);
+diesel::allow_tables_to_appear_in_same_query!(tenant_databases, rollout_tenants);
+diesel::allow_tables_to_appear_in_same_query!(rollouts, rollout_tenants);
+diesel::allow_tables_to_appear_in_same_query!(institutions, rollouts);

@@ -27,4 +27,21 @@ impl TenantConn {
     pub fn lock_for_migration(&mut self) -> diesel::QueryResult<()> {
         if let Self::Postgres(connection) = self { Lock::TenantMigration.hold(connection) } else { Ok(()) }
     }
+
+    /// From now on waits this long for others, and then gives up.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn wait_for_others(&mut self, most: std::time::Duration) -> diesel::QueryResult<()> {
+        use diesel::connection::SimpleConnection as _;
+        let milliseconds = most.as_millis();
+        match self {
+            Self::Postgres(connection) => {
+                connection.batch_execute(&format!("SET lock_timeout = '{milliseconds}ms'"))
+            }
+            Self::Sqlite(connection) => {
+                connection.batch_execute(&format!("PRAGMA busy_timeout = {milliseconds}"))
+            }
+        }
+    }
 }

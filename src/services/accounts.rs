@@ -4,6 +4,8 @@
 
 mod credentials;
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -106,7 +108,7 @@ pub struct Attempt {
 ///
 /// # Errors
 /// [`AccountError::Busy`] when the hashing pool is full; database errors.
-pub async fn attempt(platform: &Platform, email: &str, password: &str) -> Result<Attempt, AccountError> {
+pub async fn attempt(platform: &Arc<Platform>, email: &str, password: &str) -> Result<Attempt, AccountError> {
     let mut attempt = Attempt { tried: candidates(platform, email).await?, opened: Vec::new() };
     let mut failed = None;
     if attempt.tried.is_empty() {
@@ -127,7 +129,7 @@ pub async fn attempt(platform: &Platform, email: &str, password: &str) -> Result
     }
 }
 
-async fn opens(platform: &Platform, account: Account, password: &str) -> Result<bool, AccountError> {
+async fn opens(platform: &Arc<Platform>, account: Account, password: &str) -> Result<bool, AccountError> {
     let stored = stored_hash(platform, account).await?;
     let opens = platform.passwords.verify(password.to_owned(), stored.as_deref()).await?;
     if opens {
@@ -140,12 +142,16 @@ async fn opens(platform: &Platform, account: Account, password: &str) -> Result<
 ///
 /// # Errors
 /// As [`matching`].
-pub async fn proves(platform: &Platform, account: Account, password: &str) -> Result<bool, AccountError> {
+pub async fn proves(
+    platform: &Arc<Platform>,
+    account: Account,
+    password: &str,
+) -> Result<bool, AccountError> {
     let stored = stored_hash(platform, account).await?;
     Ok(platform.passwords.verify(password.to_owned(), stored.as_deref()).await?)
 }
 
-async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, AccountError> {
+async fn candidates(platform: &Arc<Platform>, email: &str) -> Result<Vec<Account>, AccountError> {
     let Ok(email) = Email::parse(email) else { return Ok(Vec::new()) };
     let normalised = email.normalised().to_owned();
     let hash = platform.keys.email_hash(&email);
@@ -165,7 +171,7 @@ async fn candidates(platform: &Platform, email: &str) -> Result<Vec<Account>, Ac
 }
 
 /// The hash of an account that may sign in now; none for one that may not.
-async fn stored_hash(platform: &Platform, account: Account) -> Result<Option<String>, AccountError> {
+async fn stored_hash(platform: &Arc<Platform>, account: Account) -> Result<Option<String>, AccountError> {
     let user = account.user_id;
     let found = match account.institution_id {
         None => platform
@@ -196,7 +202,7 @@ fn active_hash(connection: &mut TenantConn, user: Id) -> ModelResult<Option<Stri
 
 /// Stores the hash anew when the cost was changed since.
 async fn rehash(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     account: Account,
     password: &str,
     stored: Option<String>,
@@ -217,7 +223,11 @@ async fn rehash(
 ///
 /// # Errors
 /// Database errors.
-pub async fn note_sign_in(platform: &Platform, account: Account, from: Actor) -> Result<(), AccountError> {
+pub async fn note_sign_in(
+    platform: &Arc<Platform>,
+    account: Account,
+    from: Actor,
+) -> Result<(), AccountError> {
     let user = account.user_id;
     match account.institution_id {
         None => platform.shared.run(move |c| admins::touch_sign_in(c, user)).await?,
@@ -237,7 +247,7 @@ pub async fn note_sign_in(platform: &Platform, account: Account, from: Actor) ->
 ///
 /// # Errors
 /// Database errors; the other accounts have got their link then.
-pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountError> {
+pub async fn send_reset(platform: &Arc<Platform>, email: &str) -> Result<(), AccountError> {
     let mut outcome = Ok(());
     for account in candidates(platform, email).await? {
         outcome = outcome.and(send_reset_to(platform, account).await);
@@ -245,7 +255,7 @@ pub async fn send_reset(platform: &Platform, email: &str) -> Result<(), AccountE
     outcome
 }
 
-async fn send_reset_to(platform: &Platform, account: Account) -> Result<(), AccountError> {
+async fn send_reset_to(platform: &Arc<Platform>, account: Account) -> Result<(), AccountError> {
     let holder = account.holder();
     let since = now() - NEWEST_STAYS;
     // Whoever asks on and on must not make useless what is just being read.
@@ -261,7 +271,7 @@ async fn send_reset_to(platform: &Platform, account: Account) -> Result<(), Acco
 ///
 /// # Errors
 /// Database errors.
-pub async fn send_reset_link(platform: &Platform, account: Account) -> Result<(), AccountError> {
+pub async fn send_reset_link(platform: &Arc<Platform>, account: Account) -> Result<(), AccountError> {
     let (name, address) = name_and_email(platform, account).await?;
     let token = Token::generate()?;
     let link = platform.link(&format!("/password-reset/{}", token.reveal()));
@@ -287,7 +297,7 @@ pub async fn send_reset_link(platform: &Platform, account: Account) -> Result<()
 /// # Errors
 /// [`AccountError::LinkExpired`]; database errors.
 pub async fn behind_link(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     token: &str,
     purpose: Purpose,
 ) -> Result<AccountToken, AccountError> {
@@ -300,7 +310,10 @@ pub async fn behind_link(
 ///
 /// # Errors
 /// Database errors; `NotFound` when it is gone.
-pub async fn name_and_email(platform: &Platform, account: Account) -> Result<(String, Email), AccountError> {
+pub async fn name_and_email(
+    platform: &Arc<Platform>,
+    account: Account,
+) -> Result<(String, Email), AccountError> {
     let id = account.user_id;
     let (name, email) = match account.institution_id {
         None => {

@@ -11,7 +11,7 @@ use std::{
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{fleet, operations::Failure, platform::Platform, secrets::MasterKey, tenants};
+use super::{operations::Failure, platform::Platform, secrets::MasterKey, tenants};
 use crate::{
     db::{Engine, engine::Finding as EngineFinding, now},
     models::{
@@ -253,12 +253,12 @@ fn databases(platform: &Platform) -> Seen {
 }
 
 fn schema(platform: &Platform) -> Seen {
-    let version = fleet::schema_version()?;
-    let outdated = tenant_databases::outdated(&mut *platform.shared.get()?, &version)?;
+    let version = platform.migrations.version();
+    let outdated = tenant_databases::outdated(&mut *platform.shared.get()?, version)?;
     let mut findings = Vec::new();
     if !outdated.is_empty() {
         let names: Vec<String> = outdated.into_iter().map(|database| database.database_name).collect();
-        let problem = format!("Databases have another schema than this version: {}.", named(&names));
+        let problem = format!("Databases have an older schema than this version: {}.", named(&names));
         findings.push(urgent(problem, "Run: provost migrate tenants"));
     }
     Ok((format!("version {version}"), findings))

@@ -4,6 +4,8 @@
 //! The tenant's database is written first: it holds the rules. What follows in the shared one can be
 //! done again ("Send the invitation again") should the power fail in between.
 
+use std::sync::Arc;
+
 use crate::{
     db::{Id, pools::TenantDb},
     models::{
@@ -37,7 +39,7 @@ const VALID_FOR: &str = "7 days";
 /// # Errors
 /// Refused when the address is a user's already; any database error.
 pub async fn invite(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     institution: &Institution,
     activity: Activity,
@@ -54,7 +56,7 @@ pub async fn invite(
 /// # Errors
 /// `Changed` when the user has accepted already; any database error.
 pub async fn send_invitation(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     institution: &Institution,
     inviter: &str,
@@ -92,7 +94,7 @@ pub async fn send_invitation(
 /// # Errors
 /// As [`users::update`].
 pub async fn update(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     activity: Activity,
     (id, version): (Id, i64),
@@ -117,7 +119,7 @@ pub async fn update(
 /// # Errors
 /// As [`users::reset_sent`]; [`AccountError`] when the link cannot be made.
 pub async fn send_reset(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     institution_id: Id,
     activity: Activity,
@@ -134,7 +136,7 @@ pub async fn send_reset(
 /// # Errors
 /// As [`users::signed_out`].
 pub async fn sign_out(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     activity: Activity,
     id: Id,
@@ -149,7 +151,7 @@ pub async fn sign_out(
 ///
 /// # Errors
 /// As [`users::disable`].
-pub async fn disable(platform: &Platform, db: &TenantDb, activity: Activity, id: Id) -> ModelResult<()> {
+pub async fn disable(platform: &Arc<Platform>, db: &TenantDb, activity: Activity, id: Id) -> ModelResult<()> {
     db.run(move |c| users::disable(c, &activity, id)).await?;
     platform.shared.run(move |c| sessions::end_all_of_user(c, id, None)).await?;
     Ok(())
@@ -161,7 +163,7 @@ pub async fn disable(platform: &Platform, db: &TenantDb, activity: Activity, id:
 /// # Errors
 /// As [`users::remove`].
 pub async fn remove(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     db: &TenantDb,
     institution_id: Id,
     activity: Activity,

@@ -17,8 +17,9 @@ use super::{
     operations::Operations,
     outbox::Outbox,
     passwords::Passwords,
+    rollouts::FirstTouches,
     settings::Settings,
-    tenants::Tenants,
+    tenants::{TenantError, Tenants},
 };
 use crate::{
     db::{
@@ -29,9 +30,15 @@ use crate::{
         pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
         shared::SharedConn,
         target::create_sqlite,
+        tenant_migrations::TenantMigrations,
         trouble::Trouble,
     },
-    models::{Actor, database_name::NamePrefix, platform::audit::Audit, text::Email},
+    models::{
+        Actor,
+        database_name::NamePrefix,
+        platform::{audit::Audit, schema_ledger},
+        text::Email,
+    },
 };
 
 /// Why Provost does not start: one sentence or two for the operator.
@@ -58,6 +65,10 @@ pub struct Platform {
     pub tenants: Tenants,
     /// Where the institutions' databases are made.
     pub engine: Arc<dyn TenantEngine>,
+    /// The schema of the institutions' databases.
+    pub migrations: TenantMigrations,
+    /// Databases that are brought along because somebody wants in.
+    pub(super) first_touches: FirstTouches,
     /// All keys.
     pub keys: Keys,
     /// Password hashing.
@@ -98,6 +109,12 @@ impl Platform {
         })?;
         drop(connection);
         let platform = Self::assemble(settings, checked, keys)?;
+        platform
+            .shared
+            .get()
+            .map_err(Into::into)
+            .and_then(|mut connection| schema_ledger::remember(&mut connection, platform.migrations.all()))
+            .map_err(|error| told("The schema of tenants could not be noted", error))?;
         if let Err(error) = platform.engine.close_shared_database() {
             log::warn!("{error}");
         }
@@ -132,6 +149,10 @@ impl Platform {
 
     fn assemble(settings: Settings, checked: Checked, keys: Keys) -> Result<Arc<Self>, StartError> {
         let Checked { prefix, mailer } = checked;
+        let migrations = match &settings.later_migrations {
+            Some(folder) => TenantMigrations::with_folder(folder).map_err(StartError::new)?,
+            None => TenantMigrations::embedded(),
+        };
         let passwords =
             Passwords::new(keys.password_pepper(), settings.password_cost, settings.limits.password_queue)
                 .map_err(StartError::new)?;
@@ -141,6 +162,7 @@ impl Platform {
             prefix.as_str(),
             &keys.platform_id(),
             settings.limits.tenant_connections,
+            migrations.clone(),
         ));
         let limits = settings.limits;
         let budget = match limits.connection_budget {
@@ -159,7 +181,7 @@ impl Platform {
         );
         let pools = TenantPools::metered(pool(limits.tenant_connections), budget, Arc::clone(&meters));
         Ok(Arc::new(Self {
-            tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone()),
+            tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone(), migrations.version()),
             outbox: Outbox::new(shared.clone(), keys.clone(), mailer),
             mail_texts: MailTexts {
                 platform: settings.platform_name.clone(),
@@ -169,6 +191,8 @@ impl Platform {
             watched: Watched::default(),
             operations: Operations::default(),
             announcements: Announcements::default(),
+            migrations,
+            first_touches: FirstTouches::default(),
             shared,
             engine,
             keys,
@@ -197,13 +221,20 @@ impl Platform {
         Audit::new(self.keys.audit_key(), actor)
     }
 
-    /// The database of an active institution.
+    /// The database of an active institution; one that is behind is brought along first.
     ///
     /// # Errors
     /// Why it cannot be entered.
-    pub async fn tenant(&self, institution_id: Id) -> Result<TenantDb, super::tenants::TenantError> {
+    pub async fn tenant(self: &Arc<Self>, institution_id: Id) -> Result<TenantDb, TenantError> {
         let tenants = self.tenants.clone();
-        self.shared.run(move |connection| tenants.open(connection, institution_id)).await
+        let open = move |connection: &mut SharedConn| tenants.open(connection, institution_id);
+        match self.shared.run(open.clone()).await {
+            Err(TenantError::Behind) => {
+                self.catch_up(institution_id).await?;
+                self.shared.run(open).await
+            }
+            result => result,
+        }
     }
 
     /// An absolute address on the platform.

@@ -36,6 +36,8 @@ pub struct Settings {
     pub metrics_token: Option<String>,
     /// Sizes and times.
     pub limits: Limits,
+    /// A folder of tenant migrations beyond those of the binary, for tests of what a later version will bring.
+    pub later_migrations: Option<PathBuf>,
 }
 
 /// Sizes and times.
@@ -57,6 +59,10 @@ pub struct Limits {
     pub lease: Duration,
     /// Wait before the second attempt of a failed step; it doubles each time.
     pub retry_wait: Duration,
+    /// Institutions' databases migrated at once by a rollout.
+    pub migrations_at_once: usize,
+    /// Longest wait of a migration for whoever holds the database; it is tried again a few times.
+    pub migration_lock_wait: Duration,
     /// A super admin's session ends after this long without a request.
     pub super_admin_idle: Duration,
     /// An institution user's session ends after this long without a request.
@@ -82,6 +88,11 @@ impl Default for Limits {
             operation_workers: 2,
             lease: Duration::from_secs(30),
             retry_wait: Duration::from_secs(1),
+            migrations_at_once: std::thread::available_parallelism()
+                .map_or(2, usize::from)
+                .saturating_mul(2)
+                .min(8),
+            migration_lock_wait: Duration::from_secs(2),
             super_admin_idle: Duration::from_secs(15 * 60),
             institution_idle: Duration::from_secs(30 * 60),
             session_length: Duration::from_secs(8 * 60 * 60),
@@ -110,6 +121,7 @@ impl Settings {
             webhooks_to_private_networks: false,
             metrics_token: None,
             limits: Limits::default(),
+            later_migrations: None,
             data_dir,
         }
     }

@@ -1,6 +1,6 @@
 //! The way into one institution's database: status and generation are looked at each time.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use super::keys::{KeyError, Keys};
 use crate::{
@@ -40,6 +40,29 @@ pub enum TenantError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Its schema is older than this version's: [`Platform::catch_up`](super::platform::Platform::catch_up) first.
+    #[error("the institution's database is behind this version of Provost")]
+    Behind,
+    /// Its schema is not this version's, and stays so for now.
+    #[error("{0}")]
+    Maintenance(Maintenance),
+}
+
+/// Why a database is not served although nothing is wrong with the institution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Maintenance {
+    /// A newer version of Provost has brought it along already.
+    #[error("the institution's database is of a newer version of Provost")]
+    Newer,
+    /// It could not be brought along, or was taken back.
+    #[error("the institution's database waits for somebody to look at it")]
+    Quarantined,
+    /// It is not its turn yet.
+    #[error("the institution's database waits for its turn to be brought up to date")]
+    HeldBack,
+    /// It is being brought along.
+    #[error("the institution's database is being brought up to date")]
+    UnderWay,
 }
 
 impl From<ModelError> for TenantError {
@@ -60,11 +83,25 @@ pub struct Tenants {
     pools: TenantPools,
     engine: Arc<dyn TenantEngine>,
     keys: Keys,
+    /// The schema that this binary works with.
+    version: Arc<str>,
 }
 
 impl Tenants {
-    pub(super) fn new(pools: TenantPools, engine: Arc<dyn TenantEngine>, keys: Keys) -> Self {
-        Self { pools, engine, keys }
+    pub(super) fn new(pools: TenantPools, engine: Arc<dyn TenantEngine>, keys: Keys, version: &str) -> Self {
+        Self { pools, engine, keys, version: version.into() }
+    }
+
+    /// A database is served at this version's schema only. Costs nothing: the row is read already.
+    fn check_version(&self, database: &TenantDatabase) -> Result<(), TenantError> {
+        match (*database.schema_version).cmp(&*self.version) {
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(TenantError::Maintenance(Maintenance::Newer)),
+            Ordering::Less if database.quarantine_reason.is_some() => {
+                Err(TenantError::Maintenance(Maintenance::Quarantined))
+            }
+            Ordering::Less => Err(TenantError::Behind),
+        }
     }
 
     /// The database of an active institution.
@@ -93,7 +130,9 @@ impl Tenants {
         let ready = database.filter(|database| {
             database.institution_id == institution.id && database.status == DatabaseStatus::Ready
         });
-        self.open_database(connection, ready.ok_or(TenantError::NotFound)?)
+        let ready = ready.ok_or(TenantError::NotFound)?;
+        self.check_version(ready)?;
+        self.open_database(connection, ready)
     }
 
     /// The database whatever the institution's status: for operations and the command line only.
@@ -106,6 +145,9 @@ impl Tenants {
         institution_id: Id,
     ) -> Result<TenantDb, TenantError> {
         let database = tenant_databases::find(connection, institution_id)?.ok_or(TenantError::NotFound)?;
+        if database.status == DatabaseStatus::Ready {
+            self.check_version(&database)?;
+        }
         self.open_database(connection, &database)
     }
 

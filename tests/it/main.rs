@@ -1,7 +1,7 @@
 //! The one integration binary: the real app, driven the way its users do.
 
-mod audit_page;
 mod announcements;
+mod audit_page;
 mod command_line;
 mod courtesies;
 mod credentials;
@@ -17,8 +17,8 @@ mod layers;
 mod lists;
 mod logs;
 mod main_job;
-mod nodes;
 mod monitoring;
+mod nodes;
 mod pages;
 
 mod plans;
@@ -27,6 +27,7 @@ mod platform_roles;
 mod platform_services;
 mod pools;
 mod provisioning;
+mod rollouts;
 mod routes;
 mod schema;
 mod sessions;

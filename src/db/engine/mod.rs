@@ -12,7 +12,7 @@ use std::{collections::HashMap, path::Path};
 pub use postgres::PostgresEngine;
 pub use sqlite::SqliteEngine;
 
-use super::{Engine, Id, OpenError, Target, tenant::TenantConn};
+use super::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
 /// The longest name that PostgreSQL keeps whole.
 const MAX_NAME_BYTES: usize = 63;
@@ -229,19 +229,20 @@ pub fn for_target(
     prefix: &str,
     platform_id: &str,
     tenant_connections: usize,
+    migrations: TenantMigrations,
 ) -> Box<dyn TenantEngine> {
     match shared {
-        Target::Sqlite(_) => Box::new(SqliteEngine::new(data_dir)),
-        Target::Postgres(url) => Box::new(PostgresEngine::new(url, prefix, platform_id, tenant_connections)),
+        Target::Sqlite(_) => Box::new(SqliteEngine::new(data_dir).with_migrations(migrations)),
+        Target::Postgres(url) => {
+            Box::new(PostgresEngine::new(url, prefix, platform_id, tenant_connections, migrations))
+        }
     }
 }
 
 /// The schema version as part of a name: letters, digits and `_` only.
-fn schema_version() -> Result<String, EngineError> {
-    let version = super::migrate::tenant_schema_version()
-        .map_err(|error| EngineError::permanent(format!("The schema of tenants is not usable: {error}.")))?;
-    let word: String = version.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    Ok(word.to_ascii_lowercase())
+fn schema_version(migrations: &TenantMigrations) -> String {
+    let letters = migrations.version().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_');
+    letters.collect::<String>().to_ascii_lowercase()
 }
 
 /// The row that a usable tenant database has exactly one of is written and the write taken back.

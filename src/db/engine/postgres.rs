@@ -15,7 +15,7 @@ use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 use super::{
     EngineError, Finding, Opener, Permit, Place, TenantEngine, quote, scram, try_reading_and_writing,
 };
-use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn};
+use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
 /// Connections of one tenant's role on the whole server, however many nodes there are.
 const ROLE_CONNECTIONS: usize = 24;
@@ -28,6 +28,7 @@ pub struct PostgresEngine {
     prefix: String,
     platform_id: String,
     role_connections: usize,
+    migrations: TenantMigrations,
     /// The schema version whose template is known to be there.
     prepared: Mutex<Option<String>>,
     sessions: Sessions,
@@ -36,12 +37,19 @@ pub struct PostgresEngine {
 impl PostgresEngine {
     /// The server that `url`, the shared database's, names.
     #[must_use]
-    pub fn new(url: &str, prefix: &str, platform_id: &str, tenant_connections: usize) -> Self {
+    pub fn new(
+        url: &str,
+        prefix: &str,
+        platform_id: &str,
+        tenant_connections: usize,
+        migrations: TenantMigrations,
+    ) -> Self {
         Self {
             url: url.to_owned(),
             prefix: prefix.to_owned(),
             platform_id: platform_id.to_owned(),
             role_connections: ROLE_CONNECTIONS.max(tenant_connections * 2),
+            migrations,
             prepared: Mutex::new(None),
             sessions: Sessions::default(),
         }

@@ -14,8 +14,8 @@ use super::{
     EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version, try_reading_and_writing,
 };
 use crate::db::{
-    Engine, Id, OpenError, Target, migrate::Migrate, target::create_sqlite, tenant::TenantConn,
-    trouble::Trouble,
+    Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
+    tenant_migrations::TenantMigrations, trouble::Trouble,
 };
 
 /// "PRV1": tells a tenant database from any other SQLite file.
@@ -33,6 +33,7 @@ const MOST_CONNECTIONS: u64 = 256;
 /// SQLite in the data folder.
 pub struct SqliteEngine {
     data_dir: PathBuf,
+    migrations: TenantMigrations,
     /// One thread at a time builds the template.
     template: Mutex<()>,
     /// One thread at a time acts on a place. One process alone works on a data folder.
@@ -43,7 +44,19 @@ impl SqliteEngine {
     /// The engine of a data folder.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), template: Mutex::new(()), places: Default::default() }
+        Self {
+            data_dir: data_dir.to_owned(),
+            migrations: TenantMigrations::embedded(),
+            template: Mutex::new(()),
+            places: Default::default(),
+        }
+    }
+
+    /// With another schema than the binary's own.
+    #[must_use]
+    pub fn with_migrations(mut self, migrations: TenantMigrations) -> Self {
+        self.migrations = migrations;
+        self
     }
 
     fn folder(&self, place: &Place) -> Result<PathBuf, EngineError> {
@@ -66,13 +79,13 @@ impl SqliteEngine {
         Ok(self.folder(place)?.join(FILE_NAME))
     }
 
-    fn template_path(&self) -> Result<PathBuf, EngineError> {
-        Ok(self.data_dir.join("templates").join(format!("{}.db", schema_version()?)))
+    fn template_path(&self) -> PathBuf {
+        self.data_dir.join("templates").join(format!("{}.db", schema_version(&self.migrations)))
     }
 
     /// The template's path; the template is built when it is missing.
     fn template(&self) -> Result<PathBuf, EngineError> {
-        let path = self.template_path()?;
+        let path = self.template_path();
         let _building = self.template.lock().unwrap_or_else(PoisonError::into_inner);
         if path.exists() {
             return Ok(path);
@@ -83,7 +96,7 @@ impl SqliteEngine {
         sweep_parts(&folder).map_err(|error| explain("remove a half-built template", &error))?;
         let part = folder.join(format!("{}.part", Id::new()));
         private_file(&part).map_err(|error| explain("make the template", &error))?;
-        build_template(&part).inspect_err(|_| {
+        build_template(&part, &self.migrations).inspect_err(|_| {
             let _ = sweep_parts(&folder);
         })?;
         let placed = fs::rename(&part, &path).and_then(|()| sync_folder(&folder));
@@ -308,7 +321,7 @@ fn stamp(institution_id: Id) -> i32 {
     i32::from_be_bytes([hash[0] & 0x7f, hash[1], hash[2], hash[3] | 1])
 }
 
-fn build_template(path: &Path) -> Result<(), EngineError> {
+fn build_template(path: &Path, migrations: &TenantMigrations) -> Result<(), EngineError> {
     let failed = |error: &dyn std::fmt::Display| {
         let text = error.to_string();
         match Trouble::of(&text) {
@@ -319,7 +332,7 @@ fn build_template(path: &Path) -> Result<(), EngineError> {
         }
     };
     let mut connection = TenantConn::Sqlite(create_sqlite(path).map_err(|error| failed(&error))?);
-    connection.migrate().map_err(|error| failed(&error))?;
+    migrations.build(&mut connection).map_err(|error| failed(&error))?;
     connection
         .batch_execute(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA wal_checkpoint(TRUNCATE);"))
         .map_err(|error| failed(&error))?;

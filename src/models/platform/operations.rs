@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use claim::{
-    Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, postpone, record_steps,
+    Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, hurry, postpone, record_steps,
     release_all, renew, set_progress,
 };
 pub use list::{OperationFilter, failed_count, failed_since, left_alone, older_than, page, running_count};
@@ -32,6 +32,8 @@ crate::text_enum! {
         ImportStudents = "import_students",
         /// Approve or reject many registrations.
         DecideRegistrations = "decide_registrations",
+        /// Bring institutions' databases to a schema.
+        MigrateFleet = "migrate_fleet",
     }
 }
 

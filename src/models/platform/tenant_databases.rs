@@ -37,6 +37,9 @@ pub struct TenantDatabase {
     pub schema_version: String,
     pub generation: i64,
     pub status: DatabaseStatus,
+    /// Why it could not be brought to another schema, or was taken back to this one; it is served at this
+    /// version's schema only.
+    pub quarantine_reason: Option<String>,
 }
 
 /// What a new row says.
@@ -78,16 +81,43 @@ pub fn find_with_institution(
         .first(connection)?)
 }
 
-/// Every ready database with another schema version than this, in the order of their names.
+/// Every ready database with an older schema than this, in the order of their names.
 ///
 /// # Errors
 /// Any database error.
 pub fn outdated(connection: &mut SharedConn, version: &str) -> ModelResult<Vec<TenantDatabase>> {
     Ok(tenant_databases::table
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
-        .filter(tenant_databases::schema_version.ne(version))
+        .filter(tenant_databases::schema_version.lt(version))
         .order(tenant_databases::database_name)
         .select(TenantDatabase::as_select())
+        .load(connection)?)
+}
+
+/// How many ready databases have a schema version, and how many of them are in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[expect(missing_docs, reason = "a version and its counts")]
+pub struct VersionCount {
+    pub version: String,
+    pub tenants: i64,
+    pub quarantined: i64,
+}
+
+/// Who is where, the oldest version first: one query.
+///
+/// # Errors
+/// Any database error.
+pub fn versions(connection: &mut SharedConn) -> ModelResult<Vec<VersionCount>> {
+    use diesel::dsl::count;
+    Ok(tenant_databases::table
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .group_by(tenant_databases::schema_version)
+        .order(tenant_databases::schema_version)
+        .select((
+            tenant_databases::schema_version,
+            count(tenant_databases::id),
+            count(tenant_databases::quarantined_at),
+        ))
         .load(connection)?)
 }
 
@@ -257,16 +287,27 @@ pub fn raise_generation(connection: &mut SharedConn, institution_id: Id) -> Mode
     Ok(())
 }
 
-/// Notes the schema version that a database was migrated to.
+/// Notes the schema version that a database has now, and whether and why it must stay there. Handles given out before
+/// are refused: what they remember of the schema may no longer hold.
 ///
 /// # Errors
 /// Any database error.
-pub fn set_schema_version(connection: &mut SharedConn, institution_id: Id, version: &str) -> ModelResult<()> {
+pub fn set_schema_version(
+    connection: &mut SharedConn,
+    institution_id: Id,
+    version: &str,
+    quarantine: Option<&str>,
+) -> ModelResult<()> {
     diesel::update(tenant_databases::table)
         .filter(tenant_databases::institution_id.eq(institution_id))
-        .set((tenant_databases::schema_version.eq(version), tenant_databases::updated_at.eq(now())))
+        .set((
+            tenant_databases::schema_version.eq(version),
+            tenant_databases::quarantine_reason.eq(quarantine),
+            tenant_databases::quarantined_at.eq(quarantine.map(|_| now())),
+            tenant_databases::updated_at.eq(now()),
+        ))
         .execute(connection)?;
-    Ok(())
+    raise_generation(connection, institution_id)
 }
 
 /// Filters of the databases page.
@@ -276,6 +317,14 @@ pub struct DatabaseFilter {
     pub q: String,
     /// Only this status.
     pub status: Option<DatabaseStatus>,
+    /// Only this schema version.
+    pub version: Option<String>,
+    /// Only older than this version.
+    pub older_than: Option<String>,
+    /// Only newer than this version.
+    pub newer_than: Option<String>,
+    /// Only those in quarantine.
+    pub quarantined: bool,
 }
 
 /// A database with the institution it belongs to.
@@ -331,10 +380,22 @@ fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
     if let Some(status) = filter.status {
         query = query.filter(tenant_databases::status.eq(status));
     }
+    if let Some(version) = &filter.version {
+        query = query.filter(tenant_databases::schema_version.eq(version.clone()));
+    }
+    if let Some(version) = &filter.older_than {
+        query = query.filter(tenant_databases::schema_version.lt(version.clone()));
+    }
+    if let Some(version) = &filter.newer_than {
+        query = query.filter(tenant_databases::schema_version.gt(version.clone()));
+    }
+    if filter.quarantined {
+        query = query.filter(tenant_databases::quarantined_at.is_not_null());
+    }
     query
 }
 
-/// One page of the databases that match. Sorts by `name` (default), `institution`, or a figure: `size`, `growth`,
+/// One page of the databases that match. Sorts by `name` (default), `institution`, `version`, or a figure: `size`, `growth`,
 /// `requests`, `errors`, `p95`, `waits`, `slow`, `active`.
 ///
 /// # Errors
@@ -359,6 +420,14 @@ pub fn page(
         "waits" => ordered!(matching(filter), down, tenant_figures::waits, by),
         "slow" => ordered!(matching(filter), down, tenant_figures::slow_queries, by),
         "active" => ordered!(matching(filter), down, blank last tenant_figures::last_activity_at, by),
+        "version" => {
+            ordered!(
+                matching(filter),
+                paging.descending,
+                tenant_databases::schema_version,
+                tenant_databases::id
+            )
+        }
         _ => ordered!(
             matching(filter),
             paging.descending,

@@ -4,6 +4,8 @@
 //! password lives in the institution's own database, whose write names the state it comes from: of two who
 //! use one link at once one succeeds, and after a hiccup in between the link still works.
 
+use std::sync::Arc;
+
 use super::{Account, AccountError, name_and_email, stored_hash};
 use crate::{
     db::{Id, now, shared::SharedConn},
@@ -26,7 +28,7 @@ use crate::{
 /// [`AccountError::LinkExpired`] when it was accepted or withdrawn; hashing and database errors, after which
 /// the link still works.
 pub async fn accept_invitation(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     link: &AccountToken,
     account: Account,
     actor: Actor,
@@ -66,7 +68,7 @@ pub async fn accept_invitation(
 /// # Errors
 /// `Changed` when it was replaced meanwhile; hashing and database errors.
 pub async fn change_password(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     account: Account,
     actor: Actor,
     password: &str,
@@ -83,7 +85,7 @@ pub async fn change_password(
 /// [`AccountError::LinkExpired`] when the link was used meanwhile; hashing and database errors, after which it
 /// still works.
 pub async fn reset_password(
-    platform: &Platform,
+    platform: &Arc<Platform>,
     link: &AccountToken,
     account: Account,
     actor: Actor,
@@ -108,7 +110,7 @@ struct Change {
 
 impl Change {
     async fn prepare(
-        platform: &Platform,
+        platform: &Arc<Platform>,
         account: Account,
         actor: Actor,
         password: &str,
@@ -124,7 +126,7 @@ impl Change {
 
     async fn carry_out(
         self,
-        platform: &Platform,
+        platform: &Arc<Platform>,
         keep: Option<Id>,
         link: Option<Id>,
     ) -> Result<(), AccountError> {

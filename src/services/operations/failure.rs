@@ -21,6 +21,9 @@ pub enum Failure {
     /// The process is about to end: the step stopped at a safe place and will be begun again.
     #[error("the server is stopping")]
     Stopping,
+    /// Somebody holds the operation back: it waits at a safe place until they let it go on.
+    #[error("it is held back")]
+    Held,
 }
 
 impl From<EngineError> for Failure {
@@ -83,6 +86,7 @@ impl From<TenantError> for Failure {
             TenantError::Database(error) => error.into(),
             TenantError::Key(error) => error.into(),
             TenantError::Engine(error) => error.into(),
+            TenantError::Behind | TenantError::Maintenance(_) => Self::Transient(format!("{error}.")),
             other => Self::Permanent(format!("The institution's database cannot be entered: {other}.")),
         }
     }

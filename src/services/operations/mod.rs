@@ -17,7 +17,7 @@ use std::{
 
 pub use failure::Failure;
 pub use runner::Workers;
-pub use work::Work;
+pub use work::{Fence, Work};
 
 use super::platform::Platform;
 use crate::{
@@ -90,6 +90,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::ImportRegistrations => Some(&super::registration_import::Import),
         Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
+        Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
     }
 }
 

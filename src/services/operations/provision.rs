@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Handler, Work};
 use crate::{
-    db::{Engine, Id, engine::Place, migrate::tenant_schema_version, shared::SharedConn},
+    db::{Engine, Id, engine::Place, shared::SharedConn},
     models::{
         ModelError, ModelResult,
         database_name::database_name,
@@ -227,7 +227,7 @@ impl Handler for Provision {
 /// Gives the institution a database name and a place, unless it has one.
 fn reserve(work: &Work<'_>) -> Result<String, Failure> {
     let (institution_id, engine) = (work.institution_id()?, &work.platform.engine);
-    let version = tenant_schema_version().map_err(|error| Failure::Permanent(format!("{error}.")))?;
+    let version = work.platform.migrations.version();
     work.step_tx(|connection| {
         if let Some(database) = tenant_databases::find(connection, institution_id)? {
             return Ok(database.database_name);
@@ -248,7 +248,7 @@ fn reserve(work: &Work<'_>) -> Result<String, Failure> {
                 engine: engine.kind(),
                 database_name: name.as_str(),
                 location: &location,
-                schema_version: &version,
+                schema_version: version,
             },
         )?;
         Ok(name.as_str().to_owned())

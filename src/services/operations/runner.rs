@@ -36,6 +36,8 @@ use crate::{
 const MOST_ATTEMPTS: i32 = 6;
 /// A step begun so often has killed its workers: it is given up.
 const MOST_STARTS: i32 = 8;
+/// How often an operation that somebody holds back is looked at, in case nobody says that it may go on.
+const LOOK_AT_HELD_EVERY: TimeDelta = TimeDelta::seconds(10);
 /// How often a worker looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -339,14 +341,19 @@ impl Work<'_> {
             let done = match self.perform(handler, step) {
                 Ok(detail) => detail,
                 Err(Failure::LeaseLost) => return Err(Failure::LeaseLost),
-                Err(Failure::Stopping) => return self.give_back(&[(step.id, StepChange::PutOff)]),
+                Err(Failure::Stopping) => {
+                    return self.give_back(&[(step.id, StepChange::PutOff)], TimeDelta::zero());
+                }
+                Err(Failure::Held) => {
+                    return self.give_back(&[(step.id, StepChange::PutOff)], LOOK_AT_HELD_EVERY);
+                }
                 Err(failure) => return self.failed(handler, step, &failure),
             };
             crate::crash_point!(format!("step:{}:acted", step.name));
             let mut changes = vec![(step.id, StepChange::Done(done.as_deref()))];
             if let Some(next) = open.get(index + 1) {
                 if self.is_stopping() {
-                    return self.give_back(&changes);
+                    return self.give_back(&changes, TimeDelta::zero());
                 }
                 // The end of a step and the beginning of the next are one write to the disk.
                 changes.push((next.id, StepChange::Begun));
@@ -360,12 +367,12 @@ impl Work<'_> {
         self.keep(operations::finish(&mut *self.shared()?, self.claim, ending)?)
     }
 
-    /// Another worker, or this one after a restart, goes on at once.
-    fn give_back(&self, changes: &[(Id, StepChange<'_>)]) -> Result<(), Failure> {
+    /// Another worker, or this one after a restart, goes on after `wait`.
+    fn give_back(&self, changes: &[(Id, StepChange<'_>)], wait: TimeDelta) -> Result<(), Failure> {
         let lease = self.platform.settings.limits.lease;
         self.shared()?.write_tx(|connection| {
             self.keep(operations::record_steps(connection, self.claim, lease, changes)?)?;
-            self.keep(operations::give_back(connection, self.claim)?)
+            self.keep(operations::give_back(connection, self.claim, wait)?)
         })
     }
 

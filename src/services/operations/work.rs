@@ -38,6 +38,28 @@ pub struct Work<'a> {
     pub(super) result: Cell<Option<String>>,
 }
 
+/// Whether the worker still holds the operation, for any thread.
+#[derive(Clone)]
+pub struct Fence {
+    platform: Arc<Platform>,
+    claim: Claim,
+}
+
+impl Fence {
+    /// As [`Work::still_mine`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(&self) -> Result<(), Failure> {
+        let lease = self.platform.settings.limits.lease;
+        let mut connection = self.platform.shared.get()?;
+        // Written, with a wait for the disk, only where it was not written a moment ago.
+        let mine = operations::holds(&mut connection, &self.claim, lease / 2)?
+            || operations::renew(&mut connection, &self.claim, lease)?;
+        if mine { Ok(()) } else { Err(Failure::LeaseLost) }
+    }
+}
+
 impl Work<'_> {
     /// A connection to the shared database.
     ///
@@ -101,12 +123,13 @@ impl Work<'_> {
     /// # Errors
     /// `LeaseLost`, or any database error.
     pub fn still_mine(&self) -> Result<(), Failure> {
-        let lease = self.platform.settings.limits.lease;
-        let mut connection = self.shared()?;
-        // Written, with a wait for the disk, only where it was not written a moment ago.
-        let mine = operations::holds(&mut connection, self.claim, lease / 2)?
-            || operations::renew(&mut connection, self.claim, lease)?;
-        self.keep(mine)
+        self.fence().check()
+    }
+
+    /// The right to act, for threads that help with the work.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        Fence { platform: Arc::clone(self.platform), claim: self.claim.clone() }
     }
 
     /// A transaction of the shared database that is committed only if this worker still holds the operation.
@@ -144,7 +167,9 @@ impl Work<'_> {
         self.still_mine().map_err(|failure| EngineError::transient(failure.to_string()))
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    /// Whether the process is about to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 

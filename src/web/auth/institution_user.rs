@@ -27,7 +27,7 @@ use crate::{
             support_accesses::{self, SupportAccess},
         },
     },
-    services::tenants::TenantError,
+    services::tenants::{Maintenance, TenantError},
     web::{
         auth::permission,
         client::Client,
@@ -360,7 +360,10 @@ impl InstitutionUser {
         found: Found,
     ) -> Result<Self, AppError> {
         let Found { institution, terms, announcements, unread, db, guest, user } = found;
-        let db = db.ok_or(AppError::NotFound)??;
+        let db = match db.ok_or(AppError::NotFound)? {
+            Err(TenantError::Behind) => super::state_of(request)?.tenant(institution.id).await?,
+            db => db?,
+        };
         if let Some((admin, access)) = guest {
             let local = db.run(profile::local).await?;
             let name = format!("{} (support of the platform)", admin.name);
@@ -451,8 +454,33 @@ impl From<TenantError> for AppError {
                 Self::Unavailable("This institution is not open right now.".into(), 60)
             }
             TenantError::Pool(error) => error.into(),
+            TenantError::Behind => Self::from(TenantError::Maintenance(Maintenance::UnderWay)),
+            TenantError::Maintenance(why) => {
+                let (words, wait) = maintenance_words(why);
+                Self::Maintenance(words.into(), wait)
+            }
             other => Self::internal(other),
         }
+    }
+}
+
+/// What somebody is told whose institution is closed for maintenance, and when to come back.
+fn maintenance_words(why: Maintenance) -> (&'static str, i64) {
+    match why {
+        Maintenance::UnderWay => {
+            ("The institution's records are being brought up to date at this moment.", 5)
+        }
+        Maintenance::HeldBack => {
+            ("The institution's records wait for their turn to be brought up to date.", 120)
+        }
+        Maintenance::Newer => {
+            ("The institution's records have been brought up to date, and this server has not yet.", 60)
+        }
+        Maintenance::Quarantined => (
+            "The institution's records could not be brought up to date. The platform's administrators know and \
+             look after it.",
+            600,
+        ),
     }
 }
 

@@ -124,6 +124,9 @@ impl AnyAdmin {
             item("Databases", "/platform/databases", Icon::Database),
             item("Alerts", "/platform/alerts", Icon::Alert).count(self.waiting.alerts, "firing"),
         ];
+        if self.is_operator() {
+            running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
+        }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));
             running.push(item("Audit log", "/platform/audit", Icon::Activity));

@@ -59,7 +59,11 @@ fn spec() -> ListSpec {
 }
 
 fn filter(query: &ListQuery) -> DatabaseFilter {
-    DatabaseFilter { q: query.q().unwrap_or_default().to_owned(), status: query.chosen("status") }
+    DatabaseFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: query.chosen("status"),
+        ..DatabaseFilter::default()
+    }
 }
 
 const fn label(status: DatabaseStatus) -> &'static str {

@@ -270,9 +270,7 @@ fn record(
         Status::Rejected => Some(Notice::info(format!("Rejected. The reason given: {reason}"))),
         _ => None,
     };
-    let mut record = Record::new()
-        .notice(notice)
-        .section(profile(admin, clock, &institution));
+    let mut record = Record::new().notice(notice).section(profile(admin, clock, &institution));
     let terms = subscription::facts(clock, &subscribed);
     record = record.section(if admin.is_super_admin() {
         terms.edit(format!("{place}/subscription"))

@@ -9,14 +9,15 @@ mod figures;
 pub mod home;
 pub mod institutions;
 pub mod invitation;
+pub mod migrations;
 pub mod operations;
 pub mod plans;
 pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
 pub mod settings;
-pub mod support_access;
 pub mod subscription;
+pub mod support_access;
 pub mod suspension;
 pub mod webhooks;
 

@@ -15,7 +15,10 @@ use crate::{
             },
         },
     },
-    services::operations::{self as service, provision},
+    services::{
+        operations::{self as service, provision},
+        rollouts,
+    },
     web::{
         RecordId, State,
         auth::{AnyAdmin, Operator},
@@ -76,6 +79,7 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::ImportRegistrations => "Import registrations",
         Kind::ImportStudents => "Import students",
         Kind::DecideRegistrations => "Decide registrations",
+        Kind::MigrateFleet => "Migrate databases",
     }
 }
 
@@ -194,10 +198,19 @@ pub async fn detail(
         let place = format!("/platform/institutions/{}", institution.domain);
         operation_view = operation_view.fact("Institution", Cell::link(institution.name, place));
     }
+    if operation.kind == Kind::MigrateFleet {
+        let place = format!("/platform/migrations/operations/{}", operation.id);
+        operation_view = operation_view.fact("Rollout", Cell::link("See everybody in it", place));
+    }
     Ok(html(&OperationPage::new(page, operation_view))?)
 }
 
-fn view(admin: &AnyAdmin, clock: &Clock, operation: &Operation, steps: &[OperationStep]) -> OperationView {
+pub(super) fn view(
+    admin: &AnyAdmin,
+    clock: &Clock,
+    operation: &Operation,
+    steps: &[OperationStep],
+) -> OperationView {
     let notice = operation.error.as_ref().map(|error| match operation.status {
         OperationStatus::Queued | OperationStatus::Running => {
             Notice::warning(format!("The last attempt did not succeed: {error}"))
@@ -279,6 +292,7 @@ pub(in crate::web) fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::ImportRegistrations => "Read the file and register each row",
         Kind::ImportStudents => "Read the file and enter each student",
         Kind::DecideRegistrations => "Decide one registration after the other",
+        Kind::MigrateFleet => rollouts::step_label(step),
     }
 }
 

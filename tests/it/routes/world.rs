@@ -1,7 +1,7 @@
 //! A platform with something behind every route, so that each can be called for real.
 
 use provost::{
-    db::Id,
+    db::{Id, shared::SharedConn},
     models::{
         Actor,
         institution::users::Role,
@@ -9,17 +9,18 @@ use provost::{
             account_tokens::{self, Holder, Purpose},
             admins::AdminRole,
             alerts::{self, Found, Severity},
-            operations, registrations, webhooks,
+            operations, registrations, tenant_databases, webhooks,
         },
     },
     routes::Route,
-    services::{monitoring, tokens::Token},
+    services::{monitoring, rollouts, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
 use crate::support::{
     app::{Institution, TestApp},
     caller::{Answer, Caller},
+    finished,
 };
 
 /// A platform with something behind every route.
@@ -117,6 +118,7 @@ impl World {
         };
         let fired = alerts::settle(&mut shared, &["made_up"], &[found]).expect("fired").fired;
         let alert = fired[0].id.to_string();
+        let (rollout, migrated) = rolled_out(&self.app, &mut shared, victim.id);
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -128,6 +130,9 @@ impl World {
             ("/platform/registrations/import/{id}", tail(import.location())),
             ("/platform/registrations/{id}", registration.to_string()),
             ("/platform/operations/{id}", operation.to_string()),
+            ("/platform/migrations/tenants/{id}", victim.id.to_string()),
+            ("/platform/migrations/operations/{id}", migrated.to_string()),
+            ("/platform/migrations/{id}", rollout.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/announcements/{id}", announcement),
             ("/notifications/{id}", Id::new().to_string()),
@@ -206,6 +211,18 @@ pub fn add_student(caller: &Caller, institution: &Institution, name: &str, numbe
         return last_segment(&list, "main tbody a", &format!("{location}/"));
     }
     tail(&location)
+}
+
+/// A rollout that is over, and its operation.
+fn rolled_out(app: &TestApp, shared: &mut SharedConn, institution: Id) -> (Id, Id) {
+    let older = "2000-01-01-000000_older";
+    tenant_databases::set_schema_version(shared, institution, older, None).expect("aged");
+    let audit = app.platform.audit(Actor::command_line());
+    let started =
+        rollouts::start(shared, &app.platform, &audit, &rollouts::Order::default()).expect("started");
+    app.platform.operations.wake();
+    finished(&app.platform, started.operation);
+    (started.rollout, started.operation)
 }
 
 /// Another session of the caller's.

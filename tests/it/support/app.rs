@@ -100,6 +100,14 @@ impl TestApp {
         Self::on(self.site.take().expect("a running app has a site"))
     }
 
+    /// As [`Self::restart`], with other settings.
+    pub fn restart_with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        self.stop();
+        let mut site = self.site.take().expect("a running app has a site");
+        change(&mut site.settings);
+        Self::on(site)
+    }
+
     fn stop(&mut self) {
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take() {

@@ -28,6 +28,8 @@ fn child() {
     settings.limits.retry_wait = Duration::from_millis(20);
     settings.limits.shared_connections = 4;
     settings.limits.connection_budget = Some(8);
+    settings.limits.migrations_at_once = 2;
+    settings.later_migrations = std::env::var_os("PROVOST_CHILD_MIGRATIONS").map(Into::into);
     let platform = Platform::open(settings).expect("opened");
     if work == "rotate" {
         platform.keys.rotate(&mut platform.shared.get().expect("shared")).expect("rotated");
@@ -55,6 +57,9 @@ fn command(site: &Site, work: &str) -> Command {
         .env("PROVOST_CHILD_LEASE", site.settings.limits.lease.as_millis().to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    if let Some(folder) = &site.settings.later_migrations {
+        command.env("PROVOST_CHILD_MIGRATIONS", folder);
+    }
     command
 }
 

@@ -11,7 +11,6 @@ use super::{
 use crate::db::{
     Target,
     engine::{EngineError, Finding, MAX_NAME_BYTES, quote, schema_version},
-    migrate::Migrate,
     tenant::TenantConn,
 };
 
@@ -106,7 +105,7 @@ impl PostgresEngine {
 
     /// The template of the present schema version; built where missing, under another name, then renamed.
     pub(super) fn ensure_template(&self, admin: &mut Admin<'_>) -> Result<String, EngineError> {
-        let version = schema_version()?;
+        let version = schema_version(&self.migrations);
         let mut template = format!("{}_template_{version}", self.prefix);
         template.truncate(MAX_NAME_BYTES);
         {
@@ -177,7 +176,7 @@ impl PostgresEngine {
                  ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {runtime}"
             ))
             .map_err(|error| explain(&error, "grant rights in the template"))?;
-        connection.migrate().map_err(|error| failed(&error))?;
+        self.migrations.build(&mut connection).map_err(|error| failed(&error))?;
         connection
             .batch_execute(&format!(
                 "REVOKE INSERT, UPDATE, DELETE ON __diesel_schema_migrations FROM {runtime}"

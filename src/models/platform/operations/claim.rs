@@ -264,19 +264,32 @@ pub fn postpone(
     Ok(postponed == 1)
 }
 
-/// Gives the operation back, for another worker to go on with at once. False when the lease was lost.
+/// Gives the operation back, for another worker to go on with after `wait`. False when the lease was lost.
 ///
 /// # Errors
 /// Any database error.
-pub fn give_back(connection: &mut SharedConn, claim: &Claim) -> ModelResult<bool> {
+pub fn give_back(connection: &mut SharedConn, claim: &Claim, wait: TimeDelta) -> ModelResult<bool> {
     let given = diesel::update(claimed(claim))
         .set((
             operations::status.eq(OperationStatus::Queued),
+            operations::next_attempt_at.eq(now() + wait),
             operations::lease_owner.eq(None::<String>),
             operations::lease_expires_at.eq(None::<NaiveDateTime>),
         ))
         .execute(connection)?;
     Ok(given == 1)
+}
+
+/// Lets an operation that waits go on at once. Wake the workers after.
+///
+/// # Errors
+/// Any database error.
+pub fn hurry(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
+    diesel::update(operations::table.find(id))
+        .filter(operations::status.eq(OperationStatus::Queued))
+        .set(operations::next_attempt_at.eq(now()))
+        .execute(connection)?;
+    Ok(())
 }
 
 /// Ends the operation. False when the lease was lost: it is not ended then.
