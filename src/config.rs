@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     app::WebSettings,
     db::Target,
-    services::settings::{Limits, Settings, SignupPolicy},
+    services::settings::{BackupSettings, Limits, Settings, SignupPolicy},
     web::client::TrustedProxies,
 };
 
@@ -193,6 +193,51 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     password_cost: Option<u32>,
+    /// Folder of the backups, best on another disk [default: backups in the data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_DIR",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
+    backup_dir: Option<PathBuf>,
+    /// Folder of pg_dump and pg_restore [default: the PATH, or the newest in /usr/lib/postgresql]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_POSTGRES_TOOLS",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
+    postgres_tools: Option<PathBuf>,
+    /// Every backup is kept for so many days [default: 7]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_DAYS",
+        value_name = "DAYS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_days: Option<u32>,
+    /// The first of a week is kept for so many weeks [default: 5]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_WEEKS",
+        value_name = "WEEKS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_weeks: Option<u32>,
+    /// The first of a month is kept for so many months [default: 12]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_MONTHS",
+        value_name = "MONTHS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_months: Option<u32>,
 }
 
 /// Variables that are not options: for the tests and the developers.
@@ -315,6 +360,7 @@ impl Options {
             settings.password_cost = within("PROVOST_PASSWORD_COST", cost, 4, 16)?;
         }
         self.read_limits(&mut settings.limits)?;
+        self.read_backups(&mut settings.backups)?;
         let web = WebSettings { trusted_proxies: self.read_proxies()?, workers: None };
         Ok(Config { listen, settings, web, public_url })
     }
@@ -360,6 +406,23 @@ impl Options {
         Ok(())
     }
 
+    fn read_backups(&self, backups: &mut BackupSettings) -> Result<(), String> {
+        if let Some(folder) = &self.backup_dir {
+            backups.folder.clone_from(folder);
+        }
+        backups.postgres_tools.clone_from(&self.postgres_tools);
+        for (name, given, least, limit) in [
+            ("PROVOST_BACKUP_KEEP_DAYS", self.backup_keep_days, 1, &mut backups.keep_days),
+            ("PROVOST_BACKUP_KEEP_WEEKS", self.backup_keep_weeks, 0, &mut backups.keep_weeks),
+            ("PROVOST_BACKUP_KEEP_MONTHS", self.backup_keep_months, 0, &mut backups.keep_months),
+        ] {
+            if let Some(count) = given {
+                *limit = within(name, count, least, 1_000)?;
+            }
+        }
+        Ok(())
+    }
+
     fn read_proxies(&self) -> Result<TrustedProxies, String> {
         let mut proxies = Vec::new();
         for text in self.trusted_proxies.iter().flat_map(|list| list.split(',')).map(str::trim) {
@@ -387,7 +450,7 @@ impl Config {
     /// Name and value of what is in force, secrets hidden; for `provost config`.
     #[must_use]
     pub fn in_force(&self) -> Vec<(&'static str, String)> {
-        let (settings, limits) = (&self.settings, &self.settings.limits);
+        let (settings, limits, backups) = (&self.settings, &self.settings.limits, &self.settings.backups);
         let proxies: Vec<String> = self.web.trusted_proxies.0.iter().map(ToString::to_string).collect();
         vec![
             ("PROVOST_LISTEN", self.listen.clone()),
@@ -412,6 +475,14 @@ impl Config {
             ("PROVOST_IDLE_MINUTES", (limits.institution_idle.as_secs() / 60).to_string()),
             ("PROVOST_SESSION_HOURS", (limits.session_length.as_secs() / 3_600).to_string()),
             ("PROVOST_PASSWORD_COST", settings.password_cost.to_string()),
+            ("PROVOST_BACKUP_DIR", backups.folder.display().to_string()),
+            (
+                "PROVOST_POSTGRES_TOOLS",
+                backups.postgres_tools.as_ref().map_or("found".into(), |folder| folder.display().to_string()),
+            ),
+            ("PROVOST_BACKUP_KEEP_DAYS", backups.keep_days.to_string()),
+            ("PROVOST_BACKUP_KEEP_WEEKS", backups.keep_weeks.to_string()),
+            ("PROVOST_BACKUP_KEEP_MONTHS", backups.keep_months.to_string()),
         ]
     }
 }

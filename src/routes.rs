@@ -125,6 +125,15 @@ routes! {
     SuperAdmin GET "/platform/operations/{id}" => platform::operations::detail;
     SuperAdmin POST "/platform/operations/{id}/attempts" => platform::operations::retry;
     SuperAdmin POST "/platform/operations/{id}/rollback" => platform::operations::roll_back;
+    SuperAdmin POST "/platform/institutions/{domain}/backups" => platform::backups::back_up;
+    SuperAdmin GET "/platform/backups" => platform::backups::list;
+    SuperAdmin POST "/platform/backups" => platform::backups::back_up_shared;
+    SuperAdmin GET "/platform/backups.csv" => platform::backups::export;
+    SuperAdmin GET "/platform/backups/{id}" => platform::backups::detail;
+    SuperAdmin POST "/platform/backups/{id}/verification" => platform::backups::verify;
+    SuperAdmin POST "/platform/backups/{id}/copy" => platform::backups::copy;
+    SuperAdmin GET "/platform/backups/{id}/restore" => platform::backups::ask_restore;
+    SuperAdmin POST "/platform/backups/{id}/restore" => platform::backups::restore;
     SuperAdmin GET "/platform/databases" => platform::databases::list;
     SuperAdmin GET "/platform/databases.csv" => platform::databases::export;
     SuperAdmin GET "/platform/admins" => platform::admins::list;

@@ -321,6 +321,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    backups (id) {
+        id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        subject -> Text,
+        search_key -> Text,
+        engine -> Text,
+        schema_version -> Text,
+        reason -> Text,
+        bytes -> BigInt,
+        row_total -> BigInt,
+        digest -> Binary,
+        manifest -> Text,
+        mark -> Nullable<Text>,
+        taken_at -> Timestamp,
+        kept_until -> Timestamp,
+        verified_at -> Nullable<Timestamp>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    tenant_copies (id) {
+        id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        purpose -> Text,
+        engine -> Text,
+        database_name -> Text,
+        location -> Text,
+        sealed_password -> Nullable<Binary>,
+        schema_version -> Text,
+        backup_id -> Nullable<Uuid>,
+        operation_id -> Nullable<Uuid>,
+        drop_after -> Timestamp,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));
@@ -329,6 +373,8 @@ diesel::joinable!(sessions -> institutions (institution_id));
 diesel::joinable!(tenant_databases -> institutions (institution_id));
 diesel::joinable!(institution_keys -> institutions (institution_id));
 diesel::joinable!(operations -> institutions (institution_id));
+diesel::joinable!(backups -> institutions (institution_id));
+diesel::joinable!(tenant_copies -> institutions (institution_id));
 diesel::joinable!(operation_steps -> operations (operation_id));
 diesel::allow_tables_to_appear_in_same_query!(
     institutions,
@@ -342,3 +388,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     operations
 );
 diesel::allow_tables_to_appear_in_same_query!(operations, operation_steps);
+diesel::allow_tables_to_appear_in_same_query!(backups, institutions);
+diesel::allow_tables_to_appear_in_same_query!(backups, tenant_databases);
+diesel::allow_tables_to_appear_in_same_query!(tenant_copies, institutions);

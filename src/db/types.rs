@@ -29,6 +29,9 @@ pub struct Uuid;
 pub struct Id(uuid::Uuid);
 
 impl Id {
+    /// The id that nothing has.
+    pub const NIL: Self = Self(uuid::Uuid::nil());
+
     /// A new id, later in order than every id made before it by this process.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "two defaults would never be equal")]

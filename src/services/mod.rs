@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit_anchor;
+pub mod backups;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;

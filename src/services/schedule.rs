@@ -5,7 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::{housekeeping, platform::Platform};
+use super::{
+    backups::{copies, retention},
+    housekeeping,
+    operations::Failure,
+    platform::Platform,
+};
 use crate::{
     db::now,
     models::{ModelResult, platform::scheduled_jobs},
@@ -21,7 +26,22 @@ struct Job {
 }
 
 /// The table of jobs: a new one is a line here.
-const JOBS: &[Job] = &[Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run }];
+const JOBS: &[Job] = &[
+    Job { name: "housekeeping", every: Duration::from_secs(600), run: housekeeping::run },
+    Job { name: "backups", every: Duration::from_secs(60), run: |p| told(retention::request_due(p)) },
+    Job {
+        name: "backup trials",
+        every: Duration::from_secs(300),
+        run: |p| told(retention::request_trials(p)),
+    },
+    Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
+];
+
+/// The words of a failure are all that the schedule keeps.
+fn told<T>(outcome: Result<T, Failure>) -> Result<(), String> {
+    outcome.map(|_| ()).map_err(|failure| failure.to_string())
+}
 
 impl Job {
     fn every(&self) -> TimeDelta {

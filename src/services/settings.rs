@@ -1,6 +1,9 @@
 //! What an operator may set, as plain values. `config.rs` reads them from the environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::db::Target;
 pub use crate::models::platform::platform_settings::SignupPolicy;
@@ -28,8 +31,42 @@ pub struct Settings {
     pub platform_name: String,
     /// bcrypt's cost.
     pub password_cost: u32,
+    /// Where backups lie and how long they are kept.
+    pub backups: BackupSettings,
     /// Sizes and times.
     pub limits: Limits,
+}
+
+/// Where backups lie and how long they are kept.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The folder of backups.
+    pub folder: PathBuf,
+    /// Where a SQLite copy may lie while it is sealed.
+    pub spool: PathBuf,
+    /// The folder of PostgreSQL's programs; without one they are looked for.
+    pub postgres_tools: Option<PathBuf>,
+    /// Days that every backup is kept.
+    pub keep_days: u32,
+    /// Weeks that the first of a week is kept.
+    pub keep_weeks: u32,
+    /// Months that the first of a month is kept.
+    pub keep_months: u32,
+}
+
+impl BackupSettings {
+    /// The defaults for a data folder.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self {
+            folder: data_dir.join("backups"),
+            spool: data_dir.join("spool"),
+            postgres_tools: None,
+            keep_days: 7,
+            keep_weeks: 5,
+            keep_months: 12,
+        }
+    }
 }
 
 /// Sizes and times.
@@ -94,6 +131,7 @@ impl Settings {
             mail_from: "no-reply@provost.example".into(),
             platform_name: "Provost".into(),
             password_cost: super::passwords::DEFAULT_COST,
+            backups: BackupSettings::new(&data_dir),
             limits: Limits::default(),
             data_dir,
         }

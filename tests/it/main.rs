@@ -1,5 +1,6 @@
 //! The one integration binary: the real app, driven the way its users do.
 
+mod backups;
 mod command_line;
 mod courtesies;
 mod credentials;

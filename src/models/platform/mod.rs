@@ -3,6 +3,7 @@
 pub mod account_tokens;
 pub mod admins;
 pub mod audit;
+pub mod backups;
 pub mod imports;
 pub mod institutions;
 pub mod login_index;
@@ -14,6 +15,7 @@ pub mod registrations;
 pub mod scheduled_jobs;
 pub mod security_log;
 pub mod sessions;
+pub mod tenant_copies;
 pub mod tenant_databases;
 pub mod throttles;
 pub mod waiting;

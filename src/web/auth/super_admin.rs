@@ -104,6 +104,7 @@ impl SuperAdmin {
                     item("Operations", "/platform/operations", Icon::Play)
                         .count(self.waiting.failed_operations, "failed"),
                     item("Databases", "/platform/databases", Icon::Database),
+                    item("Backups", "/platform/backups", Icon::Archive),
                     item("Admins", "/platform/admins", Icon::Shield),
                     item("Audit log", "/platform/audit", Icon::Activity),
                     item("Settings", "/platform/settings", Icon::Settings),

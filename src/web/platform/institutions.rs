@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, country_name, csv, databases, history, note_export, operations as operation_pages,
-    registrations::website, status_badge,
+    asked, backups as backup_pages, country_name, csv, databases, history, note_export,
+    operations as operation_pages, registrations::website, status_badge,
 };
 use crate::{
     error::AppError,
@@ -12,6 +12,7 @@ use crate::{
         ModelError, ModelResult, Paging,
         country::Country,
         platform::{
+            backups::{self, Backup},
             institutions::{
                 self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status,
                 StatusChange,
@@ -156,6 +157,7 @@ struct Whole {
     database: Option<TenantDatabase>,
     changes: Vec<StatusChange>,
     operations: Vec<Operation>,
+    backups: Vec<Backup>,
 }
 
 fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
@@ -168,6 +170,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
         database: tenant_databases::find(c, id)?,
         changes: institutions::status_changes(c, id)?,
         operations: operations::page(c, &theirs, &latest)?.rows,
+        backups: backups::of(c, Some(id))?,
         institution,
     })
 }
@@ -220,7 +223,7 @@ fn with_actions(page: Page, whole: &Whole) -> Page {
 }
 
 fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
-    let Whole { institution, registration, database, changes, operations } = whole;
+    let Whole { institution, registration, database, changes, operations, backups } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
     let notice = match institution.status {
@@ -234,7 +237,10 @@ fn record(platform: &State, clock: &Clock, whole: Whole) -> Record {
         .section(profile(clock, &institution).edit(format!("{place}/edit")))
         .section(first_admin(clock, &registration));
     if let Some(database) = &database {
-        record = record.section(databases::facts(platform, database));
+        record = record
+            .section(databases::facts(platform, database))
+            .section(backup_pages::facts(clock, &backups))
+            .action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive));
     }
     if matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active) {
         let label = match institution.status {

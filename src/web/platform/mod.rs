@@ -2,6 +2,7 @@
 
 pub mod admins;
 pub mod audit;
+pub mod backups;
 pub mod databases;
 pub mod home;
 pub mod institutions;

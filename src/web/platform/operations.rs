@@ -15,7 +15,7 @@ use crate::{
             },
         },
     },
-    services::operations::{self as service, provision},
+    services::operations::{self as service, step_label},
     web::{
         RecordId, State,
         auth::SuperAdmin,
@@ -76,6 +76,9 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::ImportRegistrations => "Import registrations",
         Kind::ImportStudents => "Import students",
         Kind::DecideRegistrations => "Decide registrations",
+        Kind::BackUp => "Back up",
+        Kind::VerifyBackup => "Verify backup",
+        Kind::Restore => "Restore",
     }
 }
 
@@ -274,16 +277,6 @@ fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> Step
         view = view.detail(format!("Begun {} times.", step.attempts));
     }
     view
-}
-
-/// What a step does, for a person.
-pub(in crate::web) fn step_label(kind: Kind, step: &str) -> &'static str {
-    match kind {
-        Kind::Provision => provision::step_label(step),
-        Kind::ImportRegistrations => "Read the file and register each row",
-        Kind::ImportStudents => "Read the file and enter each student",
-        Kind::DecideRegistrations => "Decide one registration after the other",
-    }
 }
 
 /// The counts that an operation ended with.
