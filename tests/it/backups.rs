@@ -485,3 +485,118 @@ fn a_whole_platform_comes_back_from_backups_and_the_master_key() {
     app.sign_in("grace@mit.edu", PASSWORD).get(&mit.path("/students")).is(200);
     app.sign_in("albert@ethz.ch", PASSWORD).get(&eth.path("")).is(200);
 }
+
+#[test]
+fn super_admins_back_up_verify_and_restore_on_the_pages() {
+    let app = TestApp::start();
+    let mit = app.institution("mit.edu");
+    let admin = app.super_admin();
+    let home = "/platform/institutions/mit.edu";
+    let wait = |answer: crate::support::caller::Answer| {
+        let path = answer.is(303).location().to_owned();
+        let id: Id = path.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an operation");
+        let ended = finished(&app.platform, id);
+        assert_eq!(ended.status, OperationStatus::Succeeded, "{:?}", ended.error);
+        admin.get(&path).is(200).shows("Done");
+        ended
+    };
+    admin.get("/platform/backups").is(200).shows("No backups yet");
+    let page = admin.get(home).is(200).shows("Last verified backup");
+    wait(page.form(&format!("form[action=\"{home}/backups\"]")).submit(&admin));
+    let list = admin.get("/platform/backups?q=mit").is(200).shows("Not verified");
+    let place = list
+        .attributes("main tbody a", "href")
+        .into_iter()
+        .find(|link| link.starts_with("/platform/backups/"));
+    let place = place.expect("a link");
+    let page = admin.get(&place).is(200).shows("What is in it").shows("SHA-256");
+    wait(page.form(&format!("form[action=\"{place}/verification\"]")).submit(&admin));
+    admin.get("/platform/backups?state=verified").is(200).shows("1 backup");
+    admin.get(&place).is(200).shows("Verified");
+    wait(admin.post(&format!("{place}/copy"), &[]));
+    admin.get(&place).is(200).shows("Copy beside");
+
+    let late = format!("late.{}@mit.edu", unique());
+    app.new_user(&mit, &late, Role::Viewer);
+    let ask = format!("{place}/restore");
+    let form = admin.get(&ask).is(200).form(&format!("form[action=\"{ask}\"]"));
+    form.submit(&admin).is(422);
+    form.fill("confirmation", "ethz.ch").submit(&admin).is(422);
+    wait(form.fill("confirmation", "mit.edu").submit(&admin));
+    app.visitor().post("/sign-in", &[("email", &late), ("password", PASSWORD)]).is(422);
+    wait(admin.post("/platform/backups", &[]));
+    let csv = admin.get("/platform/backups.csv").is(200);
+    assert_eq!(csv.text().lines().count(), 4, "{}", csv.text());
+    let shared = admin.get("/platform/backups?q=shared").is(200);
+    let links = shared.attributes("main tbody a", "href");
+    let shared = links.iter().find(|link| link.starts_with("/platform/backups/")).expect("a link");
+    admin.get(&format!("{shared}/restore")).is(404);
+    admin.get("/platform/audit?q=restored").is(200);
+    assert_no_strays(&app.platform);
+}
+
+#[test]
+fn the_command_line_backs_up_restores_and_brings_a_platform_back() {
+    use crate::support::binary::provost;
+    let app = TestApp::start();
+    let mit = app.institution("mit.edu");
+    app.new_super_admin("ada@platform.example");
+    // The binary works by itself: this process stops.
+    let site = app.into_site();
+    let run = |site: &Site, arguments: &[&str]| {
+        let output = provost(site, arguments).output().expect("run");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    run(&site, &["backup", "run", "mit.edu"]);
+    run(&site, &["backup", "verify", "mit.edu"]);
+    run(&site, &["restore", "mit.edu", "--beside"]);
+    run(&site, &["restore", "mit.edu", "--yes"]);
+    let all: serde_json::Value =
+        serde_json::from_str(&run(&site, &["backup", "run", "--all", "--json"])).expect("JSON");
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
+    let listed: serde_json::Value =
+        serde_json::from_str(&run(&site, &["backup", "list", "--json"])).expect("JSON");
+    assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed}");
+    assert!(run(&site, &["backup", "list", "--institution", "mit.edu"]).contains("Before a restore"));
+
+    let new = Site::new();
+    fs::create_dir_all(&new.settings.data_dir).expect("folder");
+    fs::copy(&site.settings.master_key_file, &new.settings.master_key_file).expect("the key");
+    fs::set_permissions(&new.settings.master_key_file, fs::Permissions::from_mode(0o600)).expect("mode");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(&site.settings.backups.folder)
+        .arg(&new.settings.backups.folder)
+        .status();
+    assert!(copied.expect("cp").success());
+    drop(site);
+    assert!(run(&new, &["restore-platform", "--yes"]).contains("mit.edu"));
+    assert_eq!(run(&new, &["restore-platform", "--yes", "--json"]).trim(), "[]", "nothing is left to do");
+    let app = TestApp::on(new);
+    app.sign_in("ada@platform.example", PASSWORD).get("/platform").is(200);
+    app.owner(&mit).get(&mit.path("/users")).is(200);
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_last_good_backup_stays() {
+    use crate::support::disk::Disk;
+    let folder = Folder::new();
+    let Some(disk) = Disk::mount(&folder.path().join("disk"), 4) else { return };
+    let place = disk.path().join("backups");
+    let app = TestApp::with(|settings| settings.backups.folder = place.clone());
+    let mit = app.institution("mit.edu");
+    let good = take(&app.platform, Some(mit.id));
+    disk.fill(8);
+    let audit = app.platform.audit(Actor::command_line());
+    let told = backups::take(&app.platform, &audit, Some(mit.id), Reason::Requested).expect_err("full");
+    assert!(told.to_string().contains("no space left"), "{told}");
+    let rows = registry::of(&mut app.platform.shared.get().expect("shared"), Some(mit.id)).expect("read");
+    assert_eq!(rows.len(), 1);
+    let parts = fs::read_dir(&place).expect("folder").filter_map(Result::ok);
+    assert_eq!(parts.filter(|entry| entry.path().extension().is_some_and(|end| end == "part")).count(), 0);
+    let verified = verify(&app.platform, good.id);
+    assert_eq!(verified.status, OperationStatus::Succeeded, "{:?}", verified.error);
+    disk.empty();
+    take(&app.platform, Some(mit.id));
+}

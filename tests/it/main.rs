@@ -1,6 +1,8 @@
 //! The one integration binary: the real app, driven the way its users do.
 
 mod backups;
+#[cfg(feature = "crash-points")]
+mod backups_kill_sweep;
 mod command_line;
 mod courtesies;
 mod credentials;

@@ -15,8 +15,8 @@ use crate::support::{
 
 pub use self::world::add_student;
 
-/// Written by every request, whatever it does.
-const RESTLESS: &[&str] = &["sessions", "throttles", "security_log"];
+/// Written by every request, whatever it does, or by the schedule.
+const RESTLESS: &[&str] = &["sessions", "throttles", "security_log", "scheduled_jobs"];
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

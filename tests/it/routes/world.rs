@@ -3,14 +3,16 @@
 use provost::{
     db::Id,
     models::{
+        Actor,
         institution::users::Role,
         platform::{
             account_tokens::{self, Holder, Purpose},
+            backups::Reason,
             operations, registrations,
         },
     },
     routes::Route,
-    services::tokens::Token,
+    services::{backups, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
@@ -94,6 +96,9 @@ impl World {
         let registration = registrations::latest_of(&mut shared, waiting.id).expect("registered").id;
         let operation = operations::latest(&mut shared, victim.id, operations::Kind::Provision);
         let operation = operation.expect("read").expect("an operation").id;
+        let audit = self.app.platform.audit(Actor::command_line());
+        let backup = backups::take(&self.app.platform, &audit, Some(victim.id), Reason::Requested);
+        let backup = backup.expect("a backup");
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -105,6 +110,7 @@ impl World {
             ("/platform/registrations/import/{id}", tail(import.location())),
             ("/platform/registrations/{id}", registration.to_string()),
             ("/platform/operations/{id}", operation.to_string()),
+            ("/platform/backups/{id}", backup.id.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/admins/{id}", other_admin.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),

@@ -5,6 +5,7 @@ pub mod binary;
 pub mod caller;
 #[cfg(feature = "crash-points")]
 pub mod child;
+pub mod disk;
 pub mod dump;
 #[cfg(feature = "crash-points")]
 pub mod outsiders;
