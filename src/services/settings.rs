@@ -46,12 +46,35 @@ pub struct BackupSettings {
     pub spool: PathBuf,
     /// The folder of PostgreSQL's programs; without one they are looked for.
     pub postgres_tools: Option<PathBuf>,
+    /// Where backups lie instead of in the folder, in which they are then only written.
+    pub s3: Option<S3Settings>,
     /// Days that every backup is kept.
     pub keep_days: u32,
     /// Weeks that the first of a week is kept.
     pub keep_weeks: u32,
     /// Months that the first of a month is kept.
     pub keep_months: u32,
+}
+
+/// A bucket of whatever speaks S3.
+#[derive(Clone)]
+pub struct S3Settings {
+    /// Address of the service, such as `https://s3.eu-central-1.amazonaws.com`.
+    pub endpoint: url::Url,
+    /// The bucket; it exists.
+    pub bucket: String,
+    /// The region, where the service has any.
+    pub region: String,
+    /// Name of the access key.
+    pub key: String,
+    /// The access key's secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for S3Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3Settings({} {}, secret hidden)", self.endpoint, self.bucket)
+    }
 }
 
 impl BackupSettings {
@@ -62,6 +85,7 @@ impl BackupSettings {
             folder: data_dir.join("backups"),
             spool: data_dir.join("spool"),
             postgres_tools: None,
+            s3: None,
             keep_days: 7,
             keep_weeks: 5,
             keep_months: 12,

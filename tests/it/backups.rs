@@ -600,3 +600,37 @@ fn a_full_disk_is_told_and_the_last_good_backup_stays() {
     disk.empty();
     take(&app.platform, Some(mit.id));
 }
+
+#[test]
+fn backups_in_a_bucket_are_the_same_backups() {
+    use crate::support::bucket::FakeBucket;
+    let bucket = FakeBucket::start();
+    let s3 = bucket.settings();
+    let app = TestApp::with(|settings| settings.backups.s3 = Some(s3));
+    let mit = app.institution("mit.edu");
+    let backup = take(&app.platform, Some(mit.id));
+    assert_eq!(bucket.names().len(), 2, "{:?}", bucket.names());
+    let parts = fs::read_dir(&app.settings().backups.folder).expect("folder").count();
+    assert_eq!(parts, 0, "what was sent is gone here");
+    let verified = verify(&app.platform, backup.id);
+    assert_eq!(verified.status, OperationStatus::Succeeded, "{:?}", verified.error);
+    let restored = restore(&app.platform, backup.id, RestoreHow::default());
+    assert_eq!(restored.status, OperationStatus::Succeeded, "{:?}", restored.error);
+    app.owner(&mit).get(&mit.path("/users")).is(200);
+
+    registry::forget(&mut app.platform.shared.get().expect("shared"), backup.id).expect("forgotten");
+    assert_eq!(retention::tidy(&app.platform).expect("tidied").adopted, 1);
+    diesel::update(backups_table::table)
+        .set(backups_table::kept_until.eq(now() - TimeDelta::days(1)))
+        .execute(&mut *app.platform.shared.get().expect("shared"))
+        .expect("aged");
+    assert_eq!(retention::tidy(&app.platform).expect("tidied").expired, 1, "the newest stays");
+    assert_eq!(bucket.names().len(), 2, "{:?}", bucket.names());
+    // A service that refuses: told, and nothing is entered.
+    bucket.refuse();
+    let audit = app.platform.audit(Actor::command_line());
+    let told = backups::take(&app.platform, &audit, Some(mit.id), Reason::Requested).expect_err("refused");
+    assert!(told.to_string().contains("403") && !told.to_string().contains("Signature"), "{told}");
+    let rows = registry::of(&mut app.platform.shared.get().expect("shared"), Some(mit.id)).expect("read");
+    assert_eq!(rows.len(), 1);
+}

@@ -225,7 +225,7 @@ where
         Ok(operation) => Ok(see_other(format!("/platform/operations/{operation}"))),
         Err(sentence) => {
             admin.flash(Notice::warning(format!("{sentence} Nothing was changed.")))?;
-            Ok(see_other(back.to_owned()))
+            Ok(see_other(back))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod binary;
+pub mod bucket;
 pub mod caller;
 #[cfg(feature = "crash-points")]
 pub mod child;

@@ -2,6 +2,7 @@
 //! no manifest is none.
 
 mod folder;
+mod s3;
 
 use std::{
     fs::File,
@@ -11,6 +12,7 @@ use std::{
 };
 
 pub use folder::Folder;
+pub use s3::S3;
 
 use crate::{
     db::Id,
@@ -59,7 +61,10 @@ pub trait Storage: Send + Sync {
 /// The storage that the settings name.
 #[must_use]
 pub fn of(settings: &BackupSettings) -> Box<dyn Storage> {
-    Box::new(Folder::new(&settings.folder))
+    match &settings.s3 {
+        Some(s3) => Box::new(S3::new(s3, &settings.folder)),
+        None => Box::new(Folder::new(&settings.folder)),
+    }
 }
 
 /// The names of a backup's two objects.
