@@ -86,7 +86,7 @@ impl Storage for S3 {
         }
         let url = self.bucket()?.put_object(Some(&self.credentials), name).sign(SIGNED_FOR);
         let sent = self.agent.put(url.as_str()).header("content-length", length.to_string()).send(&file);
-        good(sent)?;
+        good(sent).map_err(no_bucket)?;
         fs::remove_file(part)
     }
 
@@ -110,7 +110,7 @@ impl Storage for S3 {
             if let Some(token) = &more {
                 action.with_continuation_token(token.clone());
             }
-            let answer = good(self.agent.get(action.sign(SIGNED_FOR).as_str()).call())?;
+            let answer = good(self.agent.get(action.sign(SIGNED_FOR).as_str()).call()).map_err(no_bucket)?;
             let mut text = String::new();
             answer.into_body().into_reader().take(MOST_LIST).read_to_string(&mut text)?;
             let page = ListObjectsV2::parse_response(&text).map_err(io::Error::other)?;
@@ -126,6 +126,11 @@ impl Storage for S3 {
     fn sweep(&self, silent_for: Duration) -> io::Result<usize> {
         self.parts.sweep(silent_for)
     }
+}
+
+/// Where no object was asked for, what is missing is the bucket.
+fn no_bucket(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotFound { io::Error::other(error.to_string()) } else { error }
 }
 
 /// The answer, when it says yes; else what it says, without the address that was signed.
