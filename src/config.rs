@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     app::WebSettings,
     db::Target,
-    services::settings::{Limits, Settings, SignupPolicy},
+    services::settings::{BackupSettings, Limits, S3Settings, Settings, SignupPolicy},
     web::client::TrustedProxies,
 };
 
@@ -244,6 +244,85 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     password_cost: Option<u32>,
+    /// Folder of the backups, best on another disk [default: backups in the data folder]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_DIR",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
+    backup_dir: Option<PathBuf>,
+    /// Folder of pg_dump and pg_restore [default: the PATH, or the newest in /usr/lib/postgresql]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_POSTGRES_TOOLS",
+        value_name = "FOLDER",
+        help_heading = "Configuration"
+    )]
+    postgres_tools: Option<PathBuf>,
+    /// Every backup is kept for so many days [default: 7]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_DAYS",
+        value_name = "DAYS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_days: Option<u32>,
+    /// The first of a week is kept for so many weeks [default: 5]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_WEEKS",
+        value_name = "WEEKS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_weeks: Option<u32>,
+    /// The first of a month is kept for so many months [default: 12]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_BACKUP_KEEP_MONTHS",
+        value_name = "MONTHS",
+        help_heading = "Configuration"
+    )]
+    backup_keep_months: Option<u32>,
+    /// Address of an S3 service to keep the backups in [default: none, the folder]
+    #[arg(long, global = true, env = "PROVOST_S3_URL", value_name = "URL", help_heading = "Configuration")]
+    s3_url: Option<String>,
+    /// Bucket of the backups
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_S3_BUCKET",
+        value_name = "NAME",
+        help_heading = "Configuration"
+    )]
+    s3_bucket: Option<String>,
+    /// Region of the bucket [default: us-east-1]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_S3_REGION",
+        value_name = "NAME",
+        help_heading = "Configuration"
+    )]
+    s3_region: Option<String>,
+    /// Name of the access key
+    #[arg(long, global = true, env = "PROVOST_S3_KEY", value_name = "KEY", help_heading = "Configuration")]
+    s3_key: Option<String>,
+    /// Secret of the access key
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_S3_SECRET_KEY",
+        value_name = "SECRET",
+        hide_env_values = true,
+        help_heading = "Configuration"
+    )]
+    s3_secret_key: Option<String>,
 }
 
 /// Variables that are not options: for the tests and the developers.
@@ -378,6 +457,7 @@ impl Options {
         {
             settings.later_migrations = env::var_os("PROVOST_TEST_MIGRATIONS").map(Into::into);
         }
+        self.read_backups(&mut settings.backups)?;
         let web = WebSettings { trusted_proxies: self.read_proxies()?, workers: None };
         Ok(Config { listen, settings, web, public_url })
     }
@@ -433,6 +513,47 @@ impl Options {
         Ok(())
     }
 
+    fn read_backups(&self, backups: &mut BackupSettings) -> Result<(), String> {
+        if let Some(folder) = &self.backup_dir {
+            backups.folder.clone_from(folder);
+        }
+        backups.postgres_tools.clone_from(&self.postgres_tools);
+        backups.s3 = self.read_s3()?;
+        for (name, given, least, limit) in [
+            ("PROVOST_BACKUP_KEEP_DAYS", self.backup_keep_days, 1, &mut backups.keep_days),
+            ("PROVOST_BACKUP_KEEP_WEEKS", self.backup_keep_weeks, 0, &mut backups.keep_weeks),
+            ("PROVOST_BACKUP_KEEP_MONTHS", self.backup_keep_months, 0, &mut backups.keep_months),
+        ] {
+            if let Some(count) = given {
+                *limit = within(name, count, least, 1_000)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_s3(&self) -> Result<Option<S3Settings>, String> {
+        let Some(address) = &self.s3_url else {
+            return match &self.s3_bucket {
+                Some(_) => Err("PROVOST_S3_BUCKET is set, but PROVOST_S3_URL is not; set both.".into()),
+                None => Ok(None),
+            };
+        };
+        let endpoint = url::Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let endpoint = endpoint.ok_or_else(|| {
+            format!("PROVOST_S3_URL is {address:?}; write an address such as https://s3.eu-central-1.amazonaws.com.")
+        })?;
+        let needed = |name: &str, value: &Option<String>| {
+            value.clone().ok_or_else(|| format!("PROVOST_S3_URL is set, but {name} is not; set both."))
+        };
+        Ok(Some(S3Settings {
+            endpoint,
+            bucket: needed("PROVOST_S3_BUCKET", &self.s3_bucket)?,
+            region: self.s3_region.clone().unwrap_or_else(|| "us-east-1".into()),
+            key: needed("PROVOST_S3_KEY", &self.s3_key)?,
+            secret: needed("PROVOST_S3_SECRET_KEY", &self.s3_secret_key)?,
+        }))
+    }
+
     fn read_proxies(&self) -> Result<TrustedProxies, String> {
         let mut proxies = Vec::new();
         for text in self.trusted_proxies.iter().flat_map(|list| list.split(',')).map(str::trim) {
@@ -460,7 +581,7 @@ impl Config {
     /// Name and value of what is in force, secrets hidden; for `provost config`.
     #[must_use]
     pub fn in_force(&self) -> Vec<(&'static str, String)> {
-        let (settings, limits) = (&self.settings, &self.settings.limits);
+        let (settings, limits, backups) = (&self.settings, &self.settings.limits, &self.settings.backups);
         let proxies: Vec<String> = self.web.trusted_proxies.0.iter().map(ToString::to_string).collect();
         vec![
             ("PROVOST_LISTEN", self.listen.clone()),
@@ -493,6 +614,19 @@ impl Config {
             ("PROVOST_SESSION_HOURS", (limits.session_length.as_secs() / 3_600).to_string()),
             ("PROVOST_GRACE_DAYS", (limits.grace.as_secs() / 86_400).to_string()),
             ("PROVOST_PASSWORD_COST", settings.password_cost.to_string()),
+            ("PROVOST_BACKUP_DIR", backups.folder.display().to_string()),
+            ("PROVOST_S3_URL", backups.s3.as_ref().map_or("none".into(), |s3| s3.endpoint.to_string())),
+            ("PROVOST_S3_BUCKET", backups.s3.as_ref().map_or("none".into(), |s3| s3.bucket.clone())),
+            ("PROVOST_S3_REGION", backups.s3.as_ref().map_or("none".into(), |s3| s3.region.clone())),
+            ("PROVOST_S3_KEY", backups.s3.as_ref().map_or("none", |_| "set (hidden)").into()),
+            ("PROVOST_S3_SECRET_KEY", backups.s3.as_ref().map_or("none", |_| "set (hidden)").into()),
+            (
+                "PROVOST_POSTGRES_TOOLS",
+                backups.postgres_tools.as_ref().map_or("found".into(), |folder| folder.display().to_string()),
+            ),
+            ("PROVOST_BACKUP_KEEP_DAYS", backups.keep_days.to_string()),
+            ("PROVOST_BACKUP_KEEP_WEEKS", backups.keep_weeks.to_string()),
+            ("PROVOST_BACKUP_KEEP_MONTHS", backups.keep_months.to_string()),
         ]
     }
 }

@@ -197,6 +197,15 @@ routes! {
     Operator POST "/platform/migrations/{id}/cancellation" => platform::migrations::rollout::cancel;
     Operator GET "/platform/migrations/{id}/rollback" => platform::migrations::rollout::ask_roll_back;
     Operator POST "/platform/migrations/{id}/rollback" => platform::migrations::rollout::roll_back;
+    SuperAdmin POST "/platform/institutions/{domain}/backups" => platform::backups::back_up;
+    SuperAdmin GET "/platform/backups" => platform::backups::list;
+    SuperAdmin POST "/platform/backups" => platform::backups::back_up_shared;
+    SuperAdmin GET "/platform/backups.csv" => platform::backups::export;
+    SuperAdmin GET "/platform/backups/{id}" => platform::backups::detail;
+    SuperAdmin POST "/platform/backups/{id}/verification" => platform::backups::verify;
+    SuperAdmin POST "/platform/backups/{id}/copy" => platform::backups::copy;
+    SuperAdmin GET "/platform/backups/{id}/restore" => platform::backups::ask_restore;
+    SuperAdmin POST "/platform/backups/{id}/restore" => platform::backups::restore;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;

@@ -14,7 +14,7 @@ use crate::{
         platform::operations::{self, Operation, OperationStatus, OperationStep, StepStatus},
     },
     services::{
-        operations::{Workers, provision::step_label},
+        operations::{Workers, step_label},
         platform::Platform,
     },
 };
@@ -71,7 +71,7 @@ fn describe(operation: &Operation, steps: &[OperationStep]) -> String {
         (OperationStatus::Failed | OperationStatus::RolledBack, _) => format!("{subject}: failed"),
         (OperationStatus::RollingBack, _) => format!("{subject}: taking back what was done"),
         (_, Some(step)) => {
-            let label = step_label(&step.name);
+            let label = step_label(operation.kind, &step.name);
             format!("{subject}: step {} of {}, {label}", step.position + 1, steps.len())
         }
         (_, None) => format!("{subject}: finishing"),

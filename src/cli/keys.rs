@@ -9,7 +9,11 @@ use super::{
 };
 use crate::{
     config::Config,
-    models::{Actor, platform::audit::Subject},
+    models::{
+        Actor,
+        platform::{audit::Subject, backups::Reason},
+    },
+    services::backups,
 };
 
 #[derive(Debug, Subcommand)]
@@ -46,5 +50,10 @@ fn rotate(config: &Config) -> Outcome {
         counted(count, "secret is", "secrets are"),
         config.settings.master_key_file.display()
     ));
+    drop(connection);
+    // The backups of the shared database from before open with the old key alone.
+    backups::take(&platform, &audit, None, Reason::Requested).map_err(|failure| {
+        format!("The shared database could not be backed up under the new key: {failure} Run: provost backup run --shared")
+    })?;
     Ok(())
 }

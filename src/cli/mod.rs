@@ -4,6 +4,7 @@
 
 mod admin;
 mod audit;
+mod backup;
 mod database;
 mod demo;
 mod doctor;
@@ -72,6 +73,22 @@ enum Command {
     /// The institutions' databases
     #[command(subcommand)]
     Database(database::Command),
+    /// Backups: take them, list them, prove that they can be restored
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Bring an institution back to the state of a backup, or put that beside it
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(backup::Restore),
+    /// Bring a whole platform back from its backups, on a machine without one
+    #[command(after_help = backup::PLATFORM_HELP)]
+    RestorePlatform {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Bring databases to the schema of this version of Provost
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -138,6 +155,9 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Institution(command) => institution::run(&config, command),
         Command::Plan(command) => plan::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
+        Command::Backup(command) => backup::run(&config, command),
+        Command::Restore(asked) => backup::restore(&config, &asked),
+        Command::RestorePlatform { yes, json } => backup::restore_platform(&config, yes, json),
         Command::Migrate(command) => migrate::run(&config, command),
         Command::Keys(command) => keys::run(&config, &command),
         Command::Monitor { json } => monitor::run(&config, json),

@@ -78,6 +78,16 @@ impl Migrate for TenantConn {
     }
 }
 
+/// The shared schema version this binary was built with.
+///
+/// # Errors
+/// When the binary embeds no migration.
+pub fn shared_schema_version() -> Result<String, MigrateError> {
+    let migrations = MigrationSource::<Sqlite>::migrations(&SHARED_SQLITE).map_err(told)?;
+    let names = migrations.iter().map(|migration| migration.name().to_string());
+    names.max().ok_or_else(|| MigrateError("no shared migration is embedded".into()))
+}
+
 fn run<DB: Backend, C>(connection: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, MigrateError>
 where
     C: MigrationHarness<DB> + MigrationConnection + diesel::Connection<Backend = DB>,

@@ -649,6 +649,50 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    backups (id) {
+        id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        subject -> Text,
+        search_key -> Text,
+        engine -> Text,
+        schema_version -> Text,
+        reason -> Text,
+        bytes -> BigInt,
+        row_total -> BigInt,
+        digest -> Binary,
+        manifest -> Text,
+        mark -> Nullable<Text>,
+        taken_at -> Timestamp,
+        kept_until -> Timestamp,
+        verified_at -> Nullable<Timestamp>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    tenant_copies (id) {
+        id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        purpose -> Text,
+        engine -> Text,
+        database_name -> Text,
+        location -> Text,
+        sealed_password -> Nullable<Binary>,
+        schema_version -> Text,
+        backup_id -> Nullable<Uuid>,
+        operation_id -> Nullable<Uuid>,
+        drop_after -> Timestamp,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
@@ -688,3 +732,8 @@ diesel::allow_tables_to_appear_in_same_query!(institutions, rollout_tenants);
 diesel::allow_tables_to_appear_in_same_query!(tenant_databases, rollout_tenants);
 diesel::allow_tables_to_appear_in_same_query!(rollouts, rollout_tenants);
 diesel::allow_tables_to_appear_in_same_query!(institutions, rollouts);
+diesel::joinable!(backups -> institutions (institution_id));
+diesel::joinable!(tenant_copies -> institutions (institution_id));
+diesel::allow_tables_to_appear_in_same_query!(institutions, backups);
+diesel::allow_tables_to_appear_in_same_query!(tenant_databases, backups);
+diesel::allow_tables_to_appear_in_same_query!(institutions, tenant_copies);

@@ -105,6 +105,18 @@ pub fn database_name(prefix: &NamePrefix, domain: &Domain, taken: impl Fn(&str) 
     DatabaseName(name.unwrap_or(plain))
 }
 
+/// The name of a copy beside the database of a domain; without a domain, of the shared database. `unique` is letters
+/// and digits that no other copy has.
+pub fn copy_name(
+    prefix: &NamePrefix,
+    domain: Option<&Domain>,
+    unique: &str,
+) -> Result<DatabaseName, NameError> {
+    // A domain starts with a letter or digit, so no institution's name begins with `_` after the prefix.
+    let word = domain.map_or_else(|| "_shared".to_owned(), |domain| domain.as_str().replace(['.', '-'], "_"));
+    DatabaseName::parse(&with_ending(&format!("{}{word}", prefix.0), unique))
+}
+
 /// Whether the text may name a database: lower case, no quoting needed, not the server's own.
 pub fn is_valid_identifier(text: &str) -> bool {
     let shape = text.len() <= MAX_BYTES

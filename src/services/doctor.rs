@@ -18,7 +18,7 @@ use crate::{
         Paging,
         platform::{
             institutions::{self, InstitutionFilter, Status},
-            operations, outgoing_mails,
+            operations, outgoing_mails, tenant_copies,
             tenant_databases::{self, DatabaseStatus},
         },
     },
@@ -201,6 +201,7 @@ fn databases(platform: &Platform) -> Seen {
     let mut connection = platform.shared.get()?;
     let rows = tenant_databases::all(&mut connection)?;
     let without = tenant_databases::institutions_without(&mut connection)?;
+    let copies = tenant_copies::all(&mut connection)?;
     drop(connection);
     let mut findings = Vec::new();
     if !without.is_empty() {
@@ -227,7 +228,11 @@ fn databases(platform: &Platform) -> Seen {
         let problem = format!("Databases are registered and do not exist: {}.", named(&missing));
         findings.push(urgent(problem, "Restore them from a backup."));
     }
-    let registered: HashSet<String> = rows.iter().map(|row| known(&row.database)).collect();
+    let mut registered: HashSet<String> = rows.iter().map(|row| known(&row.database)).collect();
+    registered.extend(copies.iter().map(|copy| match copy.engine {
+        Engine::Sqlite => copy.location.clone(),
+        Engine::Postgres => copy.database_name.clone(),
+    }));
     let orphans: Vec<String> = existing.iter().filter(|name| !registered.contains(*name)).cloned().collect();
     if !orphans.is_empty() {
         findings.push(soon(

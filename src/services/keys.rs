@@ -182,6 +182,22 @@ impl Keys {
         hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Seals something of the platform's own with the master key.
+    ///
+    /// # Errors
+    /// No random bytes, or no key file.
+    pub fn seal_own(&self, purpose: Purpose, plain: &[u8]) -> Result<Sealed, KeyError> {
+        Ok(self.sealing_master()?.seal(&associated_data(None, purpose), plain)?)
+    }
+
+    /// Opens what [`Self::seal_own`] sealed.
+    ///
+    /// # Errors
+    /// A damaged value, or another platform's.
+    pub fn open_own(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        self.opening(|master| master.open(&associated_data(None, purpose), sealed))
+    }
+
     /// Seals a mail until it is sent.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod announcements;
 pub mod audit_anchor;
+pub mod backups;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;

@@ -6,8 +6,10 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 
 use super::{
+    backups::{copies, retention},
     housekeeping,
     monitoring::{alerts, sizes},
+    operations::Failure,
     platform::Platform,
     subscriptions,
 };
@@ -31,7 +33,20 @@ const JOBS: &[Job] = &[
     Job { name: "sizes", every: Duration::from_secs(60), run: sizes::run },
     Job { name: "alerts", every: Duration::from_secs(60), run: alerts::run },
     Job { name: "subscriptions", every: Duration::from_secs(1_800), run: subscriptions::run },
+    Job { name: "backups", every: Duration::from_secs(60), run: |p| told(retention::request_due(p)) },
+    Job {
+        name: "backup trials",
+        every: Duration::from_secs(300),
+        run: |p| told(retention::request_trials(p)),
+    },
+    Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
+
+/// The words of a failure are all that the schedule keeps.
+fn told<T>(outcome: Result<T, Failure>) -> Result<(), String> {
+    outcome.map(|_| ()).map_err(|failure| failure.to_string())
+}
 
 impl Job {
     fn every(&self) -> TimeDelta {

@@ -1,6 +1,9 @@
 //! What an operator may set, as plain values. `config.rs` reads them from the environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::db::Target;
 pub use crate::models::platform::platform_settings::SignupPolicy;
@@ -34,10 +37,68 @@ pub struct Settings {
     pub webhooks_to_private_networks: bool,
     /// What a reader of `/metrics` has to present; none means that everybody may read them.
     pub metrics_token: Option<String>,
+    /// Where backups lie and how long they are kept.
+    pub backups: BackupSettings,
     /// Sizes and times.
     pub limits: Limits,
     /// A folder of tenant migrations beyond those of the binary, for tests of what a later version will bring.
     pub later_migrations: Option<PathBuf>,
+}
+
+/// Where backups lie and how long they are kept.
+#[derive(Debug, Clone)]
+pub struct BackupSettings {
+    /// The folder of backups.
+    pub folder: PathBuf,
+    /// Where a SQLite copy may lie while it is sealed.
+    pub spool: PathBuf,
+    /// The folder of PostgreSQL's programs; without one they are looked for.
+    pub postgres_tools: Option<PathBuf>,
+    /// Where backups lie instead of in the folder, in which they are then only written.
+    pub s3: Option<S3Settings>,
+    /// Days that every backup is kept.
+    pub keep_days: u32,
+    /// Weeks that the first of a week is kept.
+    pub keep_weeks: u32,
+    /// Months that the first of a month is kept.
+    pub keep_months: u32,
+}
+
+/// A bucket of whatever speaks S3.
+#[derive(Clone)]
+pub struct S3Settings {
+    /// Address of the service, such as `https://s3.eu-central-1.amazonaws.com`.
+    pub endpoint: url::Url,
+    /// The bucket; it exists.
+    pub bucket: String,
+    /// The region, where the service has any.
+    pub region: String,
+    /// Name of the access key.
+    pub key: String,
+    /// The access key's secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for S3Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "S3Settings({} {}, secret hidden)", self.endpoint, self.bucket)
+    }
+}
+
+impl BackupSettings {
+    /// The defaults for a data folder.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self {
+            folder: data_dir.join("backups"),
+            spool: data_dir.join("spool"),
+            postgres_tools: None,
+            s3: None,
+            keep_days: 7,
+            keep_weeks: 5,
+            keep_months: 12,
+        }
+    }
 }
 
 /// Sizes and times.
@@ -120,6 +181,7 @@ impl Settings {
             metered: true,
             webhooks_to_private_networks: false,
             metrics_token: None,
+            backups: BackupSettings::new(&data_dir),
             limits: Limits::default(),
             later_migrations: None,
             data_dir,

@@ -200,9 +200,19 @@ pub(super) fn password(
     connection: &mut SharedConn,
     database: &TenantDatabase,
 ) -> Result<Option<zeroize::Zeroizing<String>>, KeyError> {
+    unsealed(keys, connection, database.institution_id, database.sealed_password.as_deref())
+}
+
+/// As [`password`], of a database that does not serve.
+pub(super) fn unsealed(
+    keys: &Keys,
+    connection: &mut SharedConn,
+    institution_id: Id,
+    sealed: Option<&[u8]>,
+) -> Result<Option<zeroize::Zeroizing<String>>, KeyError> {
     use super::secrets::{Purpose, SealError};
-    let Some(sealed) = &database.sealed_password else { return Ok(None) };
-    let key = keys.data_key(connection, database.institution_id)?.ok_or(KeyError::NoDataKey)?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let key = keys.data_key(connection, institution_id)?.ok_or(KeyError::NoDataKey)?;
     let plain = key.open(Purpose::TenantDatabaseUrl, sealed)?;
     let text = std::str::from_utf8(&plain).map_err(|_| KeyError::Seal(SealError::Format))?;
     Ok(Some(zeroize::Zeroizing::new(text.to_owned())))

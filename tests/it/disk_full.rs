@@ -1,13 +1,7 @@
 //! A disk without space while an institution is set up: said so, nothing half-made stays, and once there is
 //! space the work is finished. The disk is a small one in memory, which only root may mount.
 
-use std::{
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
 use provost::{
     db::{Engine, shared::SharedConn},
@@ -19,63 +13,9 @@ use provost::{
 };
 
 use crate::support::{
-    Folder, Site, app::eventually, approve, assert_nothing_is_left, engine, finished, own_server::OwnServer,
-    register, slow, status,
+    Folder, Site, app::eventually, approve, assert_nothing_is_left, disk::Disk, engine, finished,
+    own_server::OwnServer, register, slow, status,
 };
-
-/// A disk of so many megabytes; unmounted when dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None`, with the reason printed, where mounting is refused.
-    fn mount(path: &Path, megabytes: usize) -> Option<Self> {
-        fs::create_dir_all(path).expect("folder");
-        let size = format!("size={megabytes}m,mode=0755");
-        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
-        match output {
-            Ok(output) if output.status.success() => Some(Self(path.to_owned())),
-            Ok(output) => {
-                println!(
-                    "left out, no disk could be mounted: {}",
-                    String::from_utf8_lossy(&output.stderr).trim()
-                );
-                None
-            }
-            Err(error) => {
-                println!("left out, no disk could be mounted: {error}");
-                None
-            }
-        }
-    }
-
-    /// Fills the disk up, and then leaves `free` kilobytes.
-    fn fill(&self, free: usize) {
-        let path = self.filler();
-        let mut file = fs::File::create(&path).expect("filler");
-        let block = [0x5a_u8; 4096];
-        let mut written = 0_u64;
-        while file.write_all(&block).is_ok() {
-            written += 4096;
-        }
-        let keep = written.saturating_sub(u64::try_from(free).expect("small") * 1024);
-        file.set_len(keep).expect("cut");
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.filler()).expect("emptied");
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.0.join("filler")
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: what still has a file open there is about to end.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 fn says_it_is_full(words: &str) -> bool {
     (words.contains("is full") || words.contains("no space left on the disk"))
@@ -141,7 +81,7 @@ fn a_full_disk_leaves_nothing_half_made_on_sqlite() {
     for &free in sizes {
         let folder = Folder::new();
         let Some(disk) = Disk::mount(&folder.path().join("disk"), 16) else { return };
-        let mut site = Site::in_folder(|_| disk.0.join("data"));
+        let mut site = Site::in_folder(|_| disk.path().join("data"));
         site.settings.limits.lease = Duration::from_millis(600);
         met += usize::from(meets_a_full_disk(&site, free, &disk, grow_the_log));
     }
@@ -156,7 +96,7 @@ fn when_nothing_at_all_can_be_written_the_work_waits_for_space() {
     }
     let folder = Folder::new();
     let Some(disk) = Disk::mount(&folder.path().join("disk"), 16) else { return };
-    let mut site = Site::in_folder(|_| disk.0.join("data"));
+    let mut site = Site::in_folder(|_| disk.path().join("data"));
     site.settings.limits.lease = Duration::from_millis(500);
     let platform = site.open();
     let id = register(&platform, "mit.edu");
@@ -196,9 +136,9 @@ fn a_full_disk_leaves_nothing_half_made_on_postgresql() {
     server.stop();
     let Some(disk) = Disk::mount(&folder, 96) else { return };
     // Its databases alone: without space for its log the server ends itself.
-    let moved = Command::new("mv").arg(&base).arg(disk.0.join("base")).status().expect("mv");
+    let moved = Command::new("mv").arg(&base).arg(disk.path().join("base")).status().expect("mv");
     assert!(moved.success());
-    std::os::unix::fs::symlink(disk.0.join("base"), &base).expect("linked");
+    std::os::unix::fs::symlink(disk.path().join("base"), &base).expect("linked");
     server.start_again();
     let site = server.site();
     let prepare = |platform: &Platform| platform.engine.prepare().expect("prepared");

@@ -2,6 +2,9 @@
 
 mod announcements;
 mod audit_page;
+mod backups;
+#[cfg(feature = "crash-points")]
+mod backups_kill_sweep;
 mod command_line;
 mod courtesies;
 mod credentials;

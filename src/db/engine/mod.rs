@@ -7,7 +7,11 @@ mod postgres;
 mod scram;
 mod sqlite;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{self, Read, Write},
+    path::Path,
+};
 
 pub use postgres::PostgresEngine;
 pub use sqlite::SqliteEngine;
@@ -85,6 +89,57 @@ pub type Opener = Box<dyn Fn() -> Result<TenantConn, OpenError> + Send + Sync>;
 /// Asked when nobody else can act on the same place any more, right before something is made or removed:
 /// whether the caller may still act, or another has taken over meanwhile.
 pub type Permit<'a> = &'a dyn Fn() -> Result<(), EngineError>;
+
+/// What is in a database, to compare a copy with what it was made of.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Contents {
+    /// Digest of everything that the schema says.
+    pub schema: String,
+    /// Every table and how many rows it has.
+    pub tables: BTreeMap<String, i64>,
+}
+
+impl Contents {
+    /// The first thing in which `copy` differs, for a person.
+    #[must_use]
+    pub fn difference(&self, copy: &Self) -> Option<String> {
+        for (table, rows) in &self.tables {
+            match copy.tables.get(table) {
+                Some(found) if found == rows => {}
+                Some(found) => return Some(format!("{table} has {found} rows instead of {rows}")),
+                None => return Some(format!("{table} is missing")),
+            }
+        }
+        if let Some(table) = copy.tables.keys().find(|table| !self.tables.contains_key(*table)) {
+            return Some(format!("{table} is one table too many"));
+        }
+        (self.schema != copy.schema).then(|| "the schema is another one".to_owned())
+    }
+
+    /// Rows of all tables together.
+    #[must_use]
+    pub fn rows(&self) -> i64 {
+        self.tables.values().sum()
+    }
+}
+
+/// What was copied, counted at the very moment of the copy.
+#[derive(Debug, Clone)]
+pub struct Dumped {
+    /// What is in it.
+    pub contents: Contents,
+    /// What made it, with its version.
+    pub tool: String,
+}
+
+/// What copying needs beside the database.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyTools<'a> {
+    /// The folder of PostgreSQL's programs, where it was set.
+    pub folder: Option<&'a Path>,
+    /// Where a SQLite file may lie while it is handed on.
+    pub spool: &'a Path,
+}
 
 /// Where tenant databases live. Everything blocks.
 pub trait TenantEngine: Send + Sync {
@@ -208,6 +263,38 @@ pub trait TenantEngine: Send + Sync {
     /// The server's words.
     fn open_as_owner(&self, place: &Place) -> Result<TenantConn, EngineError>;
 
+    /// Writes a copy of the database, as it is at one moment, while others go on writing.
+    ///
+    /// # Errors
+    /// A missing program, a full disk, the server's words.
+    fn dump(&self, place: &Place, tools: CopyTools<'_>, out: &mut dyn Write) -> Result<Dumped, EngineError>;
+
+    /// Makes a database from what [`Self::dump`] wrote. Nobody but the platform can enter it yet; what an
+    /// interrupted attempt left under this name goes first.
+    ///
+    /// # Errors
+    /// As [`Self::dump`], and whatever `input` says of itself.
+    fn load(
+        &self,
+        place: &Place,
+        tools: CopyTools<'_>,
+        input: &mut dyn Read,
+        permit: Permit<'_>,
+    ) -> Result<(), EngineError>;
+
+    /// Counts what is in a database.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn contents(&self, place: &Place) -> Result<Contents, EngineError>;
+
+    /// For each place a text that differs once the database was written to; `None` where there is no telling. It may
+    /// differ without a change, and never stays equal with one.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError>;
+
     /// How many connections all tenants together may have.
     ///
     /// # Errors
@@ -219,6 +306,62 @@ pub trait TenantEngine: Send + Sync {
     /// # Errors
     /// When nothing can be found out, such as a server that does not answer.
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError>;
+}
+
+/// As [`TenantEngine::dump`], of the shared database.
+///
+/// # Errors
+/// As there.
+pub fn dump_shared(
+    target: &Target,
+    tools: CopyTools<'_>,
+    out: &mut dyn Write,
+) -> Result<Dumped, EngineError> {
+    match target {
+        Target::Sqlite(path) => sqlite::copy::dump(path, tools.spool, out),
+        Target::Postgres(url) => postgres::copy::dump(url, None, tools.folder, out),
+    }
+}
+
+/// Fills a shared database that is not there yet (SQLite) or empty (PostgreSQL).
+///
+/// # Errors
+/// As [`TenantEngine::load`].
+pub fn load_shared(
+    target: &Target,
+    tools: CopyTools<'_>,
+    input: &mut dyn Read,
+) -> Result<Contents, EngineError> {
+    match target {
+        Target::Sqlite(path) => {
+            sqlite::copy::load(path, input)?;
+            sqlite::copy::contents_of(path)
+        }
+        Target::Postgres(url) => postgres::copy::load_empty(url, tools.folder, input),
+    }
+}
+
+/// What was to be copied could not be read.
+fn cannot_read(error: &io::Error) -> EngineError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => EngineError::permanent(error.to_string()),
+        _ => EngineError::transient(format!("The copy could not be read: {error}.")),
+    }
+}
+
+/// Where a copy was to go, it could not be written.
+fn cannot_write(error: &io::Error) -> EngineError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::transient(
+            "There is no space left on the disk for the copy. Free some space, then try again.",
+        ),
+        _ => EngineError::transient(format!("The copy could not be written: {error}.")),
+    }
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The engine that goes with the shared database.

@@ -5,7 +5,9 @@
 //! alone. An owner could open its database to the world, so no role that signs in owns anything.
 
 mod admin;
+pub(super) mod copy;
 mod template;
+mod tools;
 
 use std::{collections::HashMap, sync::Mutex};
 
@@ -13,7 +15,8 @@ use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
 use super::{
-    EngineError, Finding, Opener, Permit, Place, TenantEngine, quote, scram, try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, quote, scram,
+    try_reading_and_writing,
 };
 use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
@@ -355,6 +358,33 @@ impl TenantEngine for PostgresEngine {
             .batch_execute(&format!("SET ROLE {}; SET lock_timeout = '5s'", self.owner()?))
             .map_err(|error| admin::explain(&error, "act as the owner of the database"))?;
         Ok(connection)
+    }
+
+    fn dump(
+        &self,
+        place: &Place,
+        tools: CopyTools<'_>,
+        out: &mut dyn std::io::Write,
+    ) -> Result<Dumped, EngineError> {
+        self.dump_tenant(place, tools.folder, out)
+    }
+
+    fn load(
+        &self,
+        place: &Place,
+        tools: CopyTools<'_>,
+        input: &mut dyn std::io::Read,
+        permit: Permit<'_>,
+    ) -> Result<(), EngineError> {
+        self.load_tenant(place, tools.folder, input, permit)
+    }
+
+    fn contents(&self, place: &Place) -> Result<Contents, EngineError> {
+        self.contents_of(place)
+    }
+
+    fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError> {
+        self.marks_of(places)
     }
 
     fn connection_budget(&self, shared_connections: usize) -> Result<usize, EngineError> {

@@ -1,5 +1,7 @@
 //! Tenant databases as SQLite files: a folder per tenant, under a path that is never used twice.
 
+pub(super) mod copy;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
@@ -11,7 +13,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version, try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version,
+    try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -261,6 +264,43 @@ impl TenantEngine for SqliteEngine {
 
     fn open_as_owner(&self, place: &Place) -> Result<TenantConn, EngineError> {
         self.opener(place, None)?().map_err(|error| EngineError::transient(format!("The database {error}.")))
+    }
+
+    fn dump(
+        &self,
+        place: &Place,
+        tools: CopyTools<'_>,
+        out: &mut dyn io::Write,
+    ) -> Result<Dumped, EngineError> {
+        copy::dump(&self.file(place)?, tools.spool, out)
+    }
+
+    fn load(
+        &self,
+        place: &Place,
+        _: CopyTools<'_>,
+        input: &mut dyn io::Read,
+        permit: Permit<'_>,
+    ) -> Result<(), EngineError> {
+        if self.folder(place)?.exists() {
+            self.drop_database(place, permit)?;
+        }
+        let _alone = self.lock(place);
+        permit()?;
+        let failed = |error: io::Error| explain("make the database's file", &error);
+        for folder in [self.data_dir.join("trash"), self.data_dir.join("tenants"), self.folder(place)?] {
+            make_folder(&folder).map_err(failed)?;
+        }
+        copy::load(&self.file(place)?, input)?;
+        sync_folder(&self.data_dir.join("tenants")).map_err(failed)
+    }
+
+    fn contents(&self, place: &Place) -> Result<Contents, EngineError> {
+        copy::contents_of(&self.file(place)?)
+    }
+
+    fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError> {
+        places.iter().map(|place| Ok(copy::mark(&self.file(place)?))).collect()
     }
 
     fn connection_budget(&self, _: usize) -> Result<usize, EngineError> {

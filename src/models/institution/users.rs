@@ -202,6 +202,14 @@ fn joined(rows: impl IntoIterator<Item = (UserRow, Option<Role>)>) -> ModelResul
     user.map(|user| user.with(roles)).ok_or(ModelError::NOT_FOUND)
 }
 
+/// Everybody who has an account, and their e-mail address: what the login index is made of.
+///
+/// # Errors
+/// Any database error.
+pub fn all_logins(connection: &mut TenantConn) -> ModelResult<Vec<(Id, String)>> {
+    Ok(users::table.order(users::id).select((users::id, users::email)).load(connection)?)
+}
+
 /// The hash of a user's password; none while they are invited.
 ///
 /// # Errors

@@ -16,10 +16,13 @@ use crate::{
 };
 
 pub use claim::{
-    Claim, Ending, StepChange, claim, claim_next, finish, give_back, holds, hurry, postpone, record_steps,
-    release_all, renew, set_progress,
+    Claim, Ending, StepChange, claim, claim_next, finish, give_all_up, give_back, holds, hurry, postpone,
+    record_steps, release_all, renew, set_progress,
 };
-pub use list::{OperationFilter, failed_count, failed_since, left_alone, older_than, page, running_count};
+pub use list::{
+    OperationFilter, failed_count, failed_since, is_open_without_institution, left_alone, older_than,
+    open_count, page, running_count,
+};
 
 crate::text_enum! {
     /// What is to be done.
@@ -34,6 +37,12 @@ crate::text_enum! {
         DecideRegistrations = "decide_registrations",
         /// Bring institutions' databases to a schema.
         MigrateFleet = "migrate_fleet",
+        /// Back up one institution's database, or the shared one.
+        BackUp = "back_up",
+        /// Restore a backup for a trial, and compare.
+        VerifyBackup = "verify_backup",
+        /// Let a backup serve, or put it beside the database that serves.
+        Restore = "restore",
     }
 }
 
@@ -65,7 +74,7 @@ crate::text_enum! {
 }
 
 /// Operations that a worker may take.
-pub(super) const OPEN: [OperationStatus; 3] =
+pub(in crate::models::platform) const OPEN: [OperationStatus; 3] =
     [OperationStatus::Queued, OperationStatus::Running, OperationStatus::RollingBack];
 
 /// An operation, without its [`input`].
@@ -119,7 +128,7 @@ impl Operation {
     #[must_use]
     pub fn may_be_rolled_back(&self) -> bool {
         matches!(self.status, OperationStatus::Failed | OperationStatus::Queued)
-            && self.kind == Kind::Provision
+            && matches!(self.kind, Kind::Provision | Kind::VerifyBackup | Kind::Restore)
     }
 }
 

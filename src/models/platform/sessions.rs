@@ -229,6 +229,14 @@ pub fn end_all_of_user(connection: &mut SharedConn, user_id: Id, keep: Option<Id
     })
 }
 
+/// Ends every session there is.
+///
+/// # Errors
+/// Any database error.
+pub fn end_all(connection: &mut SharedConn) -> ModelResult<usize> {
+    Ok(diesel::delete(sessions::table).execute(connection)?)
+}
+
 /// Removes what has expired; returns how many.
 ///
 /// # Errors

@@ -287,6 +287,34 @@ pub fn raise_generation(connection: &mut SharedConn, institution_id: Id) -> Mode
     Ok(())
 }
 
+/// Another database serves from now on, at a new generation. False when `instead_of` serves no more.
+///
+/// # Errors
+/// Any database error.
+pub fn replace(
+    connection: &mut SharedConn,
+    instead_of: &TenantDatabase,
+    new: &NewTenantDatabase<'_>,
+    sealed_password: Option<&[u8]>,
+) -> ModelResult<bool> {
+    let replaced = diesel::update(tenant_databases::table)
+        .filter(tenant_databases::institution_id.eq(instead_of.institution_id))
+        .filter(tenant_databases::database_name.eq(&instead_of.database_name))
+        .filter(tenant_databases::generation.eq(instead_of.generation))
+        .set((
+            tenant_databases::engine.eq(new.engine),
+            tenant_databases::database_name.eq(new.database_name),
+            tenant_databases::location.eq(new.location),
+            tenant_databases::sealed_password.eq(sealed_password),
+            tenant_databases::schema_version.eq(new.schema_version),
+            tenant_databases::status.eq(DatabaseStatus::Ready),
+            tenant_databases::generation.eq(tenant_databases::generation + 1),
+            tenant_databases::updated_at.eq(now()),
+        ))
+        .execute(connection)?;
+    Ok(replaced == 1)
+}
+
 /// Notes the schema version that a database has now, and whether and why it must stay there. Handles given out before
 /// are refused: what they remember of the schema may no longer hold.
 ///

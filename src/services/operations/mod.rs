@@ -3,11 +3,14 @@
 //! A kind of operation is a [`Handler`] in the table below; the runner does the rest: leases, retries,
 //! taking over from dead workers, compensation.
 
+pub mod back_up;
 mod failure;
 pub mod import_students;
 mod lease;
 pub mod provision;
+pub mod restore;
 mod runner;
+pub mod verify_backup;
 mod work;
 
 use std::{
@@ -89,8 +92,26 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::Provision => Some(&provision::Provision),
         Kind::ImportRegistrations => Some(&super::registration_import::Import),
         Kind::DecideRegistrations => Some(&super::bulk_decisions::Decide),
+        Kind::BackUp => Some(&back_up::BackUp),
+        Kind::VerifyBackup => Some(&verify_backup::VerifyBackup),
+        Kind::Restore => Some(&restore::Restore),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
+    }
+}
+
+/// What a step does, for a person.
+#[must_use]
+pub fn step_label(kind: Kind, step: &str) -> &'static str {
+    match kind {
+        Kind::Provision => provision::step_label(step),
+        Kind::ImportRegistrations => "Read the file and register each row",
+        Kind::ImportStudents => "Read the file and enter each student",
+        Kind::DecideRegistrations => "Decide one registration after the other",
+        Kind::BackUp => back_up::step_label(step),
+        Kind::VerifyBackup => verify_backup::step_label(step),
+        Kind::Restore => restore::step_label(step),
+        Kind::MigrateFleet => super::rollouts::step_label(step),
     }
 }
 

@@ -88,6 +88,10 @@ pub enum Purpose {
     TotpSeed,
     WebhookSecret,
     OutgoingMail,
+    /// The key of one backup.
+    BackupKey,
+    /// What lies beside a backup.
+    BackupManifest,
 }
 
 impl Purpose {
@@ -102,6 +106,8 @@ impl Purpose {
             Self::TotpSeed => "totp-seed",
             Self::WebhookSecret => "webhook-secret",
             Self::OutgoingMail => "outgoing-mail",
+            Self::BackupKey => "backup-key",
+            Self::BackupManifest => "backup-manifest",
         }
     }
 }

@@ -125,6 +125,7 @@ impl AnyAdmin {
             item("Alerts", "/platform/alerts", Icon::Alert).count(self.waiting.alerts, "firing"),
         ];
         if self.is_operator() {
+            running.push(item("Backups", "/platform/backups", Icon::Archive));
             running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
         }
         if self.is_auditor() {

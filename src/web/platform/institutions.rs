@@ -3,8 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, country_name, csv, databases, figures, history, note_export, operations as operation_pages,
-    registrations::website, status_badge, subscription,
+    asked, backups as backup_pages, country_name, csv, databases, figures, history, note_export,
+    operations as operation_pages, registrations::website, status_badge, subscription,
 };
 use crate::{
     db::Engine,
@@ -13,6 +13,7 @@ use crate::{
         ModelError, ModelResult, Paging, Usage as Held,
         country::Country,
         platform::{
+            backups::{self, Backup},
             institutions::{
                 self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status,
                 StatusChange,
@@ -161,6 +162,7 @@ struct Whole {
     usage: Vec<Usage>,
     pages: Vec<(String, i64)>,
     slow: Vec<SlowQuery>,
+    backups: Vec<Backup>,
 }
 
 fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
@@ -178,6 +180,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
         usage: usage::since(c, Period::Day, id, figures::chart_start())?,
         pages: usage::pages(c, id, figures::chart_start(), SHOWN)?,
         slow: slow_queries::costliest(c, id, SHOWN)?,
+        backups: backups::of(c, Some(id))?,
         institution,
     })
 }
@@ -261,6 +264,7 @@ fn record(
         usage,
         pages,
         slow,
+        backups,
     } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
@@ -287,6 +291,7 @@ fn record(
         record = record
             .section(figures::use_of(clock, &present, users))
             .section(databases::facts(platform, database, on_server))
+            .section(backup_pages::facts(clock, &backups))
             .chart(figures::requests_chart(&usage))
             .chart(figures::size_chart(&usage));
         if !slow.is_empty() {
@@ -297,6 +302,9 @@ fn record(
         }
     }
     let invites = matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active);
+    if database.is_some() && admin.is_operator() {
+        record = record.action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive));
+    }
     if institution.status == Status::Active && admin.is_support() {
         let look = Action::link("Look inside", format!("{place}/support-access")).icon(Icon::Shield);
         record = record.action(look);

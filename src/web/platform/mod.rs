@@ -4,6 +4,7 @@ pub mod admins;
 pub mod alerts;
 pub mod announcements;
 pub mod audit;
+pub mod backups;
 pub mod databases;
 mod figures;
 pub mod home;

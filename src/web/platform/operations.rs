@@ -15,10 +15,7 @@ use crate::{
             },
         },
     },
-    services::{
-        operations::{self as service, provision},
-        rollouts,
-    },
+    services::operations::{self as service, step_label},
     web::{
         RecordId, State,
         auth::{AnyAdmin, Operator},
@@ -80,6 +77,9 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::ImportStudents => "Import students",
         Kind::DecideRegistrations => "Decide registrations",
         Kind::MigrateFleet => "Migrate databases",
+        Kind::BackUp => "Back up",
+        Kind::VerifyBackup => "Verify backup",
+        Kind::Restore => "Restore",
     }
 }
 
@@ -283,17 +283,6 @@ fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> Step
         view = view.detail(format!("Begun {} times.", step.attempts));
     }
     view
-}
-
-/// What a step does, for a person.
-pub(in crate::web) fn step_label(kind: Kind, step: &str) -> &'static str {
-    match kind {
-        Kind::Provision => provision::step_label(step),
-        Kind::ImportRegistrations => "Read the file and register each row",
-        Kind::ImportStudents => "Read the file and enter each student",
-        Kind::DecideRegistrations => "Decide one registration after the other",
-        Kind::MigrateFleet => rollouts::step_label(step),
-    }
 }
 
 /// The counts that an operation ended with.

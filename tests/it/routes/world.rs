@@ -9,11 +9,12 @@ use provost::{
             account_tokens::{self, Holder, Purpose},
             admins::AdminRole,
             alerts::{self, Found, Severity},
+            backups::Reason,
             operations, registrations, tenant_databases, webhooks,
         },
     },
     routes::Route,
-    services::{monitoring, rollouts, tokens::Token},
+    services::{backups, monitoring, rollouts, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
@@ -119,6 +120,8 @@ impl World {
         let fired = alerts::settle(&mut shared, &["made_up"], &[found]).expect("fired").fired;
         let alert = fired[0].id.to_string();
         let (rollout, migrated) = rolled_out(&self.app, &mut shared, victim.id);
+        let backup = backups::take(&self.app.platform, &audit, Some(victim.id), Reason::Requested);
+        let backup = backup.expect("a backup");
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -133,6 +136,7 @@ impl World {
             ("/platform/migrations/tenants/{id}", victim.id.to_string()),
             ("/platform/migrations/operations/{id}", migrated.to_string()),
             ("/platform/migrations/{id}", rollout.to_string()),
+            ("/platform/backups/{id}", backup.id.to_string()),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/announcements/{id}", announcement),
             ("/notifications/{id}", Id::new().to_string()),

@@ -108,6 +108,12 @@ impl TestApp {
         Self::on(site)
     }
 
+    /// Stops, and leaves the place to others.
+    pub fn into_site(mut self) -> Site {
+        self.stop();
+        self.site.take().expect("a running app has a site")
+    }
+
     fn stop(&mut self) {
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take() {

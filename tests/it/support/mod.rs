@@ -2,9 +2,11 @@
 
 pub mod app;
 pub mod binary;
+pub mod bucket;
 pub mod caller;
 #[cfg(feature = "crash-points")]
 pub mod child;
+pub mod disk;
 pub mod dump;
 #[cfg(feature = "crash-points")]
 pub mod outsiders;

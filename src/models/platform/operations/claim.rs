@@ -313,3 +313,22 @@ pub fn finish(connection: &mut SharedConn, claim: &Claim, ending: Ending<'_>) ->
 fn expiry(lease: Duration) -> NaiveDateTime {
     now() + TimeDelta::from_std(lease).unwrap_or(TimeDelta::seconds(30))
 }
+
+/// Ends every open operation but set-ups, which look for themselves what is left to do.
+///
+/// # Errors
+/// Any database error.
+pub fn give_all_up(connection: &mut SharedConn, why: &str) -> ModelResult<usize> {
+    let ended = diesel::update(operations::table)
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::kind.ne(super::Kind::Provision))
+        .set((
+            operations::status.eq(OperationStatus::Failed),
+            operations::error.eq(why),
+            operations::finished_at.eq(now()),
+            operations::lease_owner.eq(None::<String>),
+            operations::fence.eq(operations::fence + 1),
+        ))
+        .execute(connection)?;
+    Ok(ended)
+}

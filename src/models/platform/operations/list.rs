@@ -87,6 +87,32 @@ pub fn left_alone(connection: &mut SharedConn, since: NaiveDateTime) -> ModelRes
         .load(connection)?)
 }
 
+/// How many operations of a kind wait or are at work.
+///
+/// # Errors
+/// Any database error.
+pub fn open_count(connection: &mut SharedConn, kind: Kind) -> ModelResult<i64> {
+    Ok(operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::kind.eq(kind))
+        .count()
+        .get_result(connection)?)
+}
+
+/// Whether one of a kind that is for no institution waits or is at work.
+///
+/// # Errors
+/// Any database error.
+pub fn is_open_without_institution(connection: &mut SharedConn, kind: Kind) -> ModelResult<bool> {
+    let open: i64 = operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::kind.eq(kind))
+        .filter(operations::institution_id.is_null())
+        .count()
+        .get_result(connection)?;
+    Ok(open > 0)
+}
+
 /// How many failed operations wait for a super admin: those that they can try again or take back.
 ///
 /// # Errors

@@ -1,0 +1,2 @@
+DROP TABLE tenant_copies;
+DROP TABLE backups;
