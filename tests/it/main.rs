@@ -16,8 +16,8 @@ mod layers;
 mod lists;
 mod logs;
 mod main_job;
-mod nodes;
 mod monitoring;
+mod nodes;
 mod pages;
 
 mod platform_models;

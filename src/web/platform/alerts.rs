@@ -82,11 +82,7 @@ pub(super) fn firing_list(admin: &AnyAdmin, clock: &Clock, firing: Vec<Alert>) -
 }
 
 /// `GET /platform/alerts`: every admin.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: AnyAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let filter = AlertFilter {
@@ -98,11 +94,9 @@ pub async fn list(
     let slice = platform.shared.run(move |c| alerts::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|alert| row(&admin, &clock, alert, true)).collect();
-    let mut page = admin
-        .page("Alerts")
-        .intro(
-            "Looked for every minute. Each is told once when it begins, and resolves itself when it is over.",
-        );
+    let mut page = admin.page("Alerts").intro(
+        "Looked for every minute. Each is told once when it begins, and resolves itself when it is over.",
+    );
     if admin.is_super_admin() {
         page = page.also(Action::link("Webhooks", super::webhooks::PATH));
     }
