@@ -259,7 +259,10 @@ fn who_asks_for_links_on_and_on_fills_no_mailbox_and_takes_no_link_away() {
     app.mailed_path(ada, "/password-reset/");
     let resets = app.mails(&a.owner_email).iter().filter(|mail| mail.contains("/password-reset/")).count();
     assert!(resets <= 2, "{resets} mails");
-    app.visitor().get(&link).is(200);
+    // The first, unless the pause that asking on and on earns was over in between: then the second.
+    let newest = app.mailed_path(&a.owner_email, "/password-reset/");
+    assert!(resets == 2 || newest == link);
+    app.visitor().get(&newest).is(200);
 }
 
 #[test]
