@@ -25,7 +25,6 @@ pub mod slow_queries;
 pub mod subscriptions;
 pub mod support_accesses;
 pub mod tenant_copies;
-pub mod support_accesses;
 pub mod tenant_databases;
 pub mod tenant_figures;
 pub mod throttles;
