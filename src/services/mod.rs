@@ -5,6 +5,7 @@ pub mod audit_anchor;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;
+pub mod disk;
 pub mod doctor;
 pub mod fleet;
 pub mod housekeeping;
