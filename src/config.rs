@@ -223,6 +223,15 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     webhooks_to_private_networks: Option<bool>,
+    /// An alert says that the disk is filling when less than this is free, in percent; 0 for never [default: 10]
+    #[arg(
+        long,
+        global = true,
+        env = "PROVOST_DISK_ALERT_PERCENT",
+        value_name = "PERCENT",
+        help_heading = "Configuration"
+    )]
+    disk_alert_percent: Option<u64>,
     /// Collect no figures, to measure what collecting costs
     #[arg(long, global = true, env = "PROVOST_TEST_UNMETERED", hide = true)]
     unmetered: bool,
@@ -451,6 +460,9 @@ impl Options {
             settings.metrics_token = Some(token.to_owned());
         }
         settings.webhooks_to_private_networks = self.webhooks_to_private_networks.unwrap_or(false);
+        if let Some(percent) = self.disk_alert_percent {
+            settings.disk_alert_percent = within("PROVOST_DISK_ALERT_PERCENT", percent, 0, 100)?;
+        }
         settings.metered = !self.unmetered;
         self.read_limits(&mut settings.limits)?;
         #[cfg(feature = "crash-points")]
@@ -599,6 +611,7 @@ impl Config {
                 settings.metrics_token.as_ref().map_or("none", |_| "set (hidden)").into(),
             ),
             ("PROVOST_WEBHOOKS_TO_PRIVATE_NETWORKS", settings.webhooks_to_private_networks.to_string()),
+            ("PROVOST_DISK_ALERT_PERCENT", settings.disk_alert_percent.to_string()),
             (
                 "PROVOST_CONNECTION_BUDGET",
                 limits.connection_budget.map_or("derived".into(), |n| n.to_string()),

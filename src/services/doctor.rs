@@ -1,17 +1,11 @@
 //! What is wrong with a platform or soon will be, and what to do about it. Changes nothing.
 
-use std::{
-    collections::HashSet,
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{operations::Failure, platform::Platform, secrets::MasterKey, tenants};
+use super::{disk, operations::Failure, platform::Platform, secrets::MasterKey, tenants};
 use crate::{
     db::{Engine, engine::Finding as EngineFinding, now},
     models::{
@@ -175,7 +169,7 @@ fn connections(platform: &Platform) -> Seen {
 
 fn disk_space(platform: &Platform) -> Seen {
     let folder = &platform.settings.data_dir;
-    let Some(free) = free_bytes(folder) else {
+    let Ok(disk::Room { free_bytes: free, .. }) = disk::room(folder) else {
         return Ok(("could not be measured".into(), Vec::new()));
     };
     let megabytes = free / 1024 / 1024;
@@ -185,14 +179,6 @@ fn disk_space(platform: &Platform) -> Seen {
         findings.push(urgent(problem, "Free some space, or move the data folder to a larger disk."));
     }
     Ok((format!("{megabytes} MB free"), findings))
-}
-
-/// As POSIX's `df` says: the standard library does not.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let output = Command::new("df").arg("-Pk").arg(folder).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let kilobytes: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// Orphans both ways. What exists is listed first: what is made meanwhile has its row before.

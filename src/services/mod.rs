@@ -7,6 +7,7 @@ pub mod backups;
 pub mod bulk_decisions;
 pub mod csv_text;
 pub mod decisions;
+pub mod disk;
 pub mod doctor;
 pub mod housekeeping;
 pub mod institution_settings;

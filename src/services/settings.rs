@@ -35,6 +35,8 @@ pub struct Settings {
     pub metered: bool,
     /// Whether webhooks may lead into private networks.
     pub webhooks_to_private_networks: bool,
+    /// An alert says so when less than this part of the disk is free, in percent; none is told of at 0.
+    pub disk_alert_percent: u64,
     /// What a reader of `/metrics` has to present; none means that everybody may read them.
     pub metrics_token: Option<String>,
     /// Where backups lie and how long they are kept.
@@ -180,6 +182,7 @@ impl Settings {
             password_cost: super::passwords::DEFAULT_COST,
             metered: true,
             webhooks_to_private_networks: false,
+            disk_alert_percent: 10,
             metrics_token: None,
             backups: BackupSettings::new(&data_dir),
             limits: Limits::default(),

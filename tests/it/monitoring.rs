@@ -284,6 +284,14 @@ fn a_database_that_is_gone_and_a_failed_operation_are_told_of() {
     assert_eq!(alerts::page(&mut c, &filter, &paging).expect("read").total, 2);
 }
 
+#[test]
+fn a_disk_that_fills_is_told_of_from_the_part_that_the_operator_named() {
+    let app = TestApp::with(|settings| settings.disk_alert_percent = 100);
+    let fired = monitoring::alerts::evaluate(&app.platform).expect("looked").fired;
+    assert_eq!(fired.iter().map(|alert| &*alert.rule).collect::<Vec<_>>(), ["disk_filling"]);
+    assert!(fired[0].summary.contains(&app.settings().data_dir.display().to_string()), "{fired:?}");
+}
+
 /// A message as a receiver gets it.
 type Message = (HashMap<String, String>, String);
 

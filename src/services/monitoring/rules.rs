@@ -9,7 +9,7 @@ use crate::{
         institutions, operations,
         tenant_figures::{Standout, Which, standouts},
     },
-    services::platform::Platform,
+    services::{disk, platform::Platform},
 };
 
 /// A rule: its name, and its look. A rule that cannot look leaves its alerts as they are.
@@ -23,7 +23,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "connections_near_budget", look: connections },
     Rule { name: "operation_failed", look: failed_operations },
     Rule { name: "trial_ending", look: trials },
-    Rule { name: "disk_filling", look: disk },
+    Rule { name: "disk_filling", look: disk_room },
     Rule { name: "log_large", look: logs },
     Rule { name: "database_unreachable", look: unreachable },
 ];
@@ -102,20 +102,18 @@ fn trials(platform: &Platform) -> Result<Vec<Found>, String> {
         .collect())
 }
 
-fn disk(platform: &Platform) -> Result<Vec<Found>, String> {
+fn disk_room(platform: &Platform) -> Result<Vec<Found>, String> {
     let folder = &platform.settings.data_dir;
-    let disk = rustix::fs::statvfs(folder).map_err(words)?;
-    // As `df` counts: what is kept for the system belongs to neither part.
-    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
-    let percent = disk.f_bavail.saturating_mul(100).checked_div(used + disk.f_bavail).unwrap_or(100);
-    if percent >= 10 {
+    let least = platform.settings.disk_alert_percent;
+    let percent = disk::room(folder).map_err(words)?.free_percent;
+    if percent >= least {
         return Ok(Vec::new());
     }
     Ok(vec![Found {
         rule: "disk_filling",
         subject: String::new(),
         institution_id: None,
-        severity: if percent < 5 { Severity::Critical } else { Severity::Warning },
+        severity: if percent < least.div_ceil(2) { Severity::Critical } else { Severity::Warning },
         summary: format!("{percent} % of the disk that holds {} are free.", folder.display()),
         advice: "Remove what is not needed or enlarge the disk. Writing fails when it is full.".into(),
         link: "/platform/databases?sort=growth&dir=desc".into(),

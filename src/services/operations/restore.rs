@@ -235,7 +235,7 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
             engine,
             database_name: &copy.database_name,
             location: &copy.location,
-            schema_version: &version,
+            schema_version: version,
         };
         tenant_copies::remove(connection, copy.id)?;
         if !tenant_databases::replace(connection, &present, &new, copy.sealed_password.as_deref())? {

@@ -29,17 +29,15 @@ const COLUMNS: &[Column] = &[
     Column::new("name", "Database").sortable(),
     Column::new("institution", "Institution").sortable(),
     Column::new("status", "Status"),
-    Column::new("engine", "Engine"),
     Column::new("size", "Size").numeric().sortable(),
     Column::new("growth", "Growth").numeric().sortable().minor(),
     Column::new("requests", "Requests").numeric().sortable(),
     Column::new("errors", "Errors").numeric().sortable().minor(),
-    Column::new("p95", "95 % within").numeric().sortable().minor(),
+    Column::new("p95", "p95").numeric().sortable().minor(),
     Column::new("waits", "Waits").numeric().sortable().minor(),
-    Column::new("slow", "Slow queries").numeric().sortable().minor(),
-    Column::new("connections", "Connections").numeric().minor(),
+    Column::new("slow", "Slow").numeric().sortable().minor(),
+    Column::new("connections", "Open").numeric().minor(),
     Column::new("active", "Last activity").sortable().minor(),
-    Column::new("version", "Schema").minor(),
 ];
 
 fn spec() -> ListSpec {
@@ -103,10 +101,9 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
         let open = connections(&pools, &sessions, row.database.institution_id, &row.database.database_name);
         let figures = row.figures;
         Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
-            .cell(Cell::mono(row.database.database_name))
+            .cell(Cell::mono(row.database.database_name).note(engine_label(row.database.engine)))
             .cell(Cell::text(row.name).note(row.domain))
             .cell(Cell::badges(vec![badge(row.database.status), status_badge(row.institution_status)]))
-            .cell(engine_label(row.database.engine))
             .cell(figures.size().map_or_else(Cell::nothing, |size| Cell::figure(bytes(size))))
             .cell(Cell::figure(growth(figures.growth_bytes)))
             .cell(Cell::number(figures.requests))
@@ -116,14 +113,14 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
             .cell(Cell::number(figures.slow_queries))
             .cell(Cell::number(i64::try_from(open).unwrap_or(i64::MAX)))
             .cell(Cell::time(&clock, figures.last_activity_at))
-            .cell(Cell::mono(row.database.schema_version))
     };
     let total = slice.total;
     let rows = slice.rows.into_iter().map(show).collect();
     let count = |n: usize| grouped(i64::try_from(n).unwrap_or(i64::MAX));
     let page = admin.page("Databases").intro(format!(
-        "Each institution has one of its own. {} of {} connections are open now. Requests, errors, times and waits \
-         are today's; sizes are measured every half hour.",
+        "Each institution has one of its own. {} of {} connections are open now. Requests, errors, the time within \
+         which 95 % were answered (p95), waits for a connection and slow queries are today's; sizes are measured \
+         every half hour.",
         count(pools.used),
         count(pools.budget)
     ));

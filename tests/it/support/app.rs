@@ -9,9 +9,10 @@ use std::{
 
 use actix_web::dev::ServerHandle;
 use base64::Engine as _;
+use chrono::TimeDelta;
 use provost::{
     app::{self, WebSettings},
-    db::{Engine, Id, Target, shared::SharedConn, tenant::TenantConn},
+    db::{Engine, Id, Target, now, shared::SharedConn, tenant::TenantConn},
     models::{
         Actor,
         institution::{
@@ -23,6 +24,7 @@ use provost::{
             audit::Audit,
             institutions::Kind,
             login_index::{self, Login},
+            outgoing_mails,
             registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
             tenant_databases::{self, NewTenantDatabase},
         },
@@ -294,8 +296,12 @@ impl TestApp {
 
     /// Mails to this address, oldest first, decoded.
     pub fn mails(&self, to: &str) -> Vec<String> {
-        // The worker looks once a second; the tests do not wait for it.
-        self.platform.outbox.send_due().expect("sent");
+        // The worker looks once a second; the tests do not wait for it, but for the mail that it has in hand.
+        eventually("every mail is written", || {
+            self.platform.outbox.send_due().expect("sent");
+            let mut c = self.platform.shared.get().expect("connection");
+            outgoing_mails::unsent(&mut c, now() + TimeDelta::hours(1)).expect("counted").stuck == 0
+        });
         let folder = self.settings().data_dir.join("outbox");
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         let mut paths: Vec<_> = entries.map(|entry| entry.expect("entry").path()).collect();
