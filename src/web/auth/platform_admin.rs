@@ -123,11 +123,9 @@ impl AnyAdmin {
                 .count(self.waiting.failed_operations, "failed"),
             item("Databases", "/platform/databases", Icon::Database),
             item("Alerts", "/platform/alerts", Icon::Alert).count(self.waiting.alerts, "firing"),
+            item("Backups", "/platform/backups", Icon::Archive),
+            item("Migrations", "/platform/migrations", Icon::ArrowUp),
         ];
-        if self.is_operator() {
-            running.push(item("Backups", "/platform/backups", Icon::Archive));
-            running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
-        }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));
             running.push(item("Audit log", "/platform/audit", Icon::Activity));
