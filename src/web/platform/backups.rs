@@ -104,11 +104,7 @@ fn row(clock: &Clock, admin: &AnyAdmin, BackupRow { backup, domain }: BackupRow)
 }
 
 /// `GET /platform/backups`: every platform admin.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: AnyAdmin,
-) -> Result<HttpResponse, AppError> {
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());

@@ -270,8 +270,9 @@ fn fields(form: &mut Form, plan: &Plan) -> Option<Order> {
         .value(service::FAILURE_PERCENT)
         .between(1, 100)
         .required();
-    let backup = if plan.is_destructive() {
-        form.checkboxes("backup", "A migration takes something away for good", [("yes", "There is a backup")])
+    let agreed = if plan.is_destructive() {
+        let words = "Run it; every database is backed up right before";
+        form.checkboxes("agreed", "A migration takes something away for good", [("yes", words)])
     } else {
         Vec::new()
     };
@@ -281,7 +282,7 @@ fn fields(form: &mut Form, plan: &Plan) -> Option<Order> {
             canaries: canaries.split_whitespace().map(ToOwned::to_owned).collect(),
             wave_size: wave_size?,
             failure_percent: failure_percent?,
-            backup_confirmed: !backup.is_empty(),
+            destructive_agreed: !agreed.is_empty(),
         })
     })
 }

@@ -244,7 +244,7 @@ fn question(rollout: &Rollout, done: i64) -> Confirm {
     let place = format!("{PATH}/{}", rollout.id);
     Confirm::new(format!("{place}/rollback"), "Roll everybody back")
         .says("Everybody whom this rollout brought along goes back to the schema they had.")
-        .says("What was written in the newer schema only is lost: make backups first.")
+        .says("What was written in the newer schema only is lost; each database is backed up right before.")
         .says("Their pages are closed for maintenance until they are migrated again, or an older Provost serves them.")
         .count("institutions go back", done)
         .typed(rollout.target_version.as_str())
@@ -281,7 +281,7 @@ pub async fn roll_back(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?);
     }
     let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id, true)).await;
+    let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id)).await;
     platform.operations.wake();
     let back = outcome.as_ref().map_or(id, |started| started.rollout);
     settled(&admin, outcome, |_| Notice::success("They are being taken back."), &format!("{PATH}/{back}"))

@@ -181,7 +181,7 @@ fn look(
 fn question(institution: &Institution, target: &str) -> Confirm {
     Confirm::new(format!("{TENANTS}/{}/rollback", institution.id), "Roll back database")
         .says(format!("The database of {} goes back to the schema {target}.", institution.name))
-        .says("What was written in the newer schema only is lost: make a backup first.")
+        .says("What was written in the newer schema only is lost; the database is backed up right before.")
         .says(
             "Its pages are closed for maintenance until it is migrated again, or an older Provost serves it.",
         )
@@ -225,7 +225,7 @@ pub async fn roll_back(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
     }
     let (audit, state) = (admin.audit(&platform), platform.clone());
-    let outcome = platform.shared.run(move |c| service::roll_back_one(c, &state, &audit, id, true)).await;
+    let outcome = platform.shared.run(move |c| service::roll_back_one(c, &state, &audit, id)).await;
     platform.operations.wake();
     let back = place_of(&outcome);
     settled(&admin, outcome, |_| Notice::success("It is being taken back."), &back)
