@@ -14,7 +14,7 @@ use crate::{
     report::{self, Limit, median},
 };
 
-const STUDENTS: usize = 20_000;
+const STUDENTS: usize = 10_000;
 const ROUNDS: usize = 5;
 
 pub fn run(bench: &Bench) {
