@@ -131,6 +131,14 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/suspension" => platform::suspension::suspend;
     SuperAdmin GET "/platform/institutions/{domain}/suspension/remove" => platform::suspension::ask_reactivate;
     SuperAdmin POST "/platform/institutions/{domain}/suspension/remove" => platform::suspension::reactivate;
+    SuperAdmin GET "/platform/institutions/{domain}/archiving" => platform::leaving::ask_archive;
+    SuperAdmin POST "/platform/institutions/{domain}/archiving" => platform::leaving::archive;
+    SuperAdmin GET "/platform/institutions/{domain}/archiving/remove" => platform::leaving::ask_return;
+    SuperAdmin POST "/platform/institutions/{domain}/archiving/remove" => platform::leaving::bring_back;
+    SuperAdmin GET "/platform/institutions/{domain}/deletion" => platform::leaving::deletion;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion" => platform::leaving::ask_deletion;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion/agreement" => platform::leaving::agree;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion/remove" => platform::leaving::cancel;
     Support GET "/platform/institutions/{domain}/support-access" => platform::support_access::ask;
     Support POST "/platform/institutions/{domain}/support-access" => platform::support_access::open;
     Support POST "/platform/institutions/{domain}/support-access/remove" => platform::support_access::end;

@@ -11,6 +11,7 @@ mod doctor;
 mod follow;
 mod institution;
 mod keys;
+mod leaving;
 mod migrate;
 mod monitor;
 mod output;

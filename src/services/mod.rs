@@ -13,6 +13,7 @@ pub mod housekeeping;
 pub mod institution_settings;
 pub mod institution_users;
 pub mod keys;
+pub mod leaving;
 pub mod mail;
 pub mod mail_texts;
 pub mod monitoring;

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use super::{
     backups::{copies, retention},
     housekeeping,
+    leaving::deletion,
     monitoring::{alerts, sizes},
     operations::Failure,
     platform::Platform,
@@ -40,6 +41,7 @@ const JOBS: &[Job] = &[
         run: |p| told(retention::request_trials(p)),
     },
     Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "deletions", every: Duration::from_secs(600), run: deletion::run },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

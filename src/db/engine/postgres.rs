@@ -303,13 +303,16 @@ impl TenantEngine for PostgresEngine {
         }
         let name = place.quoted()?;
         admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the database")?;
+        crate::crash_point!("postgres:closed");
         if admin.role_comment(&place.name)?.is_some() {
             // To end the sessions of a role one must be a member of it.
             admin.run(&format!("GRANT {name} TO CURRENT_USER"), "end the sessions of the database")?;
         }
         // No time limit: a cancelled DROP DATABASE leaves an unusable database behind.
         admin.run("SET statement_timeout = 0; SET lock_timeout = 0", "remove the database")?;
-        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")
+        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")?;
+        crate::crash_point!("postgres:dropped");
+        Ok(())
     }
 
     fn drop_role(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {

@@ -207,6 +207,7 @@ impl TenantEngine for SqliteEngine {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(failed(error)),
         }
+        crate::crash_point!("sqlite:trashed");
         for left in fs::read_dir(&trash).map_err(failed)? {
             fs::remove_dir_all(left.map_err(failed)?.path()).or_else(ignore_missing).map_err(failed)?;
         }

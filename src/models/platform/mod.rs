@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backups;
 pub mod imports;
 pub mod institutions;
+pub mod deletions;
 pub mod login_index;
 pub mod notifications;
 pub mod operations;

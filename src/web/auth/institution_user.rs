@@ -259,10 +259,9 @@ impl FromRequest for InstitutionUser {
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let who = Identity::of(&session);
             let found = find(&request, who, move |c| subscriptions::enter_by_domain(c, &domain)).await?;
-            if let Some(Found { institution, .. }) = &found
-                && institution.status == Status::Suspended
-            {
-                return Err(AppError::Suspended(institution.name.clone()));
+            let found = found.filter(|found| found.institution.status != Status::Deleted);
+            if let Some(error) = found.as_ref().and_then(|found| closed(&found.institution)) {
+                return Err(error);
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
@@ -272,6 +271,16 @@ impl FromRequest for InstitutionUser {
             user.may_send(&request)?;
             Ok(user)
         })
+    }
+}
+
+/// What everybody is told of an institution that nobody can enter.
+fn closed(institution: &Institution) -> Option<AppError> {
+    let name = institution.name.clone();
+    match institution.status {
+        Status::Suspended => Some(AppError::Suspended(name)),
+        Status::Archived => Some(AppError::Archived(name)),
+        _ => None,
     }
 }
 
@@ -347,8 +356,8 @@ impl InstitutionUser {
     ) -> Result<Self, AppError> {
         let look = move |c: &mut SharedConn| subscriptions::enter_by_id(c, institution_id);
         let found = find(request, Some(who), look).await?.ok_or(AppError::NotFound)?;
-        if found.institution.status == Status::Suspended {
-            return Err(AppError::Suspended(found.institution.name));
+        if let Some(error) = closed(&found.institution) {
+            return Err(error);
         }
         Self::enter(request, session, who, found).await
     }

@@ -10,6 +10,7 @@ mod figures;
 pub mod home;
 pub mod institutions;
 pub mod invitation;
+pub mod leaving;
 pub mod migrations;
 pub mod operations;
 pub mod plans;
@@ -178,6 +179,7 @@ fn history(clock: &Clock, changes: Vec<StatusChange>) -> Vec<Entry> {
             (Status::Provisioning, _) => "approved the registration",
             (Status::ProvisioningFailed, _) => "could not finish the set-up",
             (Status::Active, Some(Status::Suspended)) => "reactivated the institution",
+            (Status::Active | Status::Suspended, Some(Status::Archived)) => "brought the institution back",
             (Status::Active, _) => "finished the set-up",
             (Status::Suspended, _) => "suspended the institution",
             (Status::Rejected, _) => "rejected the registration",
