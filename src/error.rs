@@ -143,7 +143,7 @@ impl ResponseError for AppError {
             Self::NotFound | Self::LinkExpired => StatusCode::NOT_FOUND,
             Self::Forbidden(_) | Self::Suspended(_) | Self::Archived(_) | Self::ReadOnly(_) => {
                 StatusCode::FORBIDDEN
-            },
+            }
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,

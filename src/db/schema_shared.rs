@@ -798,3 +798,5 @@ diesel::joinable!(tenant_copies -> institutions (institution_id));
 diesel::allow_tables_to_appear_in_same_query!(institutions, backups);
 diesel::allow_tables_to_appear_in_same_query!(tenant_databases, backups);
 diesel::allow_tables_to_appear_in_same_query!(institutions, tenant_copies);
+diesel::joinable!(reconciliation_findings -> institutions (institution_id));
+diesel::allow_tables_to_appear_in_same_query!(institutions, reconciliation_findings);

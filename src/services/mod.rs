@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod password_policy;
 pub mod passwords;
 pub mod platform;
+pub mod reconcile;
 pub mod registration_import;
 pub mod rollouts;
 pub mod schedule;

@@ -8,7 +8,8 @@ use provost::{
     db::{
         Engine, Id, now,
         schema_shared::{
-            backups as backups_table, institution_deletions, institution_keys, login_index, registrations,
+            backups as backups_table, institution_deletions, institution_exports, institution_keys,
+            login_index, registrations,
         },
     },
     models::{
@@ -216,13 +217,9 @@ fn two_people_and_thirty_days_delete_an_institution_for_good() {
     assert!(mails.iter().any(|mail| mail.contains("is deleted within a day")), "{mails:?}");
 
     let audit = app.platform.audit(Actor::command_line());
-    let backup = provost::services::backups::take(
-        &app.platform,
-        &audit,
-        Some(mit.id),
-        registry::Reason::Requested,
-    )
-    .expect("a backup");
+    let backup =
+        provost::services::backups::take(&app.platform, &audit, Some(mit.id), registry::Reason::Requested)
+            .expect("a backup");
     let folder = app.platform.settings.backups.folder.join(mit.id.to_string());
     assert!(folder.join(format!("{}.backup", backup.id)).is_file());
     agree_and_let_time_pass(&app, mit.id);
@@ -283,4 +280,77 @@ fn an_archived_institution_is_deleted_too_and_its_people_are_told() {
         let trash = app.platform.settings.data_dir.join("trash");
         assert_eq!(fs::read_dir(trash).map(|files| files.count()).unwrap_or_default(), 0);
     }
+}
+
+/// What is in an archive, by name.
+fn unpacked(archive: &[u8]) -> std::collections::BTreeMap<String, String> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(archive)).expect("an archive");
+    let mut found = std::collections::BTreeMap::new();
+    for index in 0..zip.len() {
+        let mut file = zip.by_index(index).expect("a file");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut file, &mut text).expect("text");
+        found.insert(file.name().to_owned(), text);
+    }
+    found
+}
+
+#[test]
+fn the_data_can_be_taken_along_by_those_who_may_and_nobody_else() {
+    let app = TestApp::start();
+    let (mit, eth) = (app.institution("mit.edu"), app.institution("ethz.ch"));
+    let (owner, neighbour, registrar) = (app.owner(&mit), app.owner(&eth), app.registrar(&mit));
+    let admin = app.super_admin();
+    let form = owner.get(&mit.path("/students/new")).is(200).form("main form");
+    form.fill("name", "=1+1").fill("student_number", "S-1").submit(&owner).is(303);
+    owner.get(&mit.path("/settings")).is(200).shows("Export all data");
+    owner.post(&mit.path("/export"), &[]).leads_to(&mit.path("/export"));
+    let page = owner.get(&mit.path("/export")).is(200).shows("The export is ready");
+    let start = mit.path("/export/");
+    let links = page.attributes("main a", "href");
+    let link = links.iter().find(|link| link.starts_with(&start)).expect("a link").clone();
+    let taken = owner.get(&link).is(200);
+    assert_eq!(taken.header("content-type"), Some("application/zip"));
+    let files = unpacked(&taken.body);
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let expected =
+        ["README.txt", "activity.csv", "manifest.json", "settings.csv", "students.csv", "users.csv"];
+    assert_eq!(names, expected);
+    assert!(files["students.csv"].contains("'=1+1"), "{}", files["students.csv"]);
+    assert!(files["users.csv"].contains(&mit.owner_email));
+    assert!(!files.values().any(|text| text.contains("$2b$")), "a hash of a password");
+    assert!(files["README.txt"].contains("students.csv: 1 rows"), "{}", files["README.txt"]);
+    let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).expect("JSON");
+    assert_eq!(manifest["rows"]["students.csv"], 1);
+
+    // Nobody else's: not another institution's, not below an owner, not the other side.
+    let id = link.rsplit('/').next().expect("an id").to_owned();
+    neighbour.get(&link).is(404);
+    neighbour.get(&eth.path(&format!("/export/{id}"))).is(404);
+    registrar.get(&link).is(403);
+    app.visitor().get(&link).is(303);
+    let place = format!("/platform/institutions/{}/export", mit.domain);
+    admin.get(&format!("{place}/{id}")).is(404);
+    admin.post(&place, &[]).leads_to(&place);
+    let page = admin.get(&place).is(200);
+    let links = page.attributes("main a", "href");
+    let own = links.iter().find(|link| link.starts_with(&format!("{place}/"))).expect("a link").clone();
+    assert_eq!(unpacked(&admin.get(&own).is(200).body).len(), 6);
+    let theirs = own.rsplit('/').next().expect("an id");
+    owner.get(&mit.path(&format!("/export/{theirs}"))).is(404);
+
+    // On the disk for the platform alone, and only for a while.
+    let path = leaving::export::path(&app.platform, id.parse().expect("an id"));
+    let mode = |path: &std::path::Path| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    };
+    assert_eq!((mode(&path), mode(path.parent().expect("a folder"))), (0o600, 0o700));
+    diesel::update(institution_exports::table)
+        .set(institution_exports::expires_at.eq(now() - TimeDelta::minutes(1)))
+        .execute(&mut *app.platform.shared.get().expect("shared"))
+        .expect("aged");
+    owner.get(&link).is(404);
+    leaving::export::tidy(&app.platform).expect("tidied");
+    assert!(!path.exists());
 }

@@ -33,6 +33,7 @@ mod platform_roles;
 mod platform_services;
 mod pools;
 mod provisioning;
+mod reconciliation;
 mod rollouts;
 mod routes;
 mod schema;

@@ -1,6 +1,7 @@
 //! Tenant databases as SQLite files: a folder per tenant, under a path that is never used twice.
 
 pub(super) mod copy;
+mod leftovers;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -13,8 +14,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version,
-    try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Finding, Leftover, Opener, Permit, Place, TenantEngine,
+    schema_version, try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -235,6 +236,19 @@ impl TenantEngine for SqliteEngine {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
+        leftovers::list(&self.data_dir)
+    }
+
+    fn remove_leftover(&self, leftover: &Leftover) -> Result<(), EngineError> {
+        leftovers::remove(&self.data_dir, leftover)
+    }
+
+    fn drop_unknown(&self, listed: &str) -> Result<(), EngineError> {
+        let place = Place { institution_id: Id::NIL, name: String::new(), location: listed.to_owned() };
+        self.drop_database(&place, &|| Ok(()))
     }
 
     fn size(&self, place: &Place) -> Result<u64, EngineError> {

@@ -158,7 +158,8 @@ pub fn last_verified(connection: &mut SharedConn, institution_id: Id) -> ModelRe
 /// # Errors
 /// Any database error.
 pub fn forget_all(connection: &mut SharedConn, institution_id: Id) -> ModelResult<usize> {
-    Ok(diesel::delete(backups::table.filter(backups::institution_id.eq(institution_id))).execute(connection)?)
+    Ok(diesel::delete(backups::table.filter(backups::institution_id.eq(institution_id)))
+        .execute(connection)?)
 }
 
 /// Forgets a backup; its file goes after.
@@ -183,9 +184,7 @@ pub fn expired(connection: &mut SharedConn) -> ModelResult<Vec<Backup>> {
             backups::reason
                 .ne(Reason::BeforeArchive)
                 .or(backups::institution_id.is_null())
-                .or(backups::institution_id
-                    .assume_not_null()
-                    .ne_all(archived.select(institutions::id))),
+                .or(backups::institution_id.assume_not_null().ne_all(archived.select(institutions::id))),
         )
         .order(backups::id)
         .limit(1_000)
@@ -215,6 +214,14 @@ pub fn expired(connection: &mut SharedConn) -> ModelResult<Vec<Backup>> {
 /// Any database error.
 pub fn ids(connection: &mut SharedConn) -> ModelResult<Vec<Id>> {
     Ok(backups::table.select(backups::id).load(connection)?)
+}
+
+/// Every backup with its owner, and what it is of.
+///
+/// # Errors
+/// Any database error.
+pub fn owners(connection: &mut SharedConn) -> ModelResult<Vec<(Id, Option<Id>, String)>> {
+    Ok(backups::table.select((backups::id, backups::institution_id, backups::subject)).load(connection)?)
 }
 
 /// The mark that each institution's database had at its newest backup that is not faulty.

@@ -88,7 +88,8 @@ pub fn ask(
         require_second(connection, &audit.actor, &institution)?;
         let (institution, asked) = deletions::ask(connection, audit, institution_id, reason)?;
         let (name, when) = (institution.name.as_str(), day(asked.due_at));
-        let (inside, outside) = (platform.link(&export_page(&institution)), platform.link(&page(&institution)));
+        let (inside, outside) =
+            (platform.link(&export_page(&institution)), platform.link(&page(&institution)));
         let texts = &platform.mail_texts;
         tell(connection, platform, &people, |to| texts.deletion_asked(to, name, reason, &when, &inside))?;
         let admins = super_admins(connection)?;
@@ -109,11 +110,7 @@ pub fn ask(
 ///
 /// # Errors
 /// As [`deletions::agree`].
-pub fn agree(
-    connection: &mut SharedConn,
-    audit: &Audit,
-    institution_id: Id,
-) -> ModelResult<Deletion> {
+pub fn agree(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> ModelResult<Deletion> {
     connection.write_tx(|connection| {
         let (institution, agreed) = deletions::agree(connection, audit, institution_id)?;
         let text = format!("{} will be deleted on {}.", institution.name, day(agreed.due_at));

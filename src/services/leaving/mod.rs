@@ -1,6 +1,7 @@
 //! How an institution leaves the platform: archived, brought back, deleted; and whom to tell of it.
 
 pub mod deletion;
+pub mod export;
 
 use serde_json::json;
 
@@ -120,7 +121,8 @@ pub(super) fn contacts(
     let mut found = kept_contacts(connection, platform, institution.id)?;
     if found.is_empty() {
         let owners = decisions::active_owners(connection, platform, institution.id);
-        found = owners.into_iter().filter_map(|one| Some((Email::parse(&one.email).ok()?, one.name))).collect();
+        found =
+            owners.into_iter().filter_map(|one| Some((Email::parse(&one.email).ok()?, one.name))).collect();
     }
     if found.is_empty() {
         let first = registrations::latest_of(connection, institution.id)?;

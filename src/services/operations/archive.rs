@@ -66,7 +66,9 @@ pub fn crash_points(engine: Engine) -> Vec<String> {
         .flat_map(|step| ["begun", "acted", "recorded"].map(|moment| format!("step:{step}:{moment}")));
     let inside: &[&str] = match engine {
         Engine::Sqlite => &["sqlite:copy-written", "sqlite:trashed"],
-        Engine::Postgres => &["postgres:copy-made", "postgres:copy-filled", "postgres:closed", "postgres:dropped"],
+        Engine::Postgres => {
+            &["postgres:copy-made", "postgres:copy-filled", "postgres:closed", "postgres:dropped"]
+        }
     };
     let saved = ["backup:part-written", "backup:file-named", "backup:manifest-named", "archive:detached"];
     of_steps.chain(inside.iter().chain(&saved).map(ToString::to_string)).collect()

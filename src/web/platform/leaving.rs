@@ -8,7 +8,7 @@ use super::{
     settled,
 };
 use crate::{
-    db::shared::SharedConn,
+    db::{pools::TenantDb, shared::SharedConn, tenant::TenantConn},
     error::{AppError, told},
     models::{
         ModelResult,
@@ -41,15 +41,20 @@ use crate::{
 const PEOPLE: Noun = Noun::new("person who can sign in is cut off", "people who can sign in are cut off");
 const STUDENTS: Noun = Noun::new("student goes into the archive", "students go into the archive");
 const ACCOUNTS: Noun = Noun::new("person loses their account", "people lose their accounts");
-const REMOVED: Noun = Noun::new("student is removed with all records", "students are removed with all records");
+const REMOVED: Noun =
+    Noun::new("student is removed with all records", "students are removed with all records");
 const SESSIONS: Noun = Noun::new("open session ends at once", "open sessions end at once");
 
 /// What the page of an institution offers of this.
 pub(super) fn actions(record: Record, place: &str, status: Status) -> Record {
-    let archive = Action::ask("Archive institution", format!("{place}/archiving")).icon(Icon::Archive).danger();
+    let archive =
+        Action::ask("Archive institution", format!("{place}/archiving")).icon(Icon::Archive).danger();
     let delete = Action::link("Delete institution", format!("{place}/deletion")).icon(Icon::Trash).danger();
     match status {
-        Status::Active | Status::Suspended => record.action(archive).action(delete),
+        Status::Active | Status::Suspended => record
+            .action(Action::link("Export its data", format!("{place}/export")).icon(Icon::Download))
+            .action(archive)
+            .action(delete),
         Status::Archived => record.action(delete),
         _ => record,
     }
@@ -81,18 +86,24 @@ struct CutOff {
     inside: Option<(i64, i64)>,
 }
 
-async fn cut_off(platform: &State, institution: &Institution) -> Result<CutOff, AppError> {
+/// The database of an institution in whatever state; none where it cannot be asked.
+pub(super) async fn any_database(
+    platform: &State,
+    institution: &Institution,
+) -> Result<Option<TenantDb>, AppError> {
     let (id, state) = (institution.id, platform.clone());
     let look = move |c: &mut SharedConn| {
-        let sessions = institutions::open_sessions(c, id)?;
         let db: Result<_, TenantError> = state.tenants.open_in_any_state(c, id);
-        ModelResult::Ok((sessions, db.ok()))
+        ModelResult::Ok(db.ok())
     };
-    let (sessions, db) = platform.shared.run(look).await?;
-    let count = |c: &mut crate::db::tenant::TenantConn| {
-        ModelResult::Ok((users::active_count(c)?, students::counts(c)?.total()))
-    };
-    let inside = match db {
+    Ok(platform.shared.run(look).await?)
+}
+
+async fn cut_off(platform: &State, institution: &Institution) -> Result<CutOff, AppError> {
+    let id = institution.id;
+    let sessions = platform.shared.run(move |c| institutions::open_sessions(c, id)).await?;
+    let count = |c: &mut TenantConn| ModelResult::Ok((users::active_count(c)?, students::counts(c)?.total()));
+    let inside = match any_database(platform, institution).await? {
         Some(db) => db.run(count).await.ok(),
         None => None,
     };
@@ -104,7 +115,9 @@ fn counted(confirm: Confirm, cut_off: &CutOff) -> Confirm {
         Some((people, students)) => {
             confirm.count(PEOPLE.of(people), people).count(STUDENTS.of(students), students)
         }
-        None => confirm.says("How many people it concerns is not known: its database does not answer right now."),
+        None => {
+            confirm.says("How many people it concerns is not known: its database does not answer right now.")
+        }
     };
     confirm.count(SESSIONS.of(cut_off.sessions), cut_off.sessions)
 }
@@ -220,7 +233,8 @@ pub async fn deletion(
     let (id, actor, about) = (institution.id, admin.actor(), institution.clone());
     let look = move |c: &mut SharedConn| {
         let asked = deletions::find(c, id)?;
-        let begun = asked.as_ref().map(|asked| deleting::has_begun(c, asked)).transpose()?.unwrap_or_default();
+        let begun =
+            asked.as_ref().map(|asked| deleting::has_begun(c, asked)).transpose()?.unwrap_or_default();
         ModelResult::Ok((asked, begun, told(deleting::require_second(c, &actor, &about))))
     };
     let (asked, begun, second) = platform.shared.run(look).await?;
@@ -250,7 +264,8 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
         None => "It needs your agreement, or that of another super admin. Until then nothing happens.",
     };
     if asked.agreed_at.is_none() && !own {
-        let agree = Action::post("Agree to the deletion", format!("{path}/agreement")).icon(Icon::Check).danger();
+        let agree =
+            Action::post("Agree to the deletion", format!("{path}/agreement")).icon(Icon::Check).danger();
         page = page.also(agree);
     }
     if !begun {
@@ -264,7 +279,12 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
         .fact("Agreed by", agreed)
         .fact("Agreed", Cell::time(&clock, asked.agreed_at))
         .fact("Deleted on", Cell::time(&clock, asked.due_at));
-    RecordPage::new(page, Record::new().notice(Notice::warning(text)).section(facts))
+    let mut record = Record::new().notice(Notice::warning(text)).section(facts);
+    if institution.status != Status::Archived {
+        let export = Action::link("Export its data", format!("{}/export", place(institution)));
+        record = record.action(export.icon(Icon::Download));
+    }
+    RecordPage::new(page, record)
 }
 
 fn deletion_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
@@ -277,9 +297,9 @@ fn deletion_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
         .says("Until then it works as before, and its owners can take its data along. They get your reason by e-mail.")
         .says("Its history and the audit log are kept. Its domain cannot be registered again.");
     let confirm = match cut_off.inside {
-        Some((people, students)) => confirm
-            .count(ACCOUNTS.of(people), people)
-            .count(REMOVED.of(students), students),
+        Some((people, students)) => {
+            confirm.count(ACCOUNTS.of(people), people).count(REMOVED.of(students), students)
+        }
         None => confirm,
     };
     confirm
