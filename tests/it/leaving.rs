@@ -288,9 +288,9 @@ fn unpacked(archive: &[u8]) -> std::collections::BTreeMap<String, String> {
     let mut found = std::collections::BTreeMap::new();
     for index in 0..zip.len() {
         let mut file = zip.by_index(index).expect("a file");
-        let mut text = String::new();
+        let (mut text, name) = (String::new(), file.name().expect("a name").into_owned());
         std::io::Read::read_to_string(&mut file, &mut text).expect("text");
-        found.insert(file.name().to_owned(), text);
+        found.insert(name, text);
     }
     found
 }
