@@ -37,6 +37,8 @@ pub enum AppError {
     SignInNeeded(String),
     /// The institution of this address is suspended.
     Suspended(String),
+    /// The institution of this address is archived.
+    Archived(String),
     /// Records of this institution can be read and exported, and not changed; the text says why.
     ReadOnly(String),
     /// The body is larger than a form or file may be.
@@ -92,6 +94,11 @@ impl AppError {
                 "If this is your institution, ask the platform's administrators why and what is needed."
                     .into(),
             ),
+            Self::Archived(name) => (
+                "Institution archived",
+                format!("{name} has left the platform. Nobody can sign in; its records are kept in a backup for now."),
+                "If this is your institution and it is to come back, ask the platform's administrators.".into(),
+            ),
             Self::ReadOnly(text) => (
                 "Read-only for now",
                 own(text),
@@ -134,7 +141,9 @@ impl ResponseError for AppError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::LinkExpired => StatusCode::NOT_FOUND,
-            Self::Forbidden(_) | Self::Suspended(_) | Self::ReadOnly(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Suspended(_) | Self::Archived(_) | Self::ReadOnly(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -155,7 +164,7 @@ impl ResponseError for AppError {
         let (title, what, todo) = self.words();
         let status = self.status_code();
         let mut page = ErrorPage::new(Page::public(title), status.as_u16(), what, todo);
-        if matches!(self, Self::NotFound | Self::Forbidden(_) | Self::Suspended(_)) {
+        if matches!(self, Self::NotFound | Self::Forbidden(_) | Self::Suspended(_) | Self::Archived(_)) {
             page = page.link("Go to the front page", "/");
         }
         if matches!(self, Self::LinkExpired) {

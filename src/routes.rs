@@ -131,6 +131,17 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/suspension" => platform::suspension::suspend;
     SuperAdmin GET "/platform/institutions/{domain}/suspension/remove" => platform::suspension::ask_reactivate;
     SuperAdmin POST "/platform/institutions/{domain}/suspension/remove" => platform::suspension::reactivate;
+    SuperAdmin GET "/platform/institutions/{domain}/archiving" => platform::leaving::ask_archive;
+    SuperAdmin POST "/platform/institutions/{domain}/archiving" => platform::leaving::archive;
+    SuperAdmin GET "/platform/institutions/{domain}/archiving/remove" => platform::leaving::ask_return;
+    SuperAdmin POST "/platform/institutions/{domain}/archiving/remove" => platform::leaving::bring_back;
+    SuperAdmin GET "/platform/institutions/{domain}/export" => platform::export::show;
+    SuperAdmin POST "/platform/institutions/{domain}/export" => platform::export::make;
+    SuperAdmin GET "/platform/institutions/{domain}/export/{id}" => platform::export::download;
+    SuperAdmin GET "/platform/institutions/{domain}/deletion" => platform::leaving::deletion;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion" => platform::leaving::ask_deletion;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion/agreement" => platform::leaving::agree;
+    SuperAdmin POST "/platform/institutions/{domain}/deletion/remove" => platform::leaving::cancel;
     Support GET "/platform/institutions/{domain}/support-access" => platform::support_access::ask;
     Support POST "/platform/institutions/{domain}/support-access" => platform::support_access::open;
     Support POST "/platform/institutions/{domain}/support-access/remove" => platform::support_access::end;
@@ -206,6 +217,11 @@ routes! {
     Operator POST "/platform/backups/{id}/copy" => platform::backups::copy;
     SuperAdmin GET "/platform/backups/{id}/restore" => platform::backups::ask_restore;
     SuperAdmin POST "/platform/backups/{id}/restore" => platform::backups::restore;
+    Operator GET "/platform/reconciliation" => platform::reconciliation::list;
+    Operator POST "/platform/reconciliation" => platform::reconciliation::look;
+    Operator GET "/platform/reconciliation.csv" => platform::reconciliation::export;
+    SuperAdmin GET "/platform/reconciliation/{id}/repair" => platform::reconciliation::ask_repair;
+    SuperAdmin POST "/platform/reconciliation/{id}/repair" => platform::reconciliation::repair;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;
@@ -258,6 +274,9 @@ routes! {
     Owner POST "/i/{domain}/users/{id}/invitation/remove" => institution::users::withdraw;
     Owner GET "/i/{domain}/users/{id}/removal" => institution::users::ask_remove;
     Owner POST "/i/{domain}/users/{id}/removal" => institution::users::remove;
+    Owner GET "/i/{domain}/export" => institution::export::show;
+    Owner POST "/i/{domain}/export" => institution::export::make;
+    Owner GET "/i/{domain}/export/{id}" => institution::export::download;
     Owner GET "/i/{domain}/settings" => institution::settings::show;
     Owner POST "/i/{domain}/settings" => institution::settings::update;
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     Outcome,
     follow::follow,
-    open_existing,
+    leaving, open_existing,
     output::{confirm, counted, print_json, print_line, print_table, sentence},
     plan,
 };
@@ -104,6 +104,17 @@ Examples:
         /// Its domain, such as ada.edu
         domain: String,
     },
+    /// Archive an institution: back it up, prove the backup by restoring it, and remove its database
+    #[command(after_help = leaving::ARCHIVE_HELP)]
+    Archive(leaving::Archive),
+    /// Bring an archived institution back, with all its records
+    BringBack {
+        /// Its domain, such as ada.edu
+        domain: String,
+    },
+    /// Ask for the deletion of an institution, agree to it, or take it back
+    #[command(after_help = leaving::DELETE_HELP)]
+    Delete(leaving::Delete),
 }
 
 pub(super) fn run(config: &Config, command: Command) -> Outcome {
@@ -116,6 +127,9 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Suspend { domain, reason, yes } => suspend(&platform, &domain, &reason, yes),
         Command::Plan(wanted) => plan::institution_plan(&platform, &wanted),
         Command::Reactivate { domain } => reactivate(&platform, &domain),
+        Command::Archive(wanted) => leaving::archive(&platform, &wanted),
+        Command::BringBack { domain } => leaving::bring_back(&platform, &domain),
+        Command::Delete(wanted) => leaving::delete(&platform, &wanted),
     }
 }
 

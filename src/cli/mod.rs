@@ -11,10 +11,12 @@ mod doctor;
 mod follow;
 mod institution;
 mod keys;
+mod leaving;
 mod migrate;
 mod monitor;
 mod output;
 mod plan;
+mod reconcile;
 mod serve;
 
 use std::{process::ExitCode, sync::Arc};
@@ -115,6 +117,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show where the registry and what is really there differ, and mend it
+    #[command(after_help = reconcile::EXAMPLES)]
+    Reconcile(reconcile::Wanted),
     /// Print the settings in force, secrets hidden
     Config {
         /// As JSON
@@ -164,6 +169,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Alert(command) => monitor::run_alert(&config, &command),
         Command::Audit(command) => audit::run(&config, &command),
         Command::Doctor { json } => doctor::run(&config, json),
+        Command::Reconcile(wanted) => reconcile::run(&config, wanted),
         Command::Config { json } => print_config(&config, json),
     }
 }

@@ -693,6 +693,67 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    institution_deletions (institution_id) {
+        institution_id -> Uuid,
+        asked_by -> Nullable<Uuid>,
+        asked_by_name -> Text,
+        reason -> Text,
+        asked_at -> Timestamp,
+        due_at -> Timestamp,
+        agreed_by -> Nullable<Uuid>,
+        agreed_by_name -> Nullable<Text>,
+        agreed_at -> Nullable<Timestamp>,
+        reminded -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    institution_contacts (institution_id) {
+        institution_id -> Uuid,
+        sealed -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    institution_exports (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        by_platform -> Integer,
+        asked_by_name -> Text,
+        bytes -> BigInt,
+        row_total -> BigInt,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    reconciliation_findings (id) {
+        id -> Uuid,
+        kind -> Text,
+        subject -> Text,
+        search_key -> Text,
+        institution_id -> Nullable<Uuid>,
+        detail -> Text,
+        first_seen_at -> Timestamp,
+        last_seen_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
@@ -737,3 +798,5 @@ diesel::joinable!(tenant_copies -> institutions (institution_id));
 diesel::allow_tables_to_appear_in_same_query!(institutions, backups);
 diesel::allow_tables_to_appear_in_same_query!(tenant_databases, backups);
 diesel::allow_tables_to_appear_in_same_query!(institutions, tenant_copies);
+diesel::joinable!(reconciliation_findings -> institutions (institution_id));
+diesel::allow_tables_to_appear_in_same_query!(institutions, reconciliation_findings);

@@ -297,6 +297,15 @@ impl TenantMigrations {
         }
     }
 
+    /// The version that a database itself says; `None` where it cannot be read.
+    #[must_use]
+    pub fn found_in(&self, connection: &mut TenantConn) -> Option<String> {
+        // The table knows versions by their digits, as diesel wrote them.
+        let newest = applied(connection).ok()?.into_iter().max()?;
+        let known = self.all().iter().find(|migration| migration.version() == newest);
+        Some(known.map_or(newest, |migration| migration.name.clone()))
+    }
+
     /// What [`Self::build`] would run.
     ///
     /// # Errors

@@ -1,19 +1,20 @@
 //! What is wrong with a platform or soon will be, and what to do about it. Changes nothing.
 
-use std::{collections::HashSet, fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{disk, operations::Failure, platform::Platform, secrets::MasterKey, tenants};
+use super::{disk, operations::Failure, platform::Platform, reconcile, secrets::MasterKey};
 use crate::{
     db::{Engine, engine::Finding as EngineFinding, now},
     models::{
         Paging,
         platform::{
             institutions::{self, InstitutionFilter, Status},
-            operations, outgoing_mails, tenant_copies,
-            tenant_databases::{self, DatabaseStatus},
+            operations, outgoing_mails,
+            reconciliation::FindingKind,
+            tenant_databases,
         },
     },
 };
@@ -181,66 +182,24 @@ fn disk_space(platform: &Platform) -> Seen {
     Ok((format!("{megabytes} MB free"), findings))
 }
 
-/// Orphans both ways. What exists is listed first: what is made meanwhile has its row before.
+/// What the registry and the engine do not agree about, a sentence for each kind of difference.
 fn databases(platform: &Platform) -> Seen {
-    let (existing, roles) = (platform.engine.list()?, platform.engine.roles()?);
-    let mut connection = platform.shared.get()?;
-    let rows = tenant_databases::all(&mut connection)?;
-    let without = tenant_databases::institutions_without(&mut connection)?;
-    let copies = tenant_copies::all(&mut connection)?;
-    drop(connection);
+    let (registered, there, found) = reconcile::look(platform)?;
     let mut findings = Vec::new();
-    if !without.is_empty() {
-        findings.push(urgent(
-            format!("Institutions in use without a database: {}.", named(&without)),
-            "Restore the shared database and theirs from the same backup.",
-        ));
-    }
-    let known = |database: &tenant_databases::TenantDatabase| match database.engine {
-        Engine::Sqlite => database.location.clone(),
-        Engine::Postgres => database.database_name.clone(),
-    };
-    let there: HashSet<&String> = existing.iter().collect();
-    let mut missing = Vec::new();
-    for row in rows.iter().filter(|row| row.database.status == DatabaseStatus::Ready) {
-        // Looked at once more: it may have been made a moment ago.
-        if !there.contains(&known(&row.database))
-            && !platform.engine.exists(&tenants::place(&row.database))?
-        {
-            missing.push(format!("{} of {}", known(&row.database), row.domain));
+    for kind in FindingKind::ALL {
+        // Half-removed ones are among the rights of the server already.
+        let names = found.iter().filter(|found| found.kind == *kind && *kind != FindingKind::InvalidDatabase);
+        let names: Vec<String> = names.map(|found| found.subject.clone()).collect();
+        if !names.is_empty() {
+            let remedy = match kind.repair() {
+                Some(_) => format!("{} See provost reconcile.", kind.remedy()),
+                None => kind.remedy().to_owned(),
+            };
+            let problem = format!("{}: {}.", kind.problem(), named(&names));
+            findings.push(Finding { problem, remedy, urgent: kind.is_urgent() });
         }
     }
-    if !missing.is_empty() {
-        let problem = format!("Databases are registered and do not exist: {}.", named(&missing));
-        findings.push(urgent(problem, "Restore them from a backup."));
-    }
-    let mut registered: HashSet<String> = rows.iter().map(|row| known(&row.database)).collect();
-    registered.extend(copies.iter().map(|copy| match copy.engine {
-        Engine::Sqlite => copy.location.clone(),
-        Engine::Postgres => copy.database_name.clone(),
-    }));
-    let orphans: Vec<String> = existing.iter().filter(|name| !registered.contains(*name)).cloned().collect();
-    if !orphans.is_empty() {
-        findings.push(soon(
-            format!("Databases belong to no institution: {}.", named(&orphans)),
-            match platform.engine.kind() {
-                Engine::Sqlite => format!(
-                    "Look what is in them. If nobody needs them, move these folders out of {}.",
-                    platform.settings.data_dir.display()
-                ),
-                Engine::Postgres => {
-                    "Look what is in them. If nobody needs them, drop them with DROP DATABASE.".into()
-                }
-            },
-        ));
-    }
-    let names: HashSet<&str> = rows.iter().map(|row| row.database.database_name.as_str()).collect();
-    let lone: Vec<String> = roles.into_iter().filter(|role| !names.contains(role.as_str())).collect();
-    if !lone.is_empty() {
-        let problem = format!("Roles on the server belong to no institution: {}.", named(&lone));
-        findings.push(soon(problem, "If nobody needs them, drop them with DROP ROLE."));
-    }
-    Ok((format!("{} registered, {} there", rows.len(), existing.len()), findings))
+    Ok((format!("{registered} registered, {there} there"), findings))
 }
 
 fn schema(platform: &Platform) -> Seen {

@@ -167,6 +167,114 @@ impl MailTexts {
         )
     }
 
+    /// When an institution was archived.
+    pub fn institution_archived(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        reason: &str,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} is archived"),
+            &[
+                &format!("{institution} is archived on {}: nobody can sign in any more.", self.platform),
+                &reason_given(reason),
+                "Its records are kept in a backup that was proved to be whole. The institution can be brought back \
+                 with all of them.",
+                &format!("To ask for that, turn to the people who run it:\n{link}"),
+            ],
+        )
+    }
+
+    /// When somebody asked that an institution be deleted.
+    pub fn deletion_asked(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        reason: &str,
+        when: &str,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} is to be deleted on {when}"),
+            &[
+                &format!(
+                    "Once a second administrator agrees, {institution} is deleted from {} on {when}, with all its \
+                     records and backups. That cannot be undone.",
+                    self.platform
+                ),
+                &reason_given(reason),
+                &format!("Until then it can be taken back, and the data can be taken along:\n{link}"),
+            ],
+        )
+    }
+
+    /// Some days before an institution is deleted.
+    pub fn deletion_soon(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        days: i64,
+        when: &str,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        let left = if days == 1 { "within a day".to_owned() } else { format!("in {days} days") };
+        self.message(
+            to,
+            format!("{institution} is deleted {left}"),
+            &[
+                &format!(
+                    "{institution} is deleted from {} on {when}, with all its records and backups. That cannot be \
+                     undone.",
+                    self.platform
+                ),
+                &format!("Until then it can be taken back, and the data can be taken along:\n{link}"),
+            ],
+        )
+    }
+
+    /// When a deletion was taken back.
+    pub fn deletion_cancelled(&self, to: Recipient<'_>, institution: &str, link: &str) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} is not deleted"),
+            &[
+                &format!("The deletion of {institution} was taken back. Nothing was removed."),
+                &format!("You need not do anything:\n{link}"),
+            ],
+        )
+    }
+
+    /// When an institution was deleted.
+    pub fn institution_deleted(
+        &self,
+        to: Recipient<'_>,
+        institution: &str,
+        when: &str,
+        link: &str,
+    ) -> Message {
+        let institution = line(institution);
+        self.message(
+            to,
+            format!("{institution} is deleted"),
+            &[
+                &format!(
+                    "{institution} was deleted from {} on {when}: its records, its backups and the keys to them are \
+                     gone for good.",
+                    self.platform
+                ),
+                &format!("This is the last message about it. {} is here:\n{link}", self.platform),
+            ],
+        )
+    }
+
     /// Some days before a trial or a paid time ends.
     pub fn ends_soon(
         &self,
@@ -400,6 +508,11 @@ mod tests {
             texts.ends_soon(to, institution, "trial", 7, LINK),
             texts.grace_begins(to, institution, reason, "5 December 2026", LINK),
             texts.read_only_now(to, institution, LINK),
+            texts.institution_archived(to, institution, reason, LINK),
+            texts.deletion_asked(to, institution, reason, "5 December 2026", LINK),
+            texts.deletion_soon(to, institution, 7, "5 December 2026", LINK),
+            texts.deletion_cancelled(to, institution, LINK),
+            texts.institution_deleted(to, institution, "5 December 2026", LINK),
             texts.institution_suspended(to, institution, reason),
         ]
     }

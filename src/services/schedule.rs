@@ -8,10 +8,11 @@ use chrono::TimeDelta;
 use super::{
     backups::{copies, retention},
     housekeeping,
+    leaving::{deletion, export},
     monitoring::{alerts, sizes},
     operations::Failure,
     platform::Platform,
-    subscriptions,
+    reconcile, subscriptions,
 };
 use crate::{
     db::now,
@@ -40,6 +41,9 @@ const JOBS: &[Job] = &[
         run: |p| told(retention::request_trials(p)),
     },
     Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "deletions", every: Duration::from_secs(600), run: deletion::run },
+    Job { name: "reconciliation", every: Duration::from_secs(86_400), run: reconcile::run },
+    Job { name: "exports", every: Duration::from_secs(3_600), run: export::run },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

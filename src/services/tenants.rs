@@ -145,8 +145,10 @@ impl Tenants {
         institution_id: Id,
     ) -> Result<TenantDb, TenantError> {
         let database = tenant_databases::find(connection, institution_id)?.ok_or(TenantError::NotFound)?;
-        if database.status == DatabaseStatus::Ready {
-            self.check_version(&database)?;
+        match database.status {
+            DatabaseStatus::Ready => self.check_version(&database)?,
+            DatabaseStatus::Reserved => {}
+            DatabaseStatus::Dropped => return Err(TenantError::NotFound),
         }
         self.open_database(connection, &database)
     }

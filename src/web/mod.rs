@@ -12,6 +12,7 @@ pub mod client;
 pub mod confirm;
 pub mod csv_file;
 pub mod error_page;
+pub mod file_download;
 mod form_body;
 pub mod forms;
 pub mod health;

@@ -17,6 +17,9 @@ mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
 mod layers;
+mod leaving;
+#[cfg(feature = "crash-points")]
+mod leaving_kill_sweep;
 mod lists;
 mod logs;
 mod main_job;
@@ -30,6 +33,7 @@ mod platform_roles;
 mod platform_services;
 mod pools;
 mod provisioning;
+mod reconciliation;
 mod rollouts;
 mod routes;
 mod schema;

@@ -90,6 +90,26 @@ pub type Opener = Box<dyn Fn() -> Result<TenantConn, OpenError> + Send + Sync>;
 /// whether the caller may still act, or another has taken over meanwhile.
 pub type Permit<'a> = &'a dyn Fn() -> Result<(), EngineError>;
 
+/// What is there and should not be, beside whole databases and roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Of what.
+    pub kind: LeftoverKind,
+    /// The name of a database, or a path in the data folder.
+    pub name: String,
+}
+
+/// Of what something was left over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftoverKind {
+    /// A database that an interrupted removal left unusable.
+    Invalid,
+    /// The log of a database that is gone.
+    StrayLog,
+    /// A folder that was moved away to be removed.
+    Trash,
+}
+
 /// What is in a database, to compare a copy with what it was made of.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Contents {
@@ -227,6 +247,32 @@ pub trait TenantEngine: Send + Sync {
     /// The server's words.
     fn roles(&self) -> Result<Vec<String>, EngineError> {
         Ok(Vec::new())
+    }
+
+    /// What interrupted removals have left.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn leftovers(&self) -> Result<Vec<Leftover>, EngineError>;
+
+    /// Removes one of them, if it is still one.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    fn remove_leftover(&self, leftover: &Leftover) -> Result<(), EngineError>;
+
+    /// Removes a database that [`Self::list`] named and no row knows.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    fn drop_unknown(&self, listed: &str) -> Result<(), EngineError>;
+
+    /// Removes a role that [`Self::roles`] named and no row knows.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    fn drop_unknown_role(&self, _: &str) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// Bytes on disk.

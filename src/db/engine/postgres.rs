@@ -15,8 +15,8 @@ use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, quote, scram,
-    try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Finding, Leftover, LeftoverKind, Opener, Permit, Place,
+    TenantEngine, quote, scram, try_reading_and_writing,
 };
 use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
@@ -95,6 +95,22 @@ impl PostgresEngine {
                 place.name
             ))),
         }
+    }
+
+    /// Closes a database, ends its sessions and removes it. The caller holds its lock and knows that it is ours.
+    fn drop_locked(&self, admin: &mut Admin<'_>, database: &str) -> Result<(), EngineError> {
+        let name = quote(database)?;
+        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the database")?;
+        crate::crash_point!("postgres:closed");
+        if admin.role_comment(database)?.is_some() {
+            // To end the sessions of a role one must be a member of it.
+            admin.run(&format!("GRANT {name} TO CURRENT_USER"), "end the sessions of the database")?;
+        }
+        // No time limit: a cancelled DROP DATABASE leaves an unusable database behind.
+        admin.run("SET statement_timeout = 0; SET lock_timeout = 0", "remove the database")?;
+        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")?;
+        crate::crash_point!("postgres:dropped");
+        Ok(())
     }
 
     /// Looks for the database; an unusable rest of an interrupted removal goes.
@@ -301,15 +317,7 @@ impl TenantEngine for PostgresEngine {
         if self.found(&mut admin, place)? != Found::Ours {
             return Ok(());
         }
-        let name = place.quoted()?;
-        admin.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"), "close the database")?;
-        if admin.role_comment(&place.name)?.is_some() {
-            // To end the sessions of a role one must be a member of it.
-            admin.run(&format!("GRANT {name} TO CURRENT_USER"), "end the sessions of the database")?;
-        }
-        // No time limit: a cancelled DROP DATABASE leaves an unusable database behind.
-        admin.run("SET statement_timeout = 0; SET lock_timeout = 0", "remove the database")?;
-        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")
+        self.drop_locked(&mut admin, &place.name)
     }
 
     fn drop_role(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
@@ -334,6 +342,44 @@ impl TenantEngine for PostgresEngine {
 
     fn roles(&self) -> Result<Vec<String>, EngineError> {
         self.admin()?.members_of(&format!("{}_runtime", self.prefix))
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
+        let names = self.admin()?.invalid_databases(&format!("{}_owner", self.prefix))?;
+        Ok(names.into_iter().map(|name| Leftover { kind: LeftoverKind::Invalid, name }).collect())
+    }
+
+    fn remove_leftover(&self, leftover: &Leftover) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&leftover.name)?;
+        let owner = format!("{}_owner", self.prefix);
+        let found = admin.database(&leftover.name)?;
+        if found.is_none_or(|found| found.owner != owner || !found.is_invalid()) {
+            return Ok(());
+        }
+        admin.run(&format!("DROP DATABASE {}", quote(&leftover.name)?), "remove a half-removed database")
+    }
+
+    fn drop_unknown(&self, listed: &str) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(listed)?;
+        let owner = format!("{}_owner", self.prefix);
+        // Only what a tenant's database could be: never the shared one, a template or another platform's.
+        if !self.list()?.iter().any(|name| name == listed)
+            || admin.database(listed)?.is_none_or(|found| found.owner != owner)
+        {
+            return Err(EngineError::permanent(format!("{listed} is no database of this platform.")));
+        }
+        self.drop_locked(&mut admin, listed)
+    }
+
+    fn drop_unknown_role(&self, listed: &str) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(listed)?;
+        if !self.roles()?.iter().any(|name| name == listed) {
+            return Err(EngineError::permanent(format!("{listed} is no role of this platform's.")));
+        }
+        admin.run(&format!("DROP ROLE {}", quote(listed)?), "remove the role")
     }
 
     fn size(&self, place: &Place) -> Result<u64, EngineError> {

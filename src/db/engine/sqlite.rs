@@ -1,6 +1,7 @@
 //! Tenant databases as SQLite files: a folder per tenant, under a path that is never used twice.
 
 pub(super) mod copy;
+mod leftovers;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -13,8 +14,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version,
-    try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Finding, Leftover, Opener, Permit, Place, TenantEngine,
+    schema_version, try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -207,6 +208,7 @@ impl TenantEngine for SqliteEngine {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => return Err(failed(error)),
         }
+        crate::crash_point!("sqlite:trashed");
         for left in fs::read_dir(&trash).map_err(failed)? {
             fs::remove_dir_all(left.map_err(failed)?.path()).or_else(ignore_missing).map_err(failed)?;
         }
@@ -234,6 +236,19 @@ impl TenantEngine for SqliteEngine {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
+        leftovers::list(&self.data_dir)
+    }
+
+    fn remove_leftover(&self, leftover: &Leftover) -> Result<(), EngineError> {
+        leftovers::remove(&self.data_dir, leftover)
+    }
+
+    fn drop_unknown(&self, listed: &str) -> Result<(), EngineError> {
+        let place = Place { institution_id: Id::NIL, name: String::new(), location: listed.to_owned() };
+        self.drop_database(&place, &|| Ok(()))
     }
 
     fn size(&self, place: &Place) -> Result<u64, EngineError> {

@@ -144,6 +144,24 @@ pub fn mark_faulty(connection: &mut SharedConn, id: Id, why: &str) -> ModelResul
     Ok(())
 }
 
+/// What an archived institution is brought back from: its newest verified backup.
+///
+/// # Errors
+/// Any database error.
+pub fn last_verified(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<Backup>> {
+    let all = of(connection, Some(institution_id))?;
+    Ok(all.into_iter().find(|backup| backup.verified_at.is_some() && backup.fault.is_none()))
+}
+
+/// Forgets every backup of an institution; the files go after.
+///
+/// # Errors
+/// Any database error.
+pub fn forget_all(connection: &mut SharedConn, institution_id: Id) -> ModelResult<usize> {
+    Ok(diesel::delete(backups::table.filter(backups::institution_id.eq(institution_id)))
+        .execute(connection)?)
+}
+
 /// Forgets a backup; its file goes after.
 ///
 /// # Errors
@@ -154,13 +172,20 @@ pub fn forget(connection: &mut SharedConn, id: Id) -> ModelResult<()> {
 }
 
 /// What has had its time. The last verified one of each database is not among them, however old, nor the newest of one
-/// that has none verified.
+/// that has none verified, nor what is left of an archived institution.
 ///
 /// # Errors
 /// Any database error.
 pub fn expired(connection: &mut SharedConn) -> ModelResult<Vec<Backup>> {
+    let archived = institutions::table.filter(institutions::status.eq(Status::Archived));
     let due: Vec<Backup> = backups::table
         .filter(backups::kept_until.lt(now()))
+        .filter(
+            backups::reason
+                .ne(Reason::BeforeArchive)
+                .or(backups::institution_id.is_null())
+                .or(backups::institution_id.assume_not_null().ne_all(archived.select(institutions::id))),
+        )
         .order(backups::id)
         .limit(1_000)
         .select(Backup::as_select())
@@ -189,6 +214,14 @@ pub fn expired(connection: &mut SharedConn) -> ModelResult<Vec<Backup>> {
 /// Any database error.
 pub fn ids(connection: &mut SharedConn) -> ModelResult<Vec<Id>> {
     Ok(backups::table.select(backups::id).load(connection)?)
+}
+
+/// Every backup with its owner, and what it is of.
+///
+/// # Errors
+/// Any database error.
+pub fn owners(connection: &mut SharedConn) -> ModelResult<Vec<(Id, Option<Id>, String)>> {
+    Ok(backups::table.select((backups::id, backups::institution_id, backups::subject)).load(connection)?)
 }
 
 /// The mark that each institution's database had at its newest backup that is not faulty.

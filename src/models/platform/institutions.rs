@@ -20,7 +20,8 @@ use crate::{
 
 pub(super) use life::add_history;
 pub use life::{
-    StatusChange, changed, end_sessions, open_sessions, reactivate, status_changes, suspend, transition,
+    StatusChange, archive, bring_back, changed, end_sessions, mark_deleted, open_sessions, reactivate,
+    status_changes, suspend, transition,
 };
 pub(super) use list::by_country;
 pub use list::{InstitutionFilter, InstitutionRow, countries, counts_by_status, older_than, page};
@@ -89,6 +90,7 @@ impl Status {
             (Self::Provisioning, _) => "approved",
             (Self::ProvisioningFailed, _) => "stopped the set-up of",
             (Self::Active, Some(Self::Suspended)) => "reactivated",
+            (Self::Active | Self::Suspended, Some(Self::Archived)) => "brought back",
             (Self::Active, _) => "finished the set-up of",
             (Self::Suspended, _) => "suspended",
             (Self::Rejected, _) => "rejected",

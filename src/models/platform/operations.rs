@@ -21,7 +21,7 @@ pub use claim::{
 };
 pub use list::{
     OperationFilter, failed_count, failed_since, is_open_without_institution, left_alone, older_than,
-    open_count, page, running_count,
+    open_before, open_count, page, require_quiet, running_count,
 };
 
 crate::text_enum! {
@@ -43,6 +43,10 @@ crate::text_enum! {
         VerifyBackup = "verify_backup",
         /// Let a backup serve, or put it beside the database that serves.
         Restore = "restore",
+        /// Back up, verify, and let the database go.
+        Archive = "archive",
+        /// Let go of everything of an institution.
+        Delete = "delete",
     }
 }
 
@@ -115,6 +119,7 @@ impl Operation {
     pub fn may_be_tried_again(&self) -> bool {
         matches!(self.status, OperationStatus::Failed | OperationStatus::RolledBack)
             && !self.belongs_to_an_institution()
+            && self.kind != Kind::Archive
     }
 
     /// Whether it is an institution's own business: it would write there in the name of whoever began it,
@@ -128,7 +133,7 @@ impl Operation {
     #[must_use]
     pub fn may_be_rolled_back(&self) -> bool {
         matches!(self.status, OperationStatus::Failed | OperationStatus::Queued)
-            && matches!(self.kind, Kind::Provision | Kind::VerifyBackup | Kind::Restore)
+            && matches!(self.kind, Kind::Provision | Kind::VerifyBackup | Kind::Restore | Kind::Archive)
     }
 }
 

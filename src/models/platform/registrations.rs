@@ -417,6 +417,22 @@ pub fn forget_rejected_passwords(connection: &mut SharedConn, before: NaiveDateT
     })
 }
 
+/// Forgets who registered an institution, each time it was registered.
+///
+/// # Errors
+/// Any database error.
+pub fn forget_people(connection: &mut SharedConn, institution_id: Id) -> ModelResult<()> {
+    diesel::update(registrations::table.filter(registrations::institution_id.eq(institution_id)))
+        .set((
+            registrations::admin_name.eq(None::<String>),
+            registrations::admin_email.eq(None::<String>),
+            registrations::admin_password_hash.eq(None::<String>),
+            registrations::search_key.eq(""),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Forgets the password hash of an admin whose account now lives in the institution's own database.
 ///
 /// # Errors

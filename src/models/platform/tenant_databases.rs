@@ -130,13 +130,14 @@ pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseRow>> {
     Ok(page(connection, &DatabaseFilter::default(), &everything)?.rows)
 }
 
-/// The database with this name.
+/// The database with this name, unless it is out of service.
 ///
 /// # Errors
 /// Any database error.
 pub fn find_by_name(connection: &mut SharedConn, name: &str) -> ModelResult<Option<TenantDatabase>> {
     let row = tenant_databases::table
         .filter(tenant_databases::database_name.eq(name))
+        .filter(tenant_databases::status.ne(DatabaseStatus::Dropped))
         .select(TenantDatabase::as_select())
         .first(connection);
     Ok(row.optional()?)
@@ -313,6 +314,25 @@ pub fn replace(
         ))
         .execute(connection)?;
     Ok(replaced == 1)
+}
+
+/// Takes a database out of service for good: its place is the caller's to remember, and the row keeps its name from
+/// being given again. False when another serves by now.
+///
+/// # Errors
+/// Any database error.
+pub fn detach(connection: &mut SharedConn, present: &TenantDatabase) -> ModelResult<bool> {
+    let detached = diesel::update(tenant_databases::table.find(present.id))
+        .filter(tenant_databases::database_name.eq(&present.database_name))
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .set((
+            tenant_databases::status.eq(DatabaseStatus::Dropped),
+            tenant_databases::sealed_password.eq(None::<Vec<u8>>),
+            tenant_databases::generation.eq(tenant_databases::generation + 1),
+            tenant_databases::updated_at.eq(now()),
+        ))
+        .execute(connection)?;
+    Ok(detached == 1)
 }
 
 /// Notes the schema version that a database has now, and whether and why it must stay there. Handles given out before

@@ -21,6 +21,7 @@ use self::{
 };
 use super::{
     keys::KeyError,
+    leaving,
     operations::{Failure, back_up, restore, verify_backup},
     platform::Platform,
     secrets::Purpose,
@@ -39,7 +40,8 @@ use crate::{
         platform::{
             audit::{Audit, Subject},
             backups::{self, Backup, Reason},
-            institutions::{self, Institution},
+            deletions,
+            institutions::{self, Institution, Status},
             operations::{self, Kind, NewOperation},
             tenant_databases::{self, DatabaseStatus, TenantDatabase},
         },
@@ -101,6 +103,10 @@ pub fn request(
 pub fn request_verification(connection: &mut SharedConn, audit: &Audit, backup_id: Id) -> ModelResult<Id> {
     connection.write_tx(|connection| {
         let backup = backups::find(connection, backup_id)?;
+        if let Some(id) = backup.institution_id {
+            let institution = institutions::find(connection, id)?;
+            leaving::require_staying(connection, &institution)?;
+        }
         let input = json!(verify_backup::Input { backup_id });
         let (of, subject) = (backup.institution_id, &backup.subject);
         enqueue(connection, audit, Kind::VerifyBackup, of, subject, &input, &verify_backup::STEPS)
@@ -136,6 +142,12 @@ pub fn request_restore(
             ));
         };
         let institution = institutions::find(connection, institution_id)?;
+        leaving::require_staying(connection, &institution)?;
+        let leaves = deletions::find(connection, institution_id)?.is_some();
+        if institution.status == Status::Archived && leaves && !how.beside {
+            let sentence = format!("{} is to be deleted. Take that back first.", institution.name);
+            return Err(ModelError::Refused(sentence));
+        }
         let input = json!(restore::Input {
             backup_id,
             save_id: Id::new(),

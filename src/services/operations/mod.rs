@@ -3,7 +3,9 @@
 //! A kind of operation is a [`Handler`] in the table below; the runner does the rest: leases, retries,
 //! taking over from dead workers, compensation.
 
+pub mod archive;
 pub mod back_up;
+pub mod delete;
 mod failure;
 pub mod import_students;
 mod lease;
@@ -95,6 +97,8 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::BackUp => Some(&back_up::BackUp),
         Kind::VerifyBackup => Some(&verify_backup::VerifyBackup),
         Kind::Restore => Some(&restore::Restore),
+        Kind::Archive => Some(&archive::Archive),
+        Kind::Delete => Some(&delete::Delete),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
     }
@@ -111,6 +115,8 @@ pub fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::BackUp => back_up::step_label(step),
         Kind::VerifyBackup => verify_backup::step_label(step),
         Kind::Restore => restore::step_label(step),
+        Kind::Archive => archive::step_label(step),
+        Kind::Delete => delete::step_label(step),
         Kind::MigrateFleet => super::rollouts::step_label(step),
     }
 }

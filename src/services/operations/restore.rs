@@ -15,7 +15,8 @@ use crate::{
         institution::users,
         platform::{
             backups::{self as registry, Backup, Reason},
-            institutions,
+            deletions,
+            institutions::{self, Status},
             login_index::{self, Login},
             operations::{self, Operation, StepStatus},
             tenant_copies::{self, Purpose, TenantCopy},
@@ -25,7 +26,7 @@ use crate::{
     },
     services::{
         backups::{self, copies},
-        tenants,
+        leaving, tenants,
     },
 };
 
@@ -220,6 +221,11 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
     }
     let copy = copies::find(work, Purpose::Incoming)?;
     let logins = logins(work, &copy)?;
+    let people = {
+        let mut shared = work.shared()?;
+        let institution = institutions::find(&mut shared, institution_id)?;
+        leaving::contacts(&mut shared, work.platform, &institution)?
+    };
     let version = work.platform.migrations.version();
     let engine = work.platform.engine.kind();
     work.write_tx(|connection| {
@@ -253,6 +259,14 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
             "instead_of": present.database_name,
         });
         audit.record(connection, "institution.restored", &institution.subject(), &detail)?;
+        if institution.status == Status::Archived {
+            institutions::bring_back(connection, &audit, institution_id, Status::Active, None)?;
+            deletions::forget_contacts(connection, institution_id)?;
+            let (texts, link) = (&work.platform.mail_texts, work.platform.link("/sign-in"));
+            leaving::tell(connection, work.platform, &people, |to| {
+                texts.institution_reactivated(to, &institution.name, &link)
+            })?;
+        }
         Ok(())
     })?;
     crate::crash_point!("restore:swapped");

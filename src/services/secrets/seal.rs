@@ -92,6 +92,8 @@ pub enum Purpose {
     BackupKey,
     /// What lies beside a backup.
     BackupManifest,
+    /// Whom to tell of an institution whose database is gone.
+    Contacts,
 }
 
 impl Purpose {
@@ -108,6 +110,7 @@ impl Purpose {
             Self::OutgoingMail => "outgoing-mail",
             Self::BackupKey => "backup-key",
             Self::BackupManifest => "backup-manifest",
+            Self::Contacts => "contacts",
         }
     }
 }

@@ -225,7 +225,9 @@ impl InstitutionUser {
     /// Refuses whatever would change a record while the institution is read-only. Signing in and one's own account
     /// are not the institution's records.
     fn may_send(&self, request: &HttpRequest) -> Result<(), AppError> {
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        // To take the data along is reading, although it makes a file.
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD)
+            || request.match_pattern().as_deref() == Some("/i/{domain}/export");
         if !reads && self.terms.standing(crate::db::now()) == Standing::ReadOnly {
             return Err(AppError::ReadOnly(format!("{READ_ONLY} Nothing was changed.")));
         }
@@ -259,10 +261,9 @@ impl FromRequest for InstitutionUser {
             let domain = request.match_info().get("domain").unwrap_or_default().to_owned();
             let who = Identity::of(&session);
             let found = find(&request, who, move |c| subscriptions::enter_by_domain(c, &domain)).await?;
-            if let Some(Found { institution, .. }) = &found
-                && institution.status == Status::Suspended
-            {
-                return Err(AppError::Suspended(institution.name.clone()));
+            let found = found.filter(|found| found.institution.status != Status::Deleted);
+            if let Some(error) = found.as_ref().and_then(|found| closed(&found.institution)) {
+                return Err(error);
             }
             let who = Identity::required(&session, &request)?;
             // The session decides which institution is open; the address can only agree with it.
@@ -272,6 +273,16 @@ impl FromRequest for InstitutionUser {
             user.may_send(&request)?;
             Ok(user)
         })
+    }
+}
+
+/// What everybody is told of an institution that nobody can enter.
+fn closed(institution: &Institution) -> Option<AppError> {
+    let name = institution.name.clone();
+    match institution.status {
+        Status::Suspended => Some(AppError::Suspended(name)),
+        Status::Archived => Some(AppError::Archived(name)),
+        _ => None,
     }
 }
 
@@ -347,8 +358,8 @@ impl InstitutionUser {
     ) -> Result<Self, AppError> {
         let look = move |c: &mut SharedConn| subscriptions::enter_by_id(c, institution_id);
         let found = find(request, Some(who), look).await?.ok_or(AppError::NotFound)?;
-        if found.institution.status == Status::Suspended {
-            return Err(AppError::Suspended(found.institution.name));
+        if let Some(error) = closed(&found.institution) {
+            return Err(error);
         }
         Self::enter(request, session, who, found).await
     }

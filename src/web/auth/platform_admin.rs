@@ -126,6 +126,9 @@ impl AnyAdmin {
             item("Backups", "/platform/backups", Icon::Archive),
             item("Migrations", "/platform/migrations", Icon::ArrowUp),
         ];
+        if self.is_operator() {
+            running.push(item("Reconciliation", "/platform/reconciliation", Icon::Search));
+        }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));
             running.push(item("Audit log", "/platform/audit", Icon::Activity));

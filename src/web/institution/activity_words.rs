@@ -26,6 +26,8 @@ pub const ACTIONS: &[(&str, &str, &str)] = &[
     ("students.imported", "imported students from", "Imported students"),
     ("students.exported", "exported", "Exported students"),
     ("users.exported", "exported", "Exported users"),
+    ("institution_data.gathered", "made an export of", "Made export"),
+    ("institution_data.exported", "took the export of", "Took export"),
     ("activity.exported", "exported from the activity log", "Exported activity log"),
     ("user.created", "set up user", "Set up user"),
     ("user.invited", "invited", "Invited user"),
@@ -50,6 +52,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ("user", "User"),
     ("institution", "Institution"),
     ("support", "Support of the platform"),
+    ("institution_data", "Export of everything"),
 ];
 
 /// What was done, to be read between a name and a record.

@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod activity_words;
+pub mod export;
 pub mod home;
 pub mod settings;
 mod student_form;

@@ -20,8 +20,9 @@ use crate::{
         State,
         auth::{InstitutionUser, Owner},
         forms::{Choice, ChoiceOf, Chosen, Form, FormData},
+        icons::Icon,
         limits,
-        page::{Notice, Page},
+        page::{Action, Notice, Page},
         record::Record,
         respond::{html, html_with_status, see_other},
     },
@@ -99,7 +100,9 @@ pub async fn update(user: Owner, platform: State, data: FormData) -> Result<Http
 }
 
 fn page(user: &InstitutionUser) -> Page {
-    user.page("Settings").intro("How the institution presents itself, and how times and dates are shown.")
+    user.page("Settings")
+        .intro("How the institution presents itself, and how times and dates are shown.")
+        .also(Action::link("Export all data", user.path("/export")).icon(Icon::Download))
 }
 
 fn blank(user: &InstitutionUser) -> Form {

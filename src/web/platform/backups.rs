@@ -211,7 +211,7 @@ pub async fn copy(
 }
 
 /// Asks for an operation and leads to its page; who was too late is told so on the page before.
-async fn asked<W>(
+pub(super) async fn asked<W>(
     platform: &State,
     admin: &AnyAdmin,
     back: &str,

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, backups as backup_pages, country_name, csv, databases, figures, history, note_export,
+    asked, backups as backup_pages, country_name, csv, databases, figures, history, leaving, note_export,
     operations as operation_pages, registrations::website, status_badge, subscription,
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         country::Country,
         platform::{
             backups::{self, Backup},
+            deletions::{self, Deletion},
             institutions::{
                 self, Institution, InstitutionFilter, InstitutionRow, Kind, ProfileChanges, Status,
                 StatusChange,
@@ -163,6 +164,7 @@ struct Whole {
     pages: Vec<(String, i64)>,
     slow: Vec<SlowQuery>,
     backups: Vec<Backup>,
+    deletion: Option<Deletion>,
 }
 
 fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
@@ -181,6 +183,7 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
         pages: usage::pages(c, id, figures::chart_start(), SHOWN)?,
         slow: slow_queries::costliest(c, id, SHOWN)?,
         backups: backups::of(c, Some(id))?,
+        deletion: deletions::find(c, id)?,
         institution,
     })
 }
@@ -241,7 +244,10 @@ fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
         Status::Suspended => page.action(
             Action::ask("Reactivate institution", format!("{place}/suspension/remove")).icon(Icon::Play),
         ),
-        Status::ProvisioningFailed | Status::Provisioning | Status::Archived | Status::Deleted => page,
+        Status::Archived => page.action(
+            Action::ask("Bring institution back", format!("{place}/archiving/remove")).icon(Icon::Undo),
+        ),
+        Status::ProvisioningFailed | Status::Provisioning | Status::Deleted => page,
     }
 }
 
@@ -265,6 +271,7 @@ fn record(
         pages,
         slow,
         backups,
+        deletion,
     } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
@@ -272,8 +279,11 @@ fn record(
         Status::Suspended => Some(Notice::warning(format!("Suspended. The reason given: {reason}"))),
         Status::ProvisioningFailed => Some(Notice::error(format!("The set-up failed. {reason}"))),
         Status::Rejected => Some(Notice::info(format!("Rejected. The reason given: {reason}"))),
+        Status::Archived => Some(Notice::info(format!("Archived. The reason given: {reason}"))),
+        Status::Deleted => Some(Notice::info(format!("Deleted. The reason given: {reason}"))),
         _ => None,
     };
+    let notice = deletion.as_ref().map(|asked| leaving::pending(&place, asked)).or(notice);
     let mut record = Record::new().notice(notice).section(profile(admin, clock, &institution));
     let terms = subscription::facts(clock, &subscribed);
     record = record.section(if admin.is_super_admin() {
@@ -322,6 +332,9 @@ fn record(
             Action::link("Audit entries", format!("/platform/audit?institution={}", institution.domain))
                 .icon(Icon::Activity),
         );
+    }
+    if admin.is_super_admin() {
+        record = leaving::actions(record, &place, institution.status);
     }
     if institution.status == Status::Active && admin.is_super_admin() {
         let sign_out = Action::ask("Sign everybody out", format!("{place}/sessions/remove"));

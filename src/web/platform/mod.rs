@@ -6,13 +6,16 @@ pub mod announcements;
 pub mod audit;
 pub mod backups;
 pub mod databases;
+pub mod export;
 mod figures;
 pub mod home;
 pub mod institutions;
 pub mod invitation;
+pub mod leaving;
 pub mod migrations;
 pub mod operations;
 pub mod plans;
+pub mod reconciliation;
 pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
@@ -178,6 +181,7 @@ fn history(clock: &Clock, changes: Vec<StatusChange>) -> Vec<Entry> {
             (Status::Provisioning, _) => "approved the registration",
             (Status::ProvisioningFailed, _) => "could not finish the set-up",
             (Status::Active, Some(Status::Suspended)) => "reactivated the institution",
+            (Status::Active | Status::Suspended, Some(Status::Archived)) => "brought the institution back",
             (Status::Active, _) => "finished the set-up",
             (Status::Suspended, _) => "suspended the institution",
             (Status::Rejected, _) => "rejected the registration",

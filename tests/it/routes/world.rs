@@ -1,20 +1,24 @@
 //! A platform with something behind every route, so that each can be called for real.
 
 use provost::{
-    db::{Id, shared::SharedConn},
+    db::{Id, now, shared::SharedConn},
     models::{
-        Actor,
+        Actor, Paging,
         institution::users::Role,
         platform::{
             account_tokens::{self, Holder, Purpose},
             admins::AdminRole,
             alerts::{self, Found, Severity},
             backups::Reason,
-            operations, registrations, tenant_databases, webhooks,
+            institutions, operations,
+            reconciliation::{self, FindingFilter},
+            registrations,
+            tenant_copies::{self, TenantCopy},
+            tenant_databases, webhooks,
         },
     },
     routes::Route,
-    services::{backups, monitoring, rollouts, tokens::Token},
+    services::{backups, leaving::export, monitoring, reconcile, rollouts, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
@@ -86,6 +90,7 @@ impl World {
             ("/i/{domain}/students/{id}", student),
             ("/i/{domain}/activity/{id}", activity),
             ("/i/{domain}/users/{id}", user.to_string()),
+            ("/i/{domain}/export/{id}", exported(&self.app, &self.a, false)),
             ("/account/sessions/{id}", session),
         ];
         self.values.extend(values);
@@ -122,6 +127,7 @@ impl World {
         let (rollout, migrated) = rolled_out(&self.app, &mut shared, victim.id);
         let backup = backups::take(&self.app.platform, &audit, Some(victim.id), Reason::Requested);
         let backup = backup.expect("a backup");
+        let difference = difference(&self.app, &mut shared, victim.id);
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -137,6 +143,8 @@ impl World {
             ("/platform/migrations/operations/{id}", migrated.to_string()),
             ("/platform/migrations/{id}", rollout.to_string()),
             ("/platform/backups/{id}", backup.id.to_string()),
+            ("/platform/reconciliation/{id}", difference),
+            ("/platform/institutions/{domain}/export/{id}", exported(&self.app, victim, true)),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/announcements/{id}", announcement),
             ("/notifications/{id}", Id::new().to_string()),
@@ -227,6 +235,37 @@ fn rolled_out(app: &TestApp, shared: &mut SharedConn, institution: Id) -> (Id, I
     app.platform.operations.wake();
     finished(&app.platform, started.operation);
     (started.rollout, started.operation)
+}
+
+/// An export that may be taken.
+fn exported(app: &TestApp, of: &Institution, by_platform: bool) -> String {
+    let about = institutions::find(&mut app.platform.shared.get().expect("shared"), of.id).expect("there");
+    let mut tenant = app.behind(of);
+    export::make(&app.platform, &mut tenant, &about, by_platform, "Ada").expect("made").id.to_string()
+}
+
+/// A copy that is entered and does not exist, as it was found.
+fn difference(app: &TestApp, shared: &mut SharedConn, institution: Id) -> String {
+    let (id, name) = (Id::new(), format!("{}gone", app.platform.prefix.as_str()));
+    let copy = TenantCopy {
+        id,
+        institution_id: Some(institution),
+        purpose: tenant_copies::Purpose::Beside,
+        engine: app.engine(),
+        location: app.platform.engine.location(&name, id),
+        database_name: name,
+        sealed_password: None,
+        schema_version: String::new(),
+        backup_id: None,
+        operation_id: None,
+        drop_after: now() + chrono::TimeDelta::days(7),
+        created_at: now(),
+    };
+    tenant_copies::insert(shared, &copy).expect("entered");
+    reconcile::refresh(&app.platform).expect("looked");
+    let everything = Paging { sort: "subject".into(), descending: false, limit: 10, offset: 0 };
+    let found = reconciliation::page(shared, &FindingFilter::default(), &everything).expect("read").rows;
+    found[0].finding.id.to_string()
 }
 
 /// Another session of the caller's.

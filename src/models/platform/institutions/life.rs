@@ -190,3 +190,54 @@ pub fn reactivate(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelRe
         Ok(institution)
     })
 }
+
+/// Closes an institution for its people, for good unless it is brought back: ends its sessions and puts every open
+/// handle to its database out of date.
+///
+/// # Errors
+/// [`ModelError::Changed`] with who decided instead, `NotFound`, or any database error.
+pub fn archive(connection: &mut SharedConn, audit: &Audit, id: Id, reason: &str) -> ModelResult<Institution> {
+    connection.write_tx(|connection| {
+        let from = [Status::Active, Status::Suspended];
+        let institution = transition(connection, audit, id, &from, Status::Archived, Some(reason))?;
+        tenant_databases::raise_generation(connection, id)?;
+        let ended =
+            diesel::delete(sessions::table.filter(sessions::institution_id.eq(id))).execute(connection)?;
+        let detail = json!({ "reason": reason, "sessions_ended": ended });
+        audit.record(connection, "institution.closed", &institution.subject(), &detail)?;
+        Ok(institution)
+    })
+}
+
+/// Opens an archived institution again: `Active` when it is wanted back, or as it was when archiving failed.
+///
+/// # Errors
+/// As [`archive`].
+pub fn bring_back(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    to: Status,
+    reason: Option<&str>,
+) -> ModelResult<Institution> {
+    connection.write_tx(|connection| {
+        let institution = transition(connection, audit, id, &[Status::Archived], to, reason)?;
+        tenant_databases::raise_generation(connection, id)?;
+        let detail = json!({ "status": to, "reason": reason });
+        audit.record(connection, "institution.brought_back", &institution.subject(), &detail)?;
+        Ok(institution)
+    })
+}
+
+/// The last turn of an institution whose database and keys are gone. The caller records the rest.
+///
+/// # Errors
+/// As [`archive`].
+pub fn mark_deleted(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    id: Id,
+    reason: &str,
+) -> ModelResult<Institution> {
+    transition(connection, audit, id, &[Status::Archived], Status::Deleted, Some(reason))
+}

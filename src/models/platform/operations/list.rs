@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Kind, OPEN, Operation, OperationStatus};
 use crate::{
     db::{Id, schema_shared::operations, shared::SharedConn},
-    models::{ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
+    models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
 };
 
 /// Filters of the operations page.
@@ -145,4 +145,37 @@ pub fn failed_since(connection: &mut SharedConn, since: NaiveDateTime) -> ModelR
 /// Any database error.
 pub fn running_count(connection: &mut SharedConn) -> ModelResult<i64> {
     Ok(operations::table.filter(operations::status.eq_any(OPEN)).count().get_result(connection)?)
+}
+
+/// Whether an older operation of the same institution waits or is at work.
+///
+/// # Errors
+/// Any database error.
+pub fn open_before(connection: &mut SharedConn, operation: &Operation) -> ModelResult<bool> {
+    let open: i64 = operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::institution_id.eq(operation.institution_id))
+        .filter(operations::id.lt(operation.id))
+        .count()
+        .get_result(connection)?;
+    Ok(open > 0)
+}
+
+/// Passes when nothing of the institution waits or is at work.
+///
+/// # Errors
+/// `Changed` otherwise.
+pub fn require_quiet(connection: &mut SharedConn, institution_id: Id) -> ModelResult<()> {
+    let open: Option<String> = operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::institution_id.eq(institution_id))
+        .select(operations::subject)
+        .first(connection)
+        .optional()?;
+    match open {
+        Some(subject) => Err(ModelError::Changed(format!(
+            "An operation of {subject} is under way. Wait until it is over, then try again."
+        ))),
+        None => Ok(()),
+    }
 }
