@@ -7,11 +7,11 @@ use chrono::TimeDelta;
 
 use super::{
     backups::{copies, retention},
-    housekeeping,
+    housekeeping, log_archives,
     monitoring::{alerts, sizes},
     operations::Failure,
     platform::Platform,
-    subscriptions,
+    subscriptions, upkeep,
 };
 use crate::{
     db::now,
@@ -40,6 +40,9 @@ const JOBS: &[Job] = &[
         run: |p| told(retention::request_trials(p)),
     },
     Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "upkeep", every: Duration::from_secs(600), run: upkeep::run },
+    Job { name: "weekly upkeep", every: Duration::from_secs(7 * 86_400), run: upkeep::request_due },
+    Job { name: "log archives", every: Duration::from_secs(86_400), run: log_archives::run },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

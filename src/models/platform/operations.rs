@@ -20,8 +20,8 @@ pub use claim::{
     record_steps, release_all, renew, set_progress,
 };
 pub use list::{
-    OperationFilter, failed_count, failed_since, is_open_without_institution, left_alone, older_than,
-    open_count, page, running_count,
+    OperationFilter, failed_count, failed_since, is_busy, is_open_without_institution, left_alone,
+    older_than, open_count, page, purge, running_count,
 };
 
 crate::text_enum! {
@@ -43,6 +43,8 @@ crate::text_enum! {
         VerifyBackup = "verify_backup",
         /// Let a backup serve, or put it beside the database that serves.
         Restore = "restore",
+        /// Look after databases, or look at all of them.
+        Maintain = "maintain",
     }
 }
 

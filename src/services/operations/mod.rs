@@ -7,6 +7,7 @@ pub mod back_up;
 mod failure;
 pub mod import_students;
 mod lease;
+mod maintain;
 pub mod provision;
 pub mod restore;
 mod runner;
@@ -97,6 +98,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::Restore => Some(&restore::Restore),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
+        Kind::Maintain => Some(&maintain::Maintain),
     }
 }
 
@@ -112,6 +114,7 @@ pub fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::VerifyBackup => verify_backup::step_label(step),
         Kind::Restore => restore::step_label(step),
         Kind::MigrateFleet => super::rollouts::step_label(step),
+        Kind::Maintain => maintain::step_label(step),
     }
 }
 

@@ -92,6 +92,8 @@ pub enum Purpose {
     BackupKey,
     /// What lies beside a backup.
     BackupManifest,
+    /// The key of one archive of a log.
+    ArchiveKey,
 }
 
 impl Purpose {
@@ -108,6 +110,7 @@ impl Purpose {
             Self::OutgoingMail => "outgoing-mail",
             Self::BackupKey => "backup-key",
             Self::BackupManifest => "backup-manifest",
+            Self::ArchiveKey => "archive-key",
         }
     }
 }

@@ -127,6 +127,8 @@ impl AnyAdmin {
         if self.is_operator() {
             running.push(item("Backups", "/platform/backups", Icon::Archive));
             running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
+            running.push(item("Maintenance", "/platform/maintenance", Icon::Refresh));
+            running.push(item("Doctor", "/platform/doctor", Icon::Check));
         }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));
