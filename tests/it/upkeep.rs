@@ -35,8 +35,8 @@ fn leave_room(app: &TestApp, institution: &Institution) {
         }
         Engine::Postgres => {
             "INSERT INTO activity_log SELECT gen_random_uuid(), now(), NULL, 'x', 'made.up', 'students', NULL, \
-             'x', (SELECT string_agg(md5(random()::text || g), '') FROM generate_series(1, 60)), 'x', NULL, NULL \
-             FROM generate_series(1, 3000) g"
+             'x', (SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 60) i), 'x', NULL, \
+             NULL FROM generate_series(1, 3000) g"
         }
     };
     let mut connection = app.behind(institution);

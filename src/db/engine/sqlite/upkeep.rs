@@ -91,7 +91,7 @@ pub(super) fn examine(connection: &mut TenantConn, bytes: u64) -> Result<Examine
     if bytes > MOST_READ {
         return Ok(found);
     }
-    let whole: Line = diesel::sql_query("SELECT quick_check AS line FROM pragma_quick_check(1)")
+    let whole: Line = diesel::sql_query("SELECT quick_check AS line FROM pragma_quick_check LIMIT 1")
         .get_result(connection)
         .map_err(|error| said(&error))?;
     found.damage = (whole.line != "ok").then_some(whole.line);
