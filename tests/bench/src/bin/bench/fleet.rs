@@ -1,4 +1,9 @@
-//! A platform of 8,000 institutions: how soon it starts, and how much memory it holds.
+//! A platform of 7,000 institutions: how soon it starts, how much memory it holds, how fast its own pages are; and what
+//! is done to a whole fleet: migrations and backups.
+
+mod backup;
+pub mod migrate;
+mod pages;
 
 use provost::db::Engine;
 
@@ -11,12 +16,18 @@ const REGISTERED: usize = 7_000;
 const STARTS: usize = 5;
 
 pub fn run(bench: &Bench) {
+    standing(bench);
+    migrate::run(bench);
+    backup::run(bench);
+}
+
+fn standing(bench: &Bench) {
     // A thousand databases fill eight gigabytes on PostgreSQL; what is measured does not depend on them.
     let active = if bench.engine == Engine::Sqlite { 1_000 } else { 100 };
     let mut place = bench.place();
-    let domain = |n: usize| format!("u{n}.example");
     place.fill(|platform| {
-        let all: Vec<_> = (0..REGISTERED).map(|n| place::register(platform, &domain(n))).collect();
+        place::super_admin(platform);
+        let all: Vec<_> = (0..REGISTERED).map(|n| place::register(platform, &place::domain(n))).collect();
         all.iter().take(active).for_each(|id| place::approve(platform, *id));
         let mut connection = platform.shared.get().expect("connection");
         all.iter().take(active).for_each(|id| place::active(&mut connection, *id));
@@ -41,9 +52,10 @@ pub fn run(bench: &Bench) {
         "after one page",
     );
     for n in 0..active {
-        let owner = place.sign_in(&format!("owner@{}", domain(n)));
-        owner.get(&format!("/i/{}", domain(n))).is(200);
+        let owner = place.sign_in(&format!("owner@{}", place::domain(n)));
+        owner.get(&format!("/i/{}", place::domain(n))).is(200);
     }
     let what = format!("resident memory after {active} tenants were signed into and used");
     report::figure(bench.engine, &what, place.resident(), " MiB", Limit::Under(150.0), "dashboard of each");
+    pages::run(bench.engine, &place);
 }

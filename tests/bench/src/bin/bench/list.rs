@@ -5,10 +5,7 @@ use std::{
     process::{Child, Command},
 };
 
-use provost::{
-    db::{Engine, Target},
-    models::platform::tenant_databases,
-};
+use provost::db::{Engine, Target};
 
 use crate::{
     caller::Caller,
@@ -104,7 +101,11 @@ struct Yardstick {
 impl Yardstick {
     fn start(bench: &Bench, place: &Place, domain: &str, bytes: usize) -> Self {
         let address = place::free_address();
-        let (shared, tenant) = databases(bench, place, domain);
+        let shared = match &place.settings.database {
+            Target::Sqlite(file) => file.display().to_string(),
+            Target::Postgres(shared) => shared.clone(),
+        };
+        let tenant = place.database(domain);
         let child = Command::new(bench.folder.join("yardstick"))
             .args([&address.port().to_string(), &bytes.to_string(), bench.engine.as_str(), &shared, &tenant])
             .spawn()
@@ -118,27 +119,5 @@ impl Drop for Yardstick {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Where the shared database and the institution's own are.
-fn databases(bench: &Bench, place: &Place, domain: &str) -> (String, String) {
-    let mut connection = place.shared();
-    let institution = provost::models::platform::institutions::find_by_domain(&mut connection, domain)
-        .expect("institution");
-    let database =
-        tenant_databases::find(&mut connection, institution.id).expect("read").expect("a database");
-    match &place.settings.database {
-        Target::Sqlite(file) => {
-            let tenant = place.settings.data_dir.join(&database.location).join("institution.db");
-            (file.display().to_string(), tenant.display().to_string())
-        }
-        Target::Postgres(shared) => {
-            // As the server's owner: the tenant's own password is sealed.
-            let server = std::env::var("PROVOST_BENCH_POSTGRES_SUPERUSER_URL").ok().or(bench.server.clone());
-            let mut tenant = url::Url::parse(&server.expect("a server")).expect("a URL");
-            tenant.set_path(&database.database_name);
-            (shared.clone(), tenant.into())
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What `scripts/bench` runs: the release binary on data of its own, timed, and beside it the yardstick.
 //!
-//!   bench FOLDER [list|approve|import|fleet ...]
+//!   bench FOLDER [list|approve|import|fleet|load ...]
 //!
 //! FOLDER holds the release binaries `provost` and `yardstick`. With `PROVOST_BENCH_POSTGRES_URL`, every part runs
 //! on that server too; `PROVOST_BENCH_ENGINE` keeps to one engine. Prints one line a figure: what was measured, its limit, and whether it was met.
@@ -9,6 +9,7 @@ mod approve;
 mod fleet;
 mod import;
 mod list;
+mod load;
 mod place;
 mod report;
 mod wrk;
@@ -25,8 +26,13 @@ use provost::db::Engine;
 /// A measurement on one engine.
 type Part = fn(&Bench);
 
-const PARTS: [(&str, Part); 4] =
-    [("list", list::run), ("approve", approve::run), ("import", import::run), ("fleet", fleet::run)];
+const PARTS: [(&str, Part); 5] = [
+    ("list", list::run),
+    ("approve", approve::run),
+    ("import", import::run),
+    ("fleet", fleet::run),
+    ("load", load::run),
+];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

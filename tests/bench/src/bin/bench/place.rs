@@ -17,6 +17,7 @@ use provost::{
             admins::{self, AdminRole, NewAdmin},
             institutions::{self, Kind, Status},
             registrations::{self, FirstAdmin, NewInstitution, NewRegistration, Source},
+            tenant_databases,
         },
         text::Email,
     },
@@ -88,10 +89,34 @@ impl Place {
         SharedConn::open(&self.settings.database).expect("the shared database")
     }
 
-    /// Starts the binary; returns the time until it says that it is ready.
-    pub fn start(&mut self) -> Duration {
+    /// The file of an institution's database, or its address in the name of the server's owner: the tenant's own
+    /// password is sealed.
+    pub fn database(&self, domain: &str) -> String {
+        let mut connection = self.shared();
+        let institution = institutions::find_by_domain(&mut connection, domain).expect("institution");
+        let database = tenant_databases::find(&mut connection, institution.id).expect("read").expect("a row");
+        let Some(server) = &self.server else {
+            return self
+                .settings
+                .data_dir
+                .join(&database.location)
+                .join("institution.db")
+                .display()
+                .to_string();
+        };
+        let owner = std::env::var("PROVOST_BENCH_POSTGRES_SUPERUSER_URL").unwrap_or_else(|_| server.clone());
+        let mut url = url::Url::parse(&owner).expect("a URL");
+        url.set_path(&database.database_name);
+        url.into()
+    }
+
+    /// The binary with the settings of this place and nothing else from the environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binaries.join("provost"));
-        command.arg("serve").env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(arguments).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Where pg_dump is found.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
             .env("PROVOST_LISTEN", self.address.to_string())
             .env("PROVOST_PUBLIC_URL", &self.settings.public_url)
@@ -101,6 +126,15 @@ impl Place {
             command
                 .env("PROVOST_DATABASE_URL", url)
                 .env("PROVOST_DATABASE_PREFIX", &self.settings.database_prefix);
+        }
+        command
+    }
+
+    /// Starts the binary; returns the time until it says that it is ready.
+    pub fn start(&mut self) -> Duration {
+        let mut command = self.command(&["serve"]);
+        if let Some(folder) = &self.settings.later_migrations {
+            command.env("PROVOST_TEST_MIGRATIONS", folder);
         }
         // To measure what collecting figures costs.
         if let Some(unmetered) = std::env::var_os("PROVOST_TEST_UNMETERED") {
@@ -185,26 +219,50 @@ pub fn names(connection: &mut SharedConn, query: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.name).collect()
 }
 
+/// A program of the newest PostgreSQL there is.
+pub fn newest(program: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed");
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.filter_map(|entry| Some(entry.ok()?.path())).max_by_key(number);
+    newest.expect("a version").join("bin").join(program)
+}
+
 /// Runs one statement on the server.
 pub fn on(server: &str, statement: &str) {
     let mut connection = SharedConn::open(&Target::Postgres(server.to_owned())).expect("server");
     connection.batch_execute(statement).expect("statement");
 }
 
+/// Registers, approves and waits for so many institutions: `u0.example` and so on.
+pub fn fleet(platform: &Platform, count: usize) -> Vec<Id> {
+    let ids: Vec<Id> = (0..count).map(|n| register(platform, &domain(n))).collect();
+    ids.iter().for_each(|id| approve(platform, *id));
+    let mut connection = platform.shared.get().expect("connection");
+    ids.iter().for_each(|id| active(&mut connection, *id));
+    ids
+}
+
+/// The domain of the n-th institution of a fleet.
+pub fn domain(n: usize) -> String {
+    format!("u{n}.example")
+}
+
+/// The super admin's address.
+pub const SUPER_ADMIN: &str = "ada@platform.example";
+
 /// Makes a super admin; returns their address.
 pub fn super_admin(platform: &Platform) -> &'static str {
-    const EMAIL: &str = "ada@platform.example";
     let hash = platform.passwords.hash_sync(PASSWORD).expect("hashed");
-    let email = Email::parse(EMAIL).expect("an address");
+    let email = Email::parse(SUPER_ADMIN).expect("an address");
     let new = NewAdmin {
-        email: EMAIL,
+        email: SUPER_ADMIN,
         email_normalised: &email.normalised(),
         name: "Ada Lovelace",
         role: AdminRole::SuperAdmin,
     };
     let mut connection = platform.shared.get().expect("connection");
     admins::create(&mut connection, &platform.audit(Actor::command_line()), &new, &hash).expect("made");
-    EMAIL
+    SUPER_ADMIN
 }
 
 /// Registers an institution whose admin is `owner@DOMAIN`.
