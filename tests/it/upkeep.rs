@@ -144,8 +144,7 @@ fn the_doctor_finds_what_is_wrong_in_a_fleet_and_whose_it_is() {
         Engine::Sqlite => {
             let provost::db::Target::Sqlite(file) = app.tenant_target(&brest) else { panic!("a file") };
             std::fs::remove_file(file).expect("removed");
-            let broken = "PRAGMA foreign_keys = OFF; INSERT INTO user_roles SELECT randomblob(16), role FROM \
-                          user_roles LIMIT 1";
+            let broken = "PRAGMA foreign_keys = OFF; UPDATE user_roles SET user_id = randomblob(16)";
             app.behind(&tours).batch_execute(broken).expect("broken");
         }
         Engine::Postgres => {
