@@ -12,6 +12,7 @@ mod follow;
 mod institution;
 mod keys;
 mod leaving;
+mod maintain;
 mod migrate;
 mod monitor;
 mod output;
@@ -38,6 +39,12 @@ Examples:
 
 Every setting can also be given in the environment or in a .env file; `provost config` prints what is in force.
 Exit codes: 0 done, 1 refused or failed (one sentence on standard error), 2 wrong usage.";
+
+/// The command line as it is declared: for tests that hold documents to it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs many educational institutions from one place, each in a database of its own.
 #[derive(Debug, Parser)]
@@ -110,9 +117,15 @@ enum Command {
     /// The log of everything that super admins and operators did
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Look after institutions' databases while people work
+    #[command(after_help = maintain::HELP)]
+    Maintain(maintain::Maintain),
     /// Look for what is wrong or soon will be, and say what to do
     #[command(after_help = doctor::EXAMPLES)]
     Doctor {
+        /// Look into every institution's database as well
+        #[arg(long)]
+        fleet: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -168,8 +181,9 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Monitor { json } => monitor::run(&config, json),
         Command::Alert(command) => monitor::run_alert(&config, &command),
         Command::Audit(command) => audit::run(&config, &command),
-        Command::Doctor { json } => doctor::run(&config, json),
         Command::Reconcile(wanted) => reconcile::run(&config, wanted),
+        Command::Maintain(asked) => maintain::run(&config, &asked),
+        Command::Doctor { fleet, json } => doctor::run(&config, fleet, json),
         Command::Config { json } => print_config(&config, json),
     }
 }

@@ -754,6 +754,74 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    maintenance_needs (institution_id) {
+        institution_id -> Uuid,
+        bytes -> BigInt,
+        spare_bytes -> BigInt,
+        log_bytes -> BigInt,
+        dead_rows -> BigInt,
+        acts -> Text,
+        why -> Text,
+        looked_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    maintenance_runs (id) {
+        id -> Uuid,
+        institution_id -> Uuid,
+        act -> Text,
+        why -> Text,
+        bytes_before -> BigInt,
+        bytes_after -> BigInt,
+        milliseconds -> BigInt,
+        error -> Nullable<Text>,
+        at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    fleet_reports (id) {
+        id -> Uuid,
+        taken_at -> Timestamp,
+        tenants -> BigInt,
+        findings -> BigInt,
+        report -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    log_archives (id) {
+        id -> Uuid,
+        institution_id -> Nullable<Uuid>,
+        first_sequence -> Nullable<BigInt>,
+        last_sequence -> Nullable<BigInt>,
+        before_hash -> Nullable<Binary>,
+        head_hash -> Nullable<Binary>,
+        first_at -> Timestamp,
+        last_at -> Timestamp,
+        until -> Timestamp,
+        entries -> BigInt,
+        bytes -> BigInt,
+        digest -> Binary,
+        created_at -> Timestamp,
+        seal -> Binary,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
@@ -800,3 +868,10 @@ diesel::allow_tables_to_appear_in_same_query!(tenant_databases, backups);
 diesel::allow_tables_to_appear_in_same_query!(institutions, tenant_copies);
 diesel::joinable!(reconciliation_findings -> institutions (institution_id));
 diesel::allow_tables_to_appear_in_same_query!(institutions, reconciliation_findings);
+diesel::joinable!(maintenance_needs -> institutions (institution_id));
+diesel::joinable!(maintenance_runs -> institutions (institution_id));
+diesel::joinable!(log_archives -> institutions (institution_id));
+diesel::allow_tables_to_appear_in_same_query!(institutions, maintenance_needs);
+diesel::allow_tables_to_appear_in_same_query!(tenant_databases, maintenance_needs);
+diesel::allow_tables_to_appear_in_same_query!(institutions, maintenance_runs);
+diesel::allow_tables_to_appear_in_same_query!(institutions, log_archives);

@@ -10,16 +10,12 @@ use crate::{
     models::{
         ModelResult,
         platform::{
-            account_tokens, alerts, imports, notifications, outgoing_mails, registrations, security_log,
-            sessions, slow_queries, throttles, usage, webhooks,
+            account_tokens, alerts, imports, maintenance, notifications, operations, outgoing_mails,
+            platform_settings, registrations, security_log, sessions, slow_queries, throttles, usage,
+            webhooks,
         },
     },
 };
-
-/// Uploaded files, links that ran out and mails that were sent.
-const SHORT: TimeDelta = TimeDelta::days(30);
-/// Sign-ins and refusals: long enough to look into what was noticed late.
-const SECURITY_LOG: TimeDelta = TimeDelta::days(180);
 
 /// The scheduled job.
 pub(super) fn run(platform: &Arc<Platform>) -> Result<(), String> {
@@ -45,6 +41,7 @@ pub struct Swept {
     pub figures: usize,
     pub alerts: usize,
     pub notifications: usize,
+    pub operations: usize,
 }
 
 /// Forgets what has had its time. Each kind in a transaction of its own, so that nobody waits for long.
@@ -52,17 +49,20 @@ pub struct Swept {
 /// # Errors
 /// Any database error; what was forgotten until then stays so.
 pub fn sweep(connection: &mut SharedConn) -> ModelResult<Swept> {
-    let at = now();
+    let keeping = platform_settings::keeping(connection)?;
+    let before = |days: i64| now() - TimeDelta::days(days);
+    let (short, operations) = (before(keeping.mail_days), before(keeping.operation_days));
     Ok(Swept {
         sessions: sessions::sweep(connection)?,
         throttles: throttles::sweep(connection)?,
-        links: account_tokens::purge(connection, at - SHORT)?,
-        uploaded_files: imports::purge(connection, at - SHORT)?,
-        sent_mails: outgoing_mails::purge(connection, at - SHORT)?,
-        security_events: security_log::purge(connection, at - SECURITY_LOG)?,
-        rejected_passwords: registrations::forget_rejected_passwords(connection, at - SHORT)?,
+        links: account_tokens::purge(connection, short)?,
+        uploaded_files: imports::purge(connection, short)?,
+        sent_mails: outgoing_mails::purge(connection, short)?,
+        security_events: security_log::purge(connection, before(keeping.security_days))?,
+        rejected_passwords: registrations::forget_rejected_passwords(connection, short)?,
         figures: usage::purge(connection)? + slow_queries::purge(connection)?,
         alerts: alerts::purge(connection)? + webhooks::purge(connection)?,
-        notifications: notifications::purge(connection, at - SECURITY_LOG)?,
+        notifications: notifications::purge(connection, before(keeping.notification_days))?,
+        operations: operations::purge(connection, operations)? + maintenance::purge(connection, operations)?,
     })
 }

@@ -64,6 +64,7 @@ struct Inner {
     link_tokens: DerivedKey,
     audit: AuditKey,
     cookies: DerivedKey,
+    archives: DerivedKey,
 }
 
 struct Loaded {
@@ -119,6 +120,7 @@ impl Keys {
             link_tokens: secret.derive(KeyUse::LinkTokens),
             audit: AuditKey::new(*secret.derive(KeyUse::AuditChain).bytes()),
             cookies: secret.derive(KeyUse::Cookies),
+            archives: secret.derive(KeyUse::Archives),
         }))
     }
 
@@ -173,6 +175,12 @@ impl Keys {
     #[must_use]
     pub fn cookie_key(&self) -> DerivedKey {
         self.0.cookies.clone()
+    }
+
+    /// The key of the audit log's archives.
+    #[must_use]
+    pub fn archive_key(&self) -> DerivedKey {
+        self.0.archives.clone()
     }
 
     /// Tells this platform from another on the same server; tells nothing of any key.

@@ -9,10 +9,11 @@ use super::{
     backups::{copies, retention},
     housekeeping,
     leaving::{deletion, export},
+    log_archives,
     monitoring::{alerts, sizes},
     operations::Failure,
     platform::Platform,
-    reconcile, subscriptions,
+    reconcile, subscriptions, upkeep,
 };
 use crate::{
     db::now,
@@ -44,6 +45,9 @@ const JOBS: &[Job] = &[
     Job { name: "deletions", every: Duration::from_secs(600), run: deletion::run },
     Job { name: "reconciliation", every: Duration::from_secs(86_400), run: reconcile::run },
     Job { name: "exports", every: Duration::from_secs(3_600), run: export::run },
+    Job { name: "upkeep", every: Duration::from_secs(600), run: upkeep::run },
+    Job { name: "weekly upkeep", every: Duration::from_secs(7 * 86_400), run: upkeep::request_due },
+    Job { name: "log archives", every: Duration::from_secs(86_400), run: log_archives::run },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

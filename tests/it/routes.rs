@@ -1,6 +1,6 @@
 //! The table of routes, walked as every kind of caller: each gets what the table says, and nothing else.
 
-mod world;
+pub mod world;
 
 use provost::{
     db::Id,

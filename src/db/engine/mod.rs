@@ -6,15 +6,18 @@
 mod postgres;
 mod scram;
 mod sqlite;
+mod upkeep;
 
 use std::{
     collections::{BTreeMap, HashMap},
     io::{self, Read, Write},
     path::Path,
+    time::Duration,
 };
 
 pub use postgres::PostgresEngine;
 pub use sqlite::SqliteEngine;
+pub use upkeep::{Act, Condition, Examined, Room, Stray, Wish};
 
 use super::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
@@ -340,6 +343,51 @@ pub trait TenantEngine: Send + Sync {
     /// # Errors
     /// The server's words.
     fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError>;
+
+    /// How a database stands: what is dead in it, and what has never been done.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn condition(&self, place: &Place) -> Result<Condition, EngineError>;
+
+    /// Does something for a database while others use it, one at a time on each server. Whoever holds it is waited for
+    /// a moment only: that is an error that passes.
+    ///
+    /// # Errors
+    /// Somebody in the way, no room, the server's words.
+    fn tend(&self, place: &Place, act: Act, room: Room<'_>) -> Result<(), EngineError>;
+
+    /// Looks into a database for what is wrong with it. Changes nothing.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError>;
+
+    /// Every line of the schema that a database of the present version has; none where that is not known but from
+    /// databases themselves.
+    ///
+    /// # Errors
+    /// The engine's words.
+    fn expected_shape(&self) -> Result<Option<Vec<String>>, EngineError> {
+        Ok(None)
+    }
+
+    /// Sessions in tenants' databases that have stood in the middle of a transaction for longer than `in_transaction`, or
+    /// idle for longer than `idle`: no pool keeps one for so long. None where there is no server.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn strays(&self, _in_transaction: Duration, _idle: Duration) -> Result<Vec<Stray>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Ends a session that [`Self::strays`] has told of; what it had not committed is taken back. False when it is gone.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn end_session(&self, _stray: &Stray) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 
     /// How many connections all tenants together may have.
     ///

@@ -8,15 +8,16 @@ mod admin;
 pub(super) mod copy;
 mod template;
 mod tools;
+mod upkeep;
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Leftover, LeftoverKind, Opener, Permit, Place,
-    TenantEngine, quote, scram, try_reading_and_writing,
+    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Finding, Leftover, LeftoverKind,
+    Opener, Permit, Place, Room, Stray, TenantEngine, quote, scram, try_reading_and_writing,
 };
 use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
@@ -431,6 +432,30 @@ impl TenantEngine for PostgresEngine {
 
     fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError> {
         self.marks_of(places)
+    }
+
+    fn condition(&self, place: &Place) -> Result<Condition, EngineError> {
+        upkeep::condition(&mut self.open_as_owner(place)?)
+    }
+
+    fn tend(&self, place: &Place, act: Act, _: Room<'_>) -> Result<(), EngineError> {
+        let mut alone = self.admin()?;
+        alone.lock("upkeep")?;
+        upkeep::tend(&mut self.open_as_owner(place)?, act)
+    }
+
+    fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError> {
+        let mut open_doors = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
+        open_doors.retain(|name| *name != place.name);
+        Ok(Examined { open_doors, ..upkeep::examine(connection)? })
+    }
+
+    fn strays(&self, in_transaction: Duration, idle: Duration) -> Result<Vec<Stray>, EngineError> {
+        self.admin()?.strays(&self.prefix, in_transaction, idle)
+    }
+
+    fn end_session(&self, stray: &Stray) -> Result<bool, EngineError> {
+        self.admin()?.end_session(&self.prefix, stray)
     }
 
     fn connection_budget(&self, shared_connections: usize) -> Result<usize, EngineError> {

@@ -2,6 +2,7 @@
 
 pub(super) mod copy;
 mod leftovers;
+mod upkeep;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -14,8 +15,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Leftover, Opener, Permit, Place, TenantEngine,
-    schema_version, try_reading_and_writing,
+    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Finding, Leftover, Opener, Permit,
+    Place, Room, TenantEngine, schema_version, try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -42,6 +43,8 @@ pub struct SqliteEngine {
     template: Mutex<()>,
     /// One thread at a time acts on a place. One process alone works on a data folder.
     places: [Mutex<()>; 16],
+    /// One database at a time is tended to: all of them are on one disk.
+    tending: Mutex<()>,
 }
 
 impl SqliteEngine {
@@ -53,6 +56,7 @@ impl SqliteEngine {
             migrations: TenantMigrations::embedded(),
             template: Mutex::new(()),
             places: Default::default(),
+            tending: Mutex::default(),
         }
     }
 
@@ -316,6 +320,23 @@ impl TenantEngine for SqliteEngine {
 
     fn marks(&self, places: &[Place]) -> Result<Vec<Option<String>>, EngineError> {
         places.iter().map(|place| Ok(copy::mark(&self.file(place)?))).collect()
+    }
+
+    fn condition(&self, place: &Place) -> Result<Condition, EngineError> {
+        upkeep::condition(&mut self.open_as_owner(place)?, self.log_size(place)?)
+    }
+
+    fn tend(&self, place: &Place, act: Act, room: Room<'_>) -> Result<(), EngineError> {
+        let _alone = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
+        upkeep::tend(&mut self.open_as_owner(place)?, act, self.size(place)?, room)
+    }
+
+    fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError> {
+        upkeep::examine(connection, self.size(place)?)
+    }
+
+    fn expected_shape(&self) -> Result<Option<Vec<String>>, EngineError> {
+        upkeep::expected_shape(&self.migrations).map(Some)
     }
 
     fn connection_budget(&self, _: usize) -> Result<usize, EngineError> {

@@ -1,9 +1,10 @@
 //! One pool: a gate before the slots that r2d2 keeps.
 
 use std::{
+    collections::BTreeMap,
     ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -56,6 +57,8 @@ pub(super) struct Pool<C: R2D2Connection + 'static> {
     slots: r2d2::Pool<Slots<C>>,
     /// Counts who had to wait at the gate.
     pub(super) meter: Arc<Meter>,
+    /// Since when each place is taken, for finding what is never given back.
+    held: Mutex<BTreeMap<u64, Instant>>,
     /// Milliseconds since `born`, for finding the least recently used pool.
     last_used: AtomicU64,
     born: Instant,
@@ -73,6 +76,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
             gate: Arc::new(Semaphore::new(limits.connections)),
             slots: slot::pool(limits),
             meter,
+            held: Mutex::default(),
             last_used: AtomicU64::new(0),
             born: Instant::now(),
         }
@@ -117,7 +121,11 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
-        let place = Place { pool: Arc::clone(pool), _permit: permit };
+        let mut held = pool.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = held.last_key_value().map_or(0, |(last, _)| last + 1);
+        held.insert(number, Instant::now());
+        drop(held);
+        let place = Place { pool: Arc::clone(pool), number, _permit: permit };
         Entered { loan: pool.slots.try_get(), place }
     }
 
@@ -149,6 +157,12 @@ impl<C: R2D2Connection + 'static> Pool<C> {
         self.limits.connections.saturating_sub(self.gate.available_permits())
     }
 
+    /// For how long the place that was taken first of all is taken by now.
+    pub(super) fn longest_held(&self) -> Duration {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().min().map_or(Duration::ZERO, Instant::elapsed)
+    }
+
     pub(super) fn last_used(&self) -> Instant {
         self.born + Duration::from_millis(self.last_used.load(Ordering::Relaxed))
     }
@@ -170,11 +184,13 @@ impl<C: R2D2Connection + 'static> Pool<C> {
 /// The right to one connection of a pool.
 struct Place<C: R2D2Connection + 'static> {
     pool: Arc<Pool<C>>,
+    number: u64,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<C: R2D2Connection + 'static> Drop for Place<C> {
     fn drop(&mut self) {
+        self.pool.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
         // Whoever retires the pool closes what is idle after the gate: what came back since is closed here.
         if self.pool.gate.is_closed() {
             self.pool.close_idle();

@@ -64,6 +64,8 @@ pub struct TenantPoolStatistics {
     pub most: usize,
     /// Since the last use.
     pub seconds_since_use: u64,
+    /// How long the connection that was taken first of all is held by now.
+    pub seconds_held: u64,
 }
 
 impl TenantPools {
@@ -165,6 +167,7 @@ impl TenantPools {
                 idle: known.pool.idle(),
                 most: known.pool.limits.connections,
                 seconds_since_use: known.pool.last_used().elapsed().as_secs(),
+                seconds_held: known.pool.longest_held().as_secs(),
             })
             .filter(|tenant| tenant.in_use + tenant.idle > 0)
             .collect();

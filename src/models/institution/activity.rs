@@ -53,7 +53,7 @@ impl Change {
 }
 
 /// One line of the log.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, Serialize)]
 #[diesel(table_name = activity_log, treat_none_as_default_value = false)]
 #[expect(missing_docs, reason = "the columns of the table, under their own names")]
 pub struct Entry {
@@ -252,6 +252,50 @@ pub fn older_than(
         query = query.filter(activity_log::id.lt(id));
     }
     Ok(query.order(activity_log::id.desc()).limit(limit).select(Entry::as_select()).load(connection)?)
+}
+
+/// When the oldest entry was written.
+///
+/// # Errors
+/// Any database error.
+pub fn oldest_at(connection: &mut TenantConn) -> ModelResult<Option<NaiveDateTime>> {
+    Ok(activity_log::table.select(diesel::dsl::min(activity_log::at)).first(connection)?)
+}
+
+/// The next entries from before a moment, in the order of ids: for reading all of them in bounded pieces.
+///
+/// # Errors
+/// Any database error.
+pub fn before(
+    connection: &mut TenantConn,
+    moment: NaiveDateTime,
+    after: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<Entry>> {
+    let mut query = activity_log::table.filter(activity_log::at.lt(moment)).into_boxed();
+    if let Some(last) = after {
+        query = query.filter(activity_log::id.gt(last));
+    }
+    Ok(query.order(activity_log::id).limit(limit).select(Entry::as_select()).load(connection)?)
+}
+
+/// Removes some of the entries from before a moment; says how many. They are archived before.
+///
+/// # Errors
+/// Any database error.
+pub fn remove_before(connection: &mut TenantConn, moment: NaiveDateTime, most: i64) -> ModelResult<usize> {
+    connection.write_tx(|c| {
+        let ids: Vec<Id> = activity_log::table
+            .filter(activity_log::at.lt(moment))
+            .order(activity_log::at)
+            .limit(most)
+            .select(activity_log::id)
+            .load(c)?;
+        for some in ids.chunks(500) {
+            diesel::delete(activity_log::table.filter(activity_log::id.eq_any(some.to_vec()))).execute(c)?;
+        }
+        Ok(ids.len())
+    })
 }
 
 /// One entry.

@@ -7,7 +7,14 @@ use sha2::Sha256;
 
 use crate::{
     db::{Id, locks::Lock, now, schema_shared::audit_log, shared::SharedConn},
-    models::{Actor, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend, search::fold},
+    models::{
+        Actor, ModelResult, Paging, Slice, containing, ordered,
+        platform::{
+            SharedBackend,
+            log_archives::{self, LogArchive},
+        },
+        search::fold,
+    },
 };
 
 /// The key of the chain; it lives outside the database, so whoever edits rows cannot mend the hashes.
@@ -19,6 +26,16 @@ impl AuditKey {
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
         Self(key)
+    }
+
+    /// HMAC-SHA-256 over fields, each with its length, so that no two rows of fields read alike.
+    pub(super) fn seal(&self, fields: &[&[u8]]) -> Vec<u8> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0).unwrap_or_else(|_| unreachable!());
+        for field in fields {
+            mac.update(&(field.len() as u64).to_be_bytes());
+            mac.update(field);
+        }
+        mac.finalize().into_bytes().to_vec()
     }
 }
 
@@ -44,7 +61,7 @@ pub struct Subject<'a> {
 }
 
 /// One line of the log.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, serde::Serialize, serde::Deserialize)]
 #[diesel(table_name = audit_log)]
 #[expect(missing_docs, reason = "the columns of the table, under their own names")]
 pub struct AuditEntry {
@@ -60,8 +77,27 @@ pub struct AuditEntry {
     pub institution_id: Option<Id>,
     pub detail: String,
     pub ip: Option<String>,
+    #[serde(with = "hexadecimal")]
     pub previous_hash: Vec<u8>,
+    #[serde(with = "hexadecimal")]
     pub hash: Vec<u8>,
+}
+
+/// Hashes as a file holds them.
+mod hexadecimal {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::ptr_arg, reason = "serde hands over what the field is")]
+    pub(super) fn serialize<S: Serializer>(hash: &Vec<u8>, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&super::hex(hash))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(input)?;
+        let digits = |at| text.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digits).collect();
+        bytes.ok_or_else(|| D::Error::custom("a hash is not hexadecimal"))
+    }
 }
 
 impl Audit {
@@ -120,7 +156,6 @@ impl Audit {
 impl AuditEntry {
     /// HMAC-SHA-256 over every field, each with its length, so that no two entries read alike.
     fn chained_hash(&self, key: &AuditKey) -> Vec<u8> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key.0).unwrap_or_else(|_| unreachable!());
         let optional_id = |id: &Option<Id>| id.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
         let fields: [&[u8]; 13] = [
             &self.sequence.to_be_bytes(),
@@ -137,11 +172,7 @@ impl AuditEntry {
             self.ip.as_deref().unwrap_or_default().as_bytes(),
             &self.previous_hash,
         ];
-        for field in fields {
-            mac.update(&(field.len() as u64).to_be_bytes());
-            mac.update(field);
-        }
-        mac.finalize().into_bytes().to_vec()
+        key.seal(&fields)
     }
 }
 
@@ -173,41 +204,164 @@ pub struct Verified {
     pub broken: Option<Break>,
 }
 
-/// Walks the chain from the first entry and finds the first break: an edited, deleted, inserted or
-/// reordered entry. Reads 1,000 entries at a time.
+/// Walks along a chain, entry by entry.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    expected: i64,
+    previous: Vec<u8>,
+}
+
+impl Walk {
+    /// From the very first entry on.
+    #[must_use]
+    pub fn from_start() -> Self {
+        Self { expected: 1, previous: vec![0; 32] }
+    }
+
+    /// From the end of an archive on.
+    #[must_use]
+    pub fn after(archive: &LogArchive) -> Self {
+        Self {
+            expected: archive.last_sequence.unwrap_or_default() + 1,
+            previous: archive.head_hash.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The entry that is expected next.
+    #[must_use]
+    pub fn expected(&self) -> i64 {
+        self.expected
+    }
+
+    /// Hash of the last entry.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.previous
+    }
+
+    /// Steps on to an entry.
+    ///
+    /// # Errors
+    /// Why it is not the next one as it was written.
+    pub fn step(&mut self, entry: &AuditEntry, key: &AuditKey) -> Result<(), Break> {
+        let expected = self.expected;
+        let broken = |reason| Err(Break { sequence: expected, reason });
+        if entry.sequence != expected {
+            return broken(format!("Entry {expected} is missing."));
+        }
+        if entry.previous_hash != self.previous {
+            return broken(format!("Entry {expected} does not follow the one before it."));
+        }
+        if entry.chained_hash(key) != entry.hash {
+            return broken(format!("Entry {expected} was changed after it was written."));
+        }
+        self.expected += 1;
+        self.previous.clone_from(&entry.hash);
+        Ok(())
+    }
+
+    /// Steps on over an archive, by its row alone.
+    ///
+    /// # Errors
+    /// Why it is not the next one as it was made.
+    pub fn step_over(&mut self, archive: &LogArchive, key: &AuditKey) -> Result<(), Break> {
+        let expected = self.expected;
+        let broken = |reason| Err(Break { sequence: expected, reason });
+        if archive.first_sequence != Some(expected) {
+            return broken(format!("The archive that begins with entry {expected} is missing."));
+        }
+        if archive.before_hash.as_deref() != Some(&self.previous) || !archive.is_authentic(key) {
+            return broken(format!("The archive that begins with entry {expected} is not as it was made."));
+        }
+        *self = Self::after(archive);
+        Ok(())
+    }
+}
+
+/// Walks the chain from the end of the last archive, or the first entry, and finds the first break: an edited, deleted,
+/// inserted or reordered entry or archive. Reads 1,000 entries at a time.
 ///
 /// # Errors
 /// Any database error.
 pub fn verify(connection: &mut SharedConn, key: &AuditKey) -> ModelResult<Verified> {
-    let (mut expected, mut previous) = (1_i64, vec![0_u8; 32]);
-    loop {
-        let batch: Vec<AuditEntry> = audit_log::table
-            .filter(audit_log::sequence.ge(expected))
-            .order(audit_log::sequence)
-            .limit(1_000)
-            .select(AuditEntry::as_select())
-            .load(connection)?;
-        if batch.is_empty() {
-            return Ok(Verified { entries: expected - 1, head: hex(&previous), broken: None });
-        }
-        for entry in batch {
-            let reason = if entry.sequence != expected {
-                Some(format!("Entry {expected} is missing."))
-            } else if entry.previous_hash != previous {
-                Some(format!("Entry {expected} does not follow the one before it."))
-            } else if entry.chained_hash(key) != entry.hash {
-                Some(format!("Entry {expected} was changed after it was written."))
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                let broken = Some(Break { sequence: expected, reason });
-                return Ok(Verified { entries: expected - 1, head: hex(&previous), broken });
-            }
-            expected += 1;
-            previous = entry.hash;
+    let mut walk = Walk::from_start();
+    let ended =
+        |walk: &Walk, broken| Verified { entries: walk.expected - 1, head: hex(&walk.previous), broken };
+    for archive in log_archives::of_audit(connection)? {
+        if let Err(broken) = walk.step_over(&archive, key) {
+            return Ok(ended(&walk, Some(broken)));
         }
     }
+    loop {
+        let batch = from_sequence(connection, walk.expected, 1_000)?;
+        if batch.is_empty() {
+            return Ok(ended(&walk, None));
+        }
+        for entry in batch {
+            if let Err(broken) = walk.step(&entry, key) {
+                return Ok(ended(&walk, Some(broken)));
+            }
+        }
+    }
+}
+
+/// The next entries from this number on, in order.
+///
+/// # Errors
+/// Any database error.
+pub fn from_sequence(connection: &mut SharedConn, first: i64, limit: i64) -> ModelResult<Vec<AuditEntry>> {
+    Ok(audit_log::table
+        .filter(audit_log::sequence.ge(first))
+        .order(audit_log::sequence)
+        .limit(limit)
+        .select(AuditEntry::as_select())
+        .load(connection)?)
+}
+
+/// The number of the last entry before this moment; the newest entry of all is never it.
+///
+/// # Errors
+/// Any database error.
+pub fn last_before(connection: &mut SharedConn, moment: NaiveDateTime) -> ModelResult<Option<i64>> {
+    let newest: Option<i64> =
+        audit_log::table.select(diesel::dsl::max(audit_log::sequence)).first(connection)?;
+    Ok(audit_log::table
+        .filter(audit_log::at.lt(moment))
+        .filter(audit_log::sequence.lt(newest.unwrap_or_default()))
+        .select(diesel::dsl::max(audit_log::sequence))
+        .first(connection)?)
+}
+
+/// When the oldest entry that is still in the log was written.
+///
+/// # Errors
+/// Any database error.
+pub fn oldest_at(connection: &mut SharedConn) -> ModelResult<Option<NaiveDateTime>> {
+    let all = audit_log::table.order(audit_log::sequence).select(audit_log::at);
+    Ok(all.first(connection).optional()?)
+}
+
+/// When the newest entry was written.
+///
+/// # Errors
+/// Any database error.
+pub fn newest_at(connection: &mut SharedConn) -> ModelResult<Option<NaiveDateTime>> {
+    let all = audit_log::table.order(audit_log::sequence.desc()).select(audit_log::at);
+    Ok(all.first(connection).optional()?)
+}
+
+/// Removes some of the oldest entries up to this number, each of which is in an archive: the database itself refuses to
+/// let others go. Says how many.
+///
+/// # Errors
+/// Any database error.
+pub fn remove_archived(connection: &mut SharedConn, last: i64, most: i64) -> ModelResult<usize> {
+    connection.write_tx(|c| {
+        let first: Option<i64> = audit_log::table.select(diesel::dsl::min(audit_log::sequence)).first(c)?;
+        let Some(first) = first.filter(|first| *first <= last) else { return Ok(0) };
+        let until = last.min(first + most - 1);
+        Ok(diesel::delete(audit_log::table.filter(audit_log::sequence.le(until))).execute(c)?)
+    })
 }
 
 /// How many entries there are by the last one's number, and its hash in hexadecimal; `None` before the first.

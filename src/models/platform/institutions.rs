@@ -138,6 +138,25 @@ impl Institution {
     }
 }
 
+/// The institutions in use that have had a database since before a moment.
+///
+/// # Errors
+/// Any database error.
+pub fn with_database_since(
+    connection: &mut SharedConn,
+    moment: NaiveDateTime,
+) -> ModelResult<Vec<Institution>> {
+    use crate::{db::schema_shared::tenant_databases, models::platform::tenant_databases::DatabaseStatus};
+    Ok(institutions::table
+        .inner_join(tenant_databases::table)
+        .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
+        .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .filter(tenant_databases::created_at.lt(moment))
+        .order(institutions::id)
+        .select(Institution::as_select())
+        .load(connection)?)
+}
+
 /// The institution with this id.
 ///
 /// # Errors

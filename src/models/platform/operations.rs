@@ -20,8 +20,8 @@ pub use claim::{
     record_steps, release_all, renew, set_progress,
 };
 pub use list::{
-    OperationFilter, failed_count, failed_since, is_open_without_institution, left_alone, older_than,
-    open_before, open_count, page, require_quiet, running_count,
+    OperationFilter, failed_count, failed_since, is_busy, is_open_without_institution, left_alone,
+    older_than, open_before, open_count, page, purge, require_quiet, running_count,
 };
 
 crate::text_enum! {
@@ -47,6 +47,8 @@ crate::text_enum! {
         Archive = "archive",
         /// Let go of everything of an institution.
         Delete = "delete",
+        /// Look after databases, or look at all of them.
+        Maintain = "maintain",
     }
 }
 

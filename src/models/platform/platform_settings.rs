@@ -85,6 +85,87 @@ pub fn set_signup_override(
     })
 }
 
+/// For how many days what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Keeping {
+    /// The audit log; older entries are archived.
+    pub audit_days: i64,
+    /// Institutions' own logs; older entries are archived.
+    pub activity_days: i64,
+    /// Sign-ins and refusals.
+    pub security_days: i64,
+    /// Operations that are over, and what was done in looking after databases.
+    pub operation_days: i64,
+    /// Notifications.
+    pub notification_days: i64,
+    /// Mails that were sent, links that ran out, and uploaded files.
+    pub mail_days: i64,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            audit_days: 730,
+            activity_days: 1_095,
+            security_days: 180,
+            operation_days: 365,
+            notification_days: 180,
+            mail_days: 30,
+        }
+    }
+}
+
+const KEEPING: &str = "keeping";
+
+/// For how many days what is kept.
+///
+/// # Errors
+/// Any database error.
+pub fn keeping(connection: &mut SharedConn) -> ModelResult<Keeping> {
+    let stored = get(connection, KEEPING)?;
+    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// The same with its version, to be handed to [`set_keeping`]: 0 while nothing is stored.
+///
+/// # Errors
+/// Any database error.
+pub fn keeping_at(connection: &mut SharedConn) -> ModelResult<(Keeping, i64)> {
+    let at: Option<chrono::NaiveDateTime> = platform_settings::table
+        .find(KEEPING)
+        .select(platform_settings::updated_at)
+        .first(connection)
+        .optional()?;
+    Ok((keeping(connection)?, at.map_or(0, |at| at.and_utc().timestamp_micros())))
+}
+
+/// Chooses for how many days what is kept.
+///
+/// # Errors
+/// `Changed` when somebody chose since `version`; any database error.
+pub fn set_keeping(
+    connection: &mut SharedConn,
+    audit: &Audit,
+    version: i64,
+    chosen: &Keeping,
+) -> ModelResult<()> {
+    connection.write_tx(|c| {
+        let (before, now_at) = keeping_at(c)?;
+        if now_at != version {
+            return Err(ModelError::Changed(
+                "Another super admin has changed the settings meanwhile.".into(),
+            ));
+        }
+        if before == *chosen {
+            return Ok(());
+        }
+        set(c, KEEPING, &json!(chosen).to_string())?;
+        let subject = Subject { kind: "setting", id: None, label: KEEPING, institution_id: None };
+        audit.record(c, "setting.changed", &subject, &json!({ "before": before, "after": chosen }))
+    })
+}
+
 /// The stored value of a setting.
 ///
 /// # Errors

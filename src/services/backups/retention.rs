@@ -26,6 +26,8 @@ use crate::{
 const DAILY: TimeDelta = TimeDelta::minutes(23 * 60 + 30);
 /// A database is tried out again after so long.
 const TRY_OUT_AFTER: TimeDelta = TimeDelta::days(7);
+/// So long after it was due, a backup or a trial is missed.
+const LATE: TimeDelta = TimeDelta::days(2);
 /// As many may wait at once: pages and set-ups share the workers.
 const AT_ONCE: i64 = 8;
 const TRIALS_AT_ONCE: i64 = 2;
@@ -87,6 +89,52 @@ pub fn request_due(platform: &Platform) -> Result<usize, Failure> {
         }
     }
     Ok(asked)
+}
+
+/// Why an institution's backups are not as they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// None has ever been restored for a trial.
+    NeverVerified,
+    /// Written to, and not backed up for two days.
+    ChangedSince,
+    /// Newer ones wait for a trial for too long.
+    NotVerifiedLately,
+}
+
+/// The institutions whose backups are not as they should be, the worst first. A database that nobody has written to
+/// since its last backup needs no newer one, and one of the last two days has time yet.
+///
+/// # Errors
+/// When the shared database, or the server, cannot be asked.
+pub fn overdue(platform: &Platform) -> Result<Vec<(Standing, Overdue)>, Failure> {
+    let mut connection = platform.shared.get()?;
+    let mut standings = backups::standings(&mut connection)?;
+    standings.retain(|found| found.made_at < now() - LATE);
+    let known = backups::marks(&mut connection)?;
+    drop(connection);
+    let old = |found: &Standing| found.last_taken_at.is_none_or(|at| at < now() - LATE);
+    let asked: Vec<&Standing> = standings.iter().filter(|found| old(found)).collect();
+    let places: Vec<Place> = asked.iter().map(|found| place(found)).collect();
+    let marks = platform.engine.marks(&places)?;
+    let changed: HashSet<Id> = asked
+        .iter()
+        .zip(marks)
+        .filter(|(found, mark)| mark.is_none() || known.get(&found.institution_id) != mark.as_ref())
+        .map(|(found, _)| found.institution_id)
+        .collect();
+    let why = |found: &Standing| {
+        if found.last_good_at.is_none() {
+            return Some(Overdue::NeverVerified);
+        }
+        if changed.contains(&found.institution_id) {
+            return Some(Overdue::ChangedSince);
+        }
+        let waits = found.last_taken_at > found.last_good_at;
+        let late = found.last_verified_at.is_none_or(|at| at < now() - TRY_OUT_AFTER - LATE);
+        (waits && late).then_some(Overdue::NotVerifiedLately)
+    };
+    Ok(standings.into_iter().filter_map(|found| why(&found).map(|why| (found, why))).collect())
 }
 
 fn is_old(taken_at: Option<NaiveDateTime>) -> bool {

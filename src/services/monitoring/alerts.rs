@@ -12,6 +12,7 @@ use crate::{
         platform::{
             admins,
             alerts::{self, Alert, Changes, Found},
+            notifications::{self, Topic},
             webhooks,
         },
         text::Email,
@@ -53,6 +54,7 @@ pub fn settle(platform: &Platform, rules: &[&str], found: &[Found]) -> ModelResu
         let changes = alerts::settle(c, rules, found)?;
         for alert in &changes.fired {
             webhooks::tell_all(c, "alert.fired", &body(platform, "alert.fired", alert))?;
+            notifications::tell_admins(c, Topic::Alert, &alert.summary, &alert.link)?;
         }
         for alert in &changes.resolved {
             webhooks::tell_all(c, "alert.resolved", &body(platform, "alert.resolved", alert))?;
@@ -68,7 +70,7 @@ fn mail(c: &mut SharedConn, platform: &Platform, fired: &[Alert]) -> ModelResult
         return Ok(());
     }
     let lines: Vec<String> =
-        fired.iter().map(|alert| format!("{} {}", alert.summary, alert.advice)).collect();
+        fired.iter().map(|alert| format!("{} {} {}", alert.summary, alert.advice, runbook(alert))).collect();
     for admin in admins::all_active(c)? {
         let Ok(email) = Email::parse(&admin.email) else { continue };
         let to = Recipient { email: &email, name: &admin.name };
@@ -76,6 +78,12 @@ fn mail(c: &mut SharedConn, platform: &Platform, fired: &[Alert]) -> ModelResult
         outbox::enqueue(c, &platform.keys, &message)?;
     }
     Ok(())
+}
+
+/// Where the steps are written down.
+#[must_use]
+pub fn runbook(alert: &Alert) -> String {
+    format!("See {} in docs/runbooks.md.", alert.rule)
 }
 
 /// What a webhook is told: the event, when it happened, and the alert.
@@ -90,6 +98,7 @@ fn body(platform: &Platform, event: &str, alert: &Alert) -> String {
             "institution_id": alert.institution_id,
             "summary": alert.summary,
             "advice": alert.advice,
+            "runbook": format!("docs/runbooks.md#{}", alert.rule),
             "link": platform.link(&alert.link),
             "firing_since": alert.firing_since.and_utc().to_rfc3339(),
             "resolved_at": alert.resolved_at.map(|at| at.and_utc().to_rfc3339()),

@@ -11,5 +11,6 @@ pub mod webhooks;
 
 pub use figures::{FLUSH_EVERY, flush};
 pub use network::{AddressError, check_address};
+pub use rules::rule_names;
 pub use sessions::Watched;
 pub use sizes::measure;

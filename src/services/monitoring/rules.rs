@@ -6,10 +6,16 @@ use crate::{
     db::now,
     models::platform::{
         alerts::{Found, Severity},
+        backups::Standing,
         institutions, operations,
         tenant_figures::{Standout, Which, standouts},
     },
-    services::{disk, platform::Platform},
+    services::{
+        backups::retention::{self, Overdue},
+        disk,
+        leaks::{self, Leak},
+        platform::Platform,
+    },
 };
 
 /// A rule: its name, and its look. A rule that cannot look leaves its alerts as they are.
@@ -26,7 +32,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "disk_filling", look: disk_room },
     Rule { name: "log_large", look: logs },
     Rule { name: "database_unreachable", look: unreachable },
+    Rule { name: "backup_too_old", look: old_backups },
+    Rule { name: "connection_leak", look: leaking },
 ];
+
+/// The names of all rules, each of which has its page in the runbooks.
+#[must_use]
+pub fn rule_names() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.name).collect()
+}
 
 /// A trial that ends so soon is told of, and one that ended so recently still is.
 const TRIAL_AHEAD: TimeDelta = TimeDelta::days(3);
@@ -151,6 +165,45 @@ fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
         )
     };
     Ok(gone.into_iter().map(told).collect())
+}
+
+fn old_backups(platform: &Platform) -> Result<Vec<Found>, String> {
+    let late = retention::overdue(platform).map_err(words)?;
+    let told = |(one, why): (Standing, Overdue)| Found {
+        rule: "backup_too_old",
+        subject: one.institution_id.to_string(),
+        institution_id: Some(one.institution_id),
+        severity: Severity::Warning,
+        summary: match why {
+            Overdue::NeverVerified => format!("There is no verified backup of {}.", one.name),
+            Overdue::ChangedSince => {
+                format!("{} has been used since its last backup, which is more than two days old.", one.name)
+            }
+            Overdue::NotVerifiedLately => {
+                format!("No backup of {} was verified for more than a week.", one.name)
+            }
+        },
+        advice: "Back it up and verify the backup; failed operations say what is in the way.".into(),
+        link: format!("/platform/institutions/{}", one.domain),
+    };
+    Ok(late.into_iter().take(usize::try_from(MOST).unwrap_or_default()).map(told).collect())
+}
+
+fn leaking(platform: &Platform) -> Result<Vec<Found>, String> {
+    let found = leaks::find(platform).map_err(words)?;
+    let told = |leak: Leak| Found {
+        rule: "connection_leak",
+        subject: match &leak.session {
+            Some(session) => format!("{}/{}", leak.subject, session.pid),
+            None => leak.subject.clone(),
+        },
+        institution_id: leak.institution_id,
+        severity: Severity::Warning,
+        summary: format!("A connection to the database of {} stands around for too long.", leak.subject),
+        advice: "See what it does, and end it if it does not end by itself.".into(),
+        link: "/platform/maintenance/connections".into(),
+    };
+    Ok(found.into_iter().take(usize::try_from(MOST).unwrap_or_default()).map(told).collect())
 }
 
 fn about(one: Standout, rule: &'static str, severity: Severity, summary: String, advice: &str) -> Found {

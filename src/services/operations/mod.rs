@@ -9,6 +9,7 @@ pub mod delete;
 mod failure;
 pub mod import_students;
 mod lease;
+mod maintain;
 pub mod provision;
 pub mod restore;
 mod runner;
@@ -101,6 +102,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::Delete => Some(&delete::Delete),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
+        Kind::Maintain => Some(&maintain::Maintain),
     }
 }
 
@@ -118,6 +120,7 @@ pub fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::Archive => archive::step_label(step),
         Kind::Delete => delete::step_label(step),
         Kind::MigrateFleet => super::rollouts::step_label(step),
+        Kind::Maintain => maintain::step_label(step),
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::seal::{KEY_BYTES, random};
+use super::seal::{KEY_BYTES, KeyId, SecretKey, open, random, seal};
 use super::{MasterKey, Purpose, SealError, Sealed, associated_data};
 
 /// The secret that derived keys come from.
@@ -29,6 +29,8 @@ pub enum KeyUse {
     AuditChain,
     /// Cookies that are signed or encrypted.
     Cookies,
+    /// Archives of the audit log, which outlast every master key.
+    Archives,
 }
 
 impl KeyUse {
@@ -39,6 +41,7 @@ impl KeyUse {
             Self::LinkTokens => "link-tokens",
             Self::AuditChain => "audit-chain",
             Self::Cookies => "cookies",
+            Self::Archives => "archives",
         }
     }
 }
@@ -88,6 +91,22 @@ impl DerivedKey {
         self.hash(kind, data).ct_eq(presented).into()
     }
 
+    /// Seals a value with this key; `kind` keeps values of different things apart.
+    pub fn seal(&self, kind: &str, plain: &[u8]) -> Result<Sealed, SealError> {
+        seal(&self.as_secret(), kind.as_bytes(), plain)
+    }
+
+    /// Opens what [`Self::seal`] sealed.
+    pub fn open(&self, kind: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        open(&self.as_secret(), kind.as_bytes(), sealed)
+    }
+
+    /// Named by its own hash, which tells nothing of it.
+    fn as_secret(&self) -> SecretKey {
+        let [a, b, c, d, ..] = self.hash("key id", b"");
+        SecretKey { id: KeyId([a, b, c, d]), bytes: self.0.clone() }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -118,8 +137,14 @@ mod tests {
 
     use super::*;
 
-    const USES: [KeyUse; 5] =
-        [KeyUse::EmailIndex, KeyUse::PasswordPepper, KeyUse::LinkTokens, KeyUse::AuditChain, KeyUse::Cookies];
+    const USES: [KeyUse; 6] = [
+        KeyUse::EmailIndex,
+        KeyUse::PasswordPepper,
+        KeyUse::LinkTokens,
+        KeyUse::AuditChain,
+        KeyUse::Cookies,
+        KeyUse::Archives,
+    ];
 
     #[test]
     fn keys_of_different_uses_differ_and_stay() {

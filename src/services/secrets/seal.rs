@@ -94,6 +94,8 @@ pub enum Purpose {
     BackupManifest,
     /// Whom to tell of an institution whose database is gone.
     Contacts,
+    /// The key of one archive of a log.
+    ArchiveKey,
 }
 
 impl Purpose {
@@ -111,6 +113,7 @@ impl Purpose {
             Self::BackupKey => "backup-key",
             Self::BackupManifest => "backup-manifest",
             Self::Contacts => "contacts",
+            Self::ArchiveKey => "archive-key",
         }
     }
 }

@@ -128,6 +128,8 @@ impl AnyAdmin {
         ];
         if self.is_operator() {
             running.push(item("Reconciliation", "/platform/reconciliation", Icon::Search));
+            running.push(item("Maintenance", "/platform/maintenance", Icon::Refresh));
+            running.push(item("Doctor", "/platform/doctor", Icon::Check));
         }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));

@@ -13,9 +13,10 @@ use crate::{
             activity::{self, ActivityFilter, Entry},
             profile,
         },
+        platform::log_archives,
     },
     web::{
-        RecordId,
+        RecordId, State,
         auth::InstitutionUser,
         cell::Cell,
         client::browser_name,
@@ -88,7 +89,11 @@ fn start_of(day: NaiveDate, zone: chrono_tz::Tz) -> NaiveDateTime {
 }
 
 /// `GET /i/{domain}/activity`: every user.
-pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpResponse, AppError> {
+pub async fn list(
+    user: InstitutionUser,
+    platform: State,
+    request: HttpRequest,
+) -> Result<HttpResponse, AppError> {
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
     let (spec, query, slice) = user
         .db
@@ -107,7 +112,14 @@ pub async fn list(user: InstitutionUser, request: HttpRequest) -> Result<HttpRes
             .cell(activity_words::summary(entry))
     };
     let rows = slice.rows.iter().map(row).collect();
-    let page = user.page("Activity");
+    let mut page = user.page("Activity");
+    let id = user.db.institution_id();
+    if let Some(since) = platform.shared.run(move |c| log_archives::kept_since(c, id)).await? {
+        page = page.intro(format!(
+            "What happened before {} is archived; those who run the platform can look it up.",
+            user.clock.exact(since)
+        ));
+    }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 

@@ -6,6 +6,7 @@ use super::settled;
 use crate::{
     error::AppError,
     models::platform::alerts::{self, Alert, AlertFilter, AlertState, Severity},
+    services::monitoring::alerts::runbook,
     web::{
         RecordId, State,
         auth::{AnyAdmin, Operator},
@@ -58,8 +59,9 @@ fn row(admin: &AnyAdmin, clock: &Clock, alert: Alert, minor: bool) -> Row {
     let care = Action::post("Take care of it", format!("{PATH}/{}/acknowledgement", alert.id));
     let open = alert.resolved_at.is_none() && alert.acknowledged_at.is_none() && admin.is_operator();
     let state = badge(&alert);
+    let note = format!("{} {}", alert.advice, runbook(&alert));
     let mut row = Row::new(alert.id, alert.link)
-        .cell(Cell::text(alert.summary).note(alert.advice))
+        .cell(Cell::text(alert.summary).note(note))
         .cell(state)
         .cell(Cell::time(clock, alert.firing_since));
     if minor {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Counted in the list and by the check.
-const ENTRIES: Noun = Noun::new("entry", "entries");
+pub(super) const ENTRIES: Noun = Noun::new("entry", "entries");
 const PATH: &str = "/platform/audit";
 
 const COLUMNS: &[Column] = &[
@@ -92,6 +92,12 @@ const ACTIONS: &[(&str, &str)] = &[
     ("platform_admin.password_changed", "Changed own password"),
     ("operation.tried_again", "Tried operation again"),
     ("operation.rolled_back", "Rolled operation back"),
+    ("maintenance.requested", "Asked for maintenance"),
+    ("database.maintained", "Looked after database"),
+    ("database.session_ended", "Ended database session"),
+    ("audit_log.archived", "Archived audit log"),
+    ("activity_log.archived", "Archived activity log"),
+    ("log_archive.exported", "Exported archive of a log"),
     ("setting.changed", "Changed setting"),
     ("alert.acknowledged", "Took care of alert"),
     ("webhook.created", "Added webhook"),
@@ -164,7 +170,8 @@ pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Resu
     let page = admin
         .page("Audit log")
         .intro("Every change on the platform. Each entry carries the hash of the one before, so nothing can be altered unseen.")
-        .also(Action::post("Verify the log", format!("{PATH}/verification")).icon(Icon::Check));
+        .also(Action::post("Verify the log", format!("{PATH}/verification")).icon(Icon::Check))
+        .also(Action::link("Archives", format!("{PATH}/archives")).icon(Icon::Archive));
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 

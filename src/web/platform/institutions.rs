@@ -313,7 +313,9 @@ fn record(
     }
     let invites = matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active);
     if database.is_some() && admin.is_operator() {
-        record = record.action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive));
+        record = record
+            .action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive))
+            .action(Action::post("Tend to the database", format!("{place}/maintenance")).icon(Icon::Refresh));
     }
     if institution.status == Status::Active && admin.is_support() {
         let look = Action::link("Look inside", format!("{place}/support-access")).icon(Icon::Shield);

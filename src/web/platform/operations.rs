@@ -82,6 +82,7 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::Restore => "Restore",
         Kind::Archive => "Archive institution",
         Kind::Delete => "Delete institution",
+        Kind::Maintain => "Look after databases",
     }
 }
 

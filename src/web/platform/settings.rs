@@ -12,7 +12,7 @@ use crate::{
         State,
         auth::SuperAdmin,
         forms::{Choice, Chosen, Form, FormData, FormPage},
-        page::{Notice, Page},
+        page::{Action, Notice, Page},
         respond::{html, html_with_status, see_other},
     },
 };
@@ -81,5 +81,8 @@ fn sentence(policy: SignupPolicy) -> &'static str {
 }
 
 fn page(admin: &SuperAdmin) -> Page {
-    admin.page("Settings").intro("They hold from the next registration on.")
+    admin
+        .page("Settings")
+        .intro("They hold from the next registration on.")
+        .also(Action::link("What is kept how long", super::keeping::PATH))
 }

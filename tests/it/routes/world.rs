@@ -1,7 +1,7 @@
 //! A platform with something behind every route, so that each can be called for real.
 
 use provost::{
-    db::{Id, now, shared::SharedConn},
+    db::{Id, now, schema_shared::log_archives, shared::SharedConn},
     models::{
         Actor, Paging,
         institution::users::Role,
@@ -128,6 +128,10 @@ impl World {
         let backup = backups::take(&self.app.platform, &audit, Some(victim.id), Reason::Requested);
         let backup = backup.expect("a backup");
         let difference = difference(&self.app, &mut shared, victim.id);
+        crate::log_archives::archive(&self.app.platform, Some(victim.id));
+        let archive = diesel::QueryDsl::select(log_archives::table, log_archives::id);
+        let archive: Id = diesel::RunQueryDsl::first(archive, &mut *shared).expect("an archive");
+        let archive = archive.to_string();
         let mut link = |purpose, user_id, institution_id| {
             let token = Token::generate().expect("random");
             let holder = Holder { institution_id, user_id };
@@ -151,6 +155,8 @@ impl World {
             ("/announcements/{id}", Id::new().to_string()),
             ("/platform/plans/{plan}", "basic".to_owned()),
             ("/platform/admins/{id}", other_admin.to_string()),
+            ("/platform/audit/archives/{id}", archive),
+            ("/platform/maintenance/connections/{pid}", i32::MAX.to_string()),
             ("/platform/audit/{sequence}", "1".to_owned()),
             ("/platform/alerts/{id}", alert),
             ("/platform/webhooks/{id}", webhook.to_string()),

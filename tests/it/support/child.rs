@@ -35,13 +35,17 @@ fn child() {
         platform.keys.rotate(&mut platform.shared.get().expect("shared")).expect("rotated");
         return;
     }
+    if let Some(whose) = work.strip_prefix("archive ") {
+        crate::log_archives::archive(&platform, whose.parse().ok());
+        return;
+    }
     let workers = platform.start_workers().expect("workers");
     let id: Id = work.parse().expect("an operation");
     finished(&platform, id);
     workers.stop();
 }
 
-/// The command that does `work`: an operation's id, or "rotate".
+/// The command that does `work`: an operation's id, "rotate", or "archive" with whose log.
 fn command(site: &Site, work: &str) -> Command {
     let database = match &site.settings.database {
         Target::Sqlite(path) => format!("sqlite:{}", path.display()),

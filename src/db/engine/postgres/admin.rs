@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use diesel::{
@@ -16,7 +17,7 @@ use diesel::{
 
 use super::Word;
 use crate::db::{
-    engine::{EngineError, Finding},
+    engine::{EngineError, Finding, Stray, quote},
     target::open_postgres,
     trouble::Trouble,
 };
@@ -93,6 +94,20 @@ struct Rights {
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Session {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+    #[diesel(sql_type = Text)]
+    database: String,
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Bool)]
+    in_transaction: bool,
+    #[diesel(sql_type = BigInt)]
+    seconds: i64,
 }
 
 #[derive(QueryableByName)]
@@ -258,6 +273,55 @@ impl<'a> Admin<'a> {
         .load(self.connection())
         .map_err(|error| explain(&error, "count the server's sessions"))?;
         Ok(found.into_iter().map(|row| (row.name, usize::try_from(row.number).unwrap_or(0))).collect())
+    }
+
+    /// Sessions that stand around in the databases whose names begin so.
+    pub(super) fn strays(
+        &mut self,
+        prefix: &str,
+        in_transaction: Duration,
+        idle: Duration,
+    ) -> Result<Vec<Stray>, EngineError> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let found: Vec<Session> = diesel::sql_query(
+            "SELECT pid, datname::text AS database, usename::text AS role, state <> 'idle' AS in_transaction, \
+             extract(epoch FROM now() - state_change)::bigint AS seconds FROM pg_stat_activity \
+             WHERE starts_with(datname::text, $1) AND usename IS NOT NULL \
+             AND (state LIKE 'idle in transaction%' AND extract(epoch FROM now() - state_change) > $2 \
+             OR state = 'idle' AND extract(epoch FROM now() - state_change) > $3) ORDER BY state_change LIMIT 200",
+        )
+        .bind::<Text, _>(prefix)
+        .bind::<BigInt, _>(seconds(in_transaction))
+        .bind::<BigInt, _>(seconds(idle))
+        .load(self.connection())
+        .map_err(|error| explain(&error, "look at the server's sessions"))?;
+        let stray = |Session { pid, database, role, in_transaction, seconds }| Stray {
+            pid,
+            database,
+            role,
+            in_transaction,
+            seconds,
+        };
+        Ok(found.into_iter().map(stray).collect())
+    }
+
+    /// Ends a session, if it still is the one that was seen.
+    pub(super) fn end_session(&mut self, prefix: &str, stray: &Stray) -> Result<bool, EngineError> {
+        if stray.role.starts_with(prefix) && self.role_comment(&stray.role)?.is_some() {
+            // To end the sessions of a role one must be a member of it.
+            let role = quote(&stray.role)?;
+            self.run(&format!("GRANT {role} TO CURRENT_USER"), "end the session")?;
+        }
+        let ended: Number = diesel::sql_query(
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS number FROM pg_stat_activity \
+             WHERE pid = $1 AND datname = $2 AND usename = $3 AND state LIKE 'idle%'",
+        )
+        .bind::<Integer, _>(stray.pid)
+        .bind::<Text, _>(&stray.database)
+        .bind::<Text, _>(&stray.role)
+        .get_result(self.connection())
+        .map_err(|error| explain(&error, "end the session"))?;
+        Ok(ended.number > 0)
     }
 
     /// Connections that ordinary roles may have.

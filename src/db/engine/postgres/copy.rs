@@ -21,7 +21,7 @@ use crate::db::{
 };
 
 /// Whatever is in the schema, in one order: columns, constraints, indexes.
-const SCHEMA: &str = "SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) \
+pub(super) const SCHEMA: &str = "SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) \
      || ' ' || a.attnotnull || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || ' ' || a.attcollation AS word \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \

@@ -5,7 +5,11 @@ use diesel::prelude::*;
 
 use super::{Kind, OPEN, Operation, OperationStatus};
 use crate::{
-    db::{Id, schema_shared::operations, shared::SharedConn},
+    db::{
+        Id,
+        schema_shared::{operation_steps, operations},
+        shared::SharedConn,
+    },
     models::{ModelError, ModelResult, Paging, Slice, containing, ordered, platform::SharedBackend},
 };
 
@@ -108,6 +112,41 @@ pub fn is_open_without_institution(connection: &mut SharedConn, kind: Kind) -> M
         .filter(operations::status.eq_any(OPEN))
         .filter(operations::kind.eq(kind))
         .filter(operations::institution_id.is_null())
+        .count()
+        .get_result(connection)?;
+    Ok(open > 0)
+}
+
+/// Forgets some of the operations that were over before a moment, with their steps; those that a rollout is told of stay
+/// with it. Says how many.
+///
+/// # Errors
+/// Any database error.
+pub fn purge(connection: &mut SharedConn, before: NaiveDateTime) -> ModelResult<usize> {
+    connection.write_tx(|c| {
+        let gone: Vec<Id> = operations::table
+            .filter(operations::finished_at.lt(before))
+            .filter(operations::status.ne_all(OPEN))
+            .filter(operations::kind.ne(Kind::MigrateFleet))
+            .order(operations::finished_at)
+            .limit(500)
+            .select(operations::id)
+            .load(c)?;
+        let steps = operation_steps::table.filter(operation_steps::operation_id.eq_any(gone.clone()));
+        diesel::delete(steps).execute(c)?;
+        Ok(diesel::delete(operations::table.filter(operations::id.eq_any(gone))).execute(c)?)
+    })
+}
+
+/// Whether an operation of any other kind than this waits or is at work for an institution.
+///
+/// # Errors
+/// Any database error.
+pub fn is_busy(connection: &mut SharedConn, institution_id: Id, but: Kind) -> ModelResult<bool> {
+    let open: i64 = operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::institution_id.eq(institution_id))
+        .filter(operations::kind.ne(but))
         .count()
         .get_result(connection)?;
     Ok(open > 0)

@@ -1,0 +1,182 @@
+//! Looking after databases: what is worth doing is found, done while people work, and told of with what it brought; and
+//! the doctor's round over the fleet.
+
+use chrono::TimeDelta;
+use diesel::connection::SimpleConnection as _;
+use provost::{
+    db::{Engine, engine::Act},
+    models::{
+        Actor, Paging,
+        platform::{
+            admins::AdminRole,
+            maintenance::{self, RunFilter},
+            operations::{Kind, OperationStatus, is_busy},
+            tenant_databases,
+        },
+    },
+    services::{
+        fleet_doctor::{self, Complaint, Report},
+        upkeep::{self, Tended},
+    },
+};
+
+use crate::support::{
+    app::{Institution, TestApp, eventually},
+    engine, finished, run_on_server,
+};
+
+/// Much comes and goes, and its room stays.
+fn leave_room(app: &TestApp, institution: &Institution) {
+    let fill = match engine() {
+        Engine::Sqlite => {
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
+             INSERT INTO activity_log SELECT randomblob(16), '2026-01-01 00:00:00', NULL, 'x', 'made.up', \
+             'students', NULL, 'x', hex(randomblob(1000)), 'x', NULL, NULL FROM n"
+        }
+        Engine::Postgres => {
+            "INSERT INTO activity_log SELECT gen_random_uuid(), now(), NULL, 'x', 'made.up', 'students', NULL, \
+             'x', (SELECT string_agg(md5(random()::text || g || i), '') FROM generate_series(1, 60) i), 'x', NULL, \
+             NULL FROM generate_series(1, 3000) g"
+        }
+    };
+    let mut connection = app.behind(institution);
+    connection.batch_execute(fill).expect("filled");
+    connection.batch_execute("DELETE FROM activity_log WHERE action = 'made.up'").expect("removed");
+}
+
+/// Waits until a look finds that something is worth doing; PostgreSQL counts a moment later.
+fn needed(app: &TestApp) {
+    eventually("a look finds what is worth doing", || {
+        upkeep::look_around(&app.platform, TimeDelta::zero()).expect("looked");
+        let mut c = app.platform.shared.get().expect("shared");
+        let all = Paging { sort: "spare".into(), descending: true, limit: 10, offset: 0 };
+        let found = maintenance::needs(&mut c, "", &all).expect("read").rows;
+        found.iter().any(|need| need.row.acts.contains("vacuum"))
+    });
+}
+
+#[test]
+fn room_is_given_back_while_people_work_and_the_gain_is_told() {
+    let app = TestApp::start();
+    let (evry, lyon) = (app.institution("evry.example"), app.institution("lyon.example"));
+    leave_room(&app, &evry);
+    needed(&app);
+    let operator = app.platform_admin(AdminRole::Operator);
+    let page = operator.get("/platform/maintenance").is(200);
+    page.shows("Give room back");
+    let begun = operator.post("/platform/maintenance", &[]).is(303);
+    let id = begun.location().rsplit('/').next().expect("an id").parse().expect("an id");
+    let operation = finished(&app.platform, id);
+    assert_eq!(operation.status, OperationStatus::Succeeded, "{:?}", operation.error);
+    let mut c = app.platform.shared.get().expect("shared");
+    let newest = Paging { sort: "at".into(), descending: true, limit: 20, offset: 0 };
+    let filter = RunFilter { institution_id: Some(evry.id), ..RunFilter::default() };
+    let runs = maintenance::runs(&mut c, &filter, &newest).expect("read").rows;
+    assert!(runs.iter().all(|run| run.row.error.is_none()), "{runs:?}");
+    let vacuum = runs.iter().find(|run| run.row.act == Act::Vacuum).expect("vacuumed");
+    assert!(vacuum.row.bytes_after < vacuum.row.bytes_before, "{vacuum:?}");
+    assert!(runs.iter().any(|run| run.row.act == Act::Analyse));
+    let need = maintenance::need_of(&mut c, evry.id).expect("read").expect("known");
+    assert!(!need.acts.contains("vacuum"), "{need:?}");
+    drop(c);
+    operator.get("/platform/maintenance/runs?q=evry&act=vacuum").is(200).shows("evry.example");
+    assert!(operator.get("/platform/maintenance/runs?q=nobody").is(200).words("main tbody tr").is_empty());
+    app.owner(&evry).get(&evry.path("/students")).is(200);
+
+    // One alone, from its page.
+    let one = operator.post(&format!("/platform/institutions/{}/maintenance", lyon.domain), &[]).is(303);
+    let id = one.location().rsplit('/').next().expect("an id").parse().expect("an id");
+    assert_eq!(finished(&app.platform, id).status, OperationStatus::Succeeded);
+    app.platform_admin(AdminRole::Support).get("/platform/maintenance").is(403);
+}
+
+#[test]
+fn who_is_worked_on_by_others_is_left_alone() {
+    let app = TestApp::start();
+    let evry = app.institution("evry.example");
+    eventually("its set-up has ended", || {
+        !is_busy(&mut app.platform.shared.get().expect("shared"), evry.id, Kind::Maintain).expect("read")
+    });
+    let tend = || {
+        let audit = app.platform.audit(Actor::command_line());
+        upkeep::tend(&app.platform, &audit, evry.id).expect("tended")
+    };
+    assert!(matches!(tend(), Tended::Done(_)));
+    let older = "2000-01-01-000000_older";
+    let set = |version: &str| {
+        let mut c = app.platform.shared.get().expect("shared");
+        tenant_databases::set_schema_version(&mut c, evry.id, version, None).expect("set");
+    };
+    set(older);
+    assert!(matches!(tend(), Tended::Skipped("Its schema is another version's.")));
+    set(app.platform.migrations.version());
+    app.sql(
+        "UPDATE operations SET status = 'queued', next_attempt_at = '2999-01-01 00:00:00' WHERE kind = 'provision'",
+    );
+    assert!(matches!(tend(), Tended::Skipped("Another operation works on it.")));
+}
+
+fn look(app: &TestApp) -> Report {
+    fleet_doctor::examine(&app.platform, &|_, _| Ok(())).expect("looked")
+}
+
+/// Whose databases a complaint is about.
+fn about(report: &Report, complaint: Complaint) -> Vec<String> {
+    let found = report.findings.iter().filter(|finding| finding.complaint == complaint);
+    found.flat_map(|finding| finding.tenants.iter().map(|one| one.domain.clone())).collect()
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_in_a_fleet_and_whose_it_is() {
+    let app = TestApp::start();
+    let domains = ["evry.example", "lyon.example", "brest.example", "tours.example"];
+    let [evry, lyon, brest, tours] = domains.map(|domain| app.institution(domain));
+    let healthy = look(&app);
+    assert_eq!((healthy.tenants, &*healthy.findings), (4, &[][..]));
+
+    app.behind(&evry).batch_execute("DROP INDEX activity_log_at").expect("dropped");
+    {
+        let mut c = app.platform.shared.get().expect("shared");
+        tenant_databases::set_schema_version(&mut c, lyon.id, "2000-01-01-000000_older", None).expect("set");
+    }
+    app.platform.tenants.retire(brest.id);
+    match engine() {
+        Engine::Sqlite => {
+            let provost::db::Target::Sqlite(file) = app.tenant_target(&brest) else { panic!("a file") };
+            std::fs::remove_file(file).expect("removed");
+            let broken = "PRAGMA foreign_keys = OFF; UPDATE user_roles SET user_id = randomblob(16)";
+            app.behind(&tours).batch_execute(broken).expect("broken");
+        }
+        Engine::Postgres => {
+            let name = |institution: &Institution| {
+                let mut c = app.platform.shared.get().expect("shared");
+                tenant_databases::find(&mut c, institution.id).expect("read").expect("a row").database_name
+            };
+            let (brest, tours, evry) = (name(&brest), name(&tours), name(&evry));
+            run_on_server(&format!("ALTER DATABASE {brest} ALLOW_CONNECTIONS false"));
+            run_on_server(&format!("GRANT CONNECT ON DATABASE {evry} TO {tours}"));
+        }
+    }
+    let report = look(&app);
+    assert_eq!(about(&report, Complaint::Drift), ["evry.example"]);
+    assert_eq!(about(&report, Complaint::OtherVersion), ["lyon.example"]);
+    assert_eq!(about(&report, Complaint::Unreachable), ["brest.example"]);
+    let last = match engine() {
+        Engine::Sqlite => Complaint::BrokenReferences,
+        Engine::Postgres => Complaint::OpenDoors,
+    };
+    assert_eq!(about(&report, last), ["tours.example"]);
+
+    let operator = app.platform_admin(AdminRole::Operator);
+    operator.get("/platform/doctor").is(200).shows("Nobody has looked yet.");
+    let begun = operator.post("/platform/doctor", &[]).is(303);
+    let id = begun.location().rsplit('/').next().expect("an id").parse().expect("an id");
+    assert_eq!(finished(&app.platform, id).status, OperationStatus::Succeeded);
+    let page = operator.get("/platform/doctor").is(200);
+    let page = page.main();
+    for words in
+        ["somebody changed it by hand", "brest.example", "provost migrate tenants", "activity_log_at"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+}
