@@ -197,6 +197,8 @@ routes! {
     Operator POST "/platform/migrations/{id}/cancellation" => platform::migrations::rollout::cancel;
     Operator GET "/platform/migrations/{id}/rollback" => platform::migrations::rollout::ask_roll_back;
     Operator POST "/platform/migrations/{id}/rollback" => platform::migrations::rollout::roll_back;
+    SuperAdmin GET "/platform/institutions/{domain}/move" => platform::move_institution::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/move" => platform::move_institution::start;
     SuperAdmin POST "/platform/institutions/{domain}/backups" => platform::backups::back_up;
     SuperAdmin GET "/platform/backups" => platform::backups::list;
     SuperAdmin POST "/platform/backups" => platform::backups::back_up_shared;
@@ -206,6 +208,18 @@ routes! {
     SuperAdmin POST "/platform/backups/{id}/copy" => platform::backups::copy;
     SuperAdmin GET "/platform/backups/{id}/restore" => platform::backups::ask_restore;
     SuperAdmin POST "/platform/backups/{id}/restore" => platform::backups::restore;
+    Operator GET "/platform/servers" => platform::servers::list;
+    SuperAdmin POST "/platform/servers" => platform::servers::create;
+    Operator GET "/platform/servers.csv" => platform::servers::export;
+    SuperAdmin GET "/platform/servers/new" => platform::servers::new;
+    Operator GET "/platform/servers/{id}" => platform::servers::detail;
+    SuperAdmin POST "/platform/servers/{id}" => platform::servers::save;
+    SuperAdmin GET "/platform/servers/{id}/edit" => platform::servers::edit;
+    Operator POST "/platform/servers/{id}/check" => platform::servers::check;
+    SuperAdmin POST "/platform/servers/{id}/draining" => platform::servers::drain;
+    SuperAdmin POST "/platform/servers/{id}/draining/remove" => platform::servers::accept;
+    SuperAdmin GET "/platform/servers/{id}/removal" => platform::servers::ask_remove;
+    SuperAdmin POST "/platform/servers/{id}/removal" => platform::servers::remove;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;

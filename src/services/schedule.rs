@@ -11,7 +11,7 @@ use super::{
     monitoring::{alerts, sizes},
     operations::Failure,
     platform::Platform,
-    subscriptions,
+    servers, subscriptions,
 };
 use crate::{
     db::now,
@@ -40,6 +40,7 @@ const JOBS: &[Job] = &[
         run: |p| told(retention::request_trials(p)),
     },
     Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
+    Job { name: "servers", every: Duration::from_secs(300), run: |p| servers::check_all(p) },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

@@ -21,6 +21,9 @@ mod lists;
 mod logs;
 mod main_job;
 mod monitoring;
+mod moves;
+#[cfg(feature = "crash-points")]
+mod moves_kill_sweep;
 mod nodes;
 mod pages;
 
@@ -33,6 +36,7 @@ mod provisioning;
 mod rollouts;
 mod routes;
 mod schema;
+mod servers;
 mod sessions;
 mod sign_in;
 mod stopping;

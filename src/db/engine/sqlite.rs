@@ -13,8 +13,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    Contents, CopyTools, Dumped, EngineError, Finding, Opener, Permit, Place, TenantEngine, schema_version,
-    try_reading_and_writing,
+    Contents, CopyTools, Dumped, EngineError, Facts, Finding, Opener, Permit, Place, TenantEngine,
+    schema_version, try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -309,6 +309,14 @@ impl TenantEngine for SqliteEngine {
         })?;
         let connections = limit.saturating_sub(FILES_RESERVED.min(limit / 2)) / FILES_PER_CONNECTION;
         Ok(usize::try_from(connections.clamp(1, MOST_CONNECTIONS)).unwrap_or(1))
+    }
+
+    fn facts(&self) -> Result<Facts, EngineError> {
+        Ok(Facts {
+            version: "SQLite".into(),
+            identity: "the data folder".into(),
+            connections: self.connection_budget(0)?,
+        })
     }
 
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {

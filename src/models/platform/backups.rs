@@ -224,6 +224,7 @@ pub struct Standing {
     /// Where its database is.
     pub database_name: String,
     pub location: String,
+    pub server_id: Id,
     /// Its newest backup, verified or not.
     pub last_taken_at: Option<NaiveDateTime>,
     /// When the newest one that was verified was taken: how much would be lost at most.
@@ -252,7 +253,7 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
     let good: std::collections::HashMap<_, _> =
         good.into_iter().map(|(id, taken, verified)| (id, (taken, verified))).collect();
     let taken: std::collections::HashMap<_, _> = taken.into_iter().collect();
-    type Used = (Id, String, String, String, String);
+    type Used = (Id, String, String, String, String, Id);
     let used: Vec<Used> = institutions::table
         .inner_join(tenant_databases::table)
         .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
@@ -263,11 +264,12 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
             institutions::name,
             tenant_databases::database_name,
             tenant_databases::location,
+            tenant_databases::server_id,
         ))
         .load(connection)?;
     let mut standings: Vec<Standing> = used
         .into_iter()
-        .map(|(institution_id, domain, name, database_name, location)| {
+        .map(|(institution_id, domain, name, database_name, location, server_id)| {
             let (last_good_at, last_verified_at) =
                 good.get(&Some(institution_id)).copied().unwrap_or_default();
             let last_taken_at = taken.get(&Some(institution_id)).copied().flatten();
@@ -277,6 +279,7 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
                 name,
                 database_name,
                 location,
+                server_id,
                 last_taken_at,
                 last_good_at,
                 last_verified_at,

@@ -43,6 +43,8 @@ crate::text_enum! {
         VerifyBackup = "verify_backup",
         /// Let a backup serve, or put it beside the database that serves.
         Restore = "restore",
+        /// Bring an institution's database to another server.
+        Move = "move",
     }
 }
 

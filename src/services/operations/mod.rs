@@ -7,6 +7,7 @@ pub mod back_up;
 mod failure;
 pub mod import_students;
 mod lease;
+pub mod move_database;
 pub mod provision;
 pub mod restore;
 mod runner;
@@ -95,6 +96,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::BackUp => Some(&back_up::BackUp),
         Kind::VerifyBackup => Some(&verify_backup::VerifyBackup),
         Kind::Restore => Some(&restore::Restore),
+        Kind::Move => Some(&move_database::Move),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
     }
@@ -111,6 +113,7 @@ pub fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::BackUp => back_up::step_label(step),
         Kind::VerifyBackup => verify_backup::step_label(step),
         Kind::Restore => restore::step_label(step),
+        Kind::Move => move_database::step_label(step),
         Kind::MigrateFleet => super::rollouts::step_label(step),
     }
 }

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::seal::{KEY_BYTES, random};
-use super::{MasterKey, Purpose, SealError, Sealed, associated_data};
+use super::{MasterKey, Purpose, SealError, Sealed, SecretKey, associated_data};
 
 /// The secret that derived keys come from.
 pub struct PlatformSecret(Zeroizing<[u8; KEY_BYTES]>);
@@ -29,6 +29,8 @@ pub enum KeyUse {
     AuditChain,
     /// Cookies that are signed or encrypted.
     Cookies,
+    /// The addresses of database servers, with their passwords.
+    ServerAddresses,
 }
 
 impl KeyUse {
@@ -39,6 +41,7 @@ impl KeyUse {
             Self::LinkTokens => "link-tokens",
             Self::AuditChain => "audit-chain",
             Self::Cookies => "cookies",
+            Self::ServerAddresses => "server-addresses",
         }
     }
 }
@@ -86,6 +89,12 @@ impl DerivedKey {
     /// Whether a presented hash is the hash of the data, compared in constant time.
     pub fn verify(&self, kind: &str, data: &[u8], presented: &[u8]) -> bool {
         self.hash(kind, data).ct_eq(presented).into()
+    }
+
+    /// The key as one that seals.
+    pub fn sealing(&self) -> SecretKey {
+        let name = self.hash("key-name", b"");
+        SecretKey::derived([name[0], name[1], name[2], name[3]], *self.0)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {

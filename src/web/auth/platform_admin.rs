@@ -127,6 +127,7 @@ impl AnyAdmin {
         if self.is_operator() {
             running.push(item("Backups", "/platform/backups", Icon::Archive));
             running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
+            running.push(item("Servers", "/platform/servers", Icon::Server));
         }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));

@@ -80,6 +80,7 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::BackUp => "Back up",
         Kind::VerifyBackup => "Verify backup",
         Kind::Restore => "Restore",
+        Kind::Move => "Move",
     }
 }
 
