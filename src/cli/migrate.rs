@@ -54,9 +54,6 @@ Examples:
     Rollback {
         /// Only this institution's; without it everybody whom the last rollout brought along
         domain: Option<String>,
-        /// There is a backup of what is taken back
-        #[arg(long)]
-        backup_exists: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -91,9 +88,9 @@ pub(super) struct Tenants {
     #[arg(long, value_name = "PERCENT", default_value_t = rollouts::FAILURE_PERCENT,
           value_parser = clap::value_parser!(i32).range(1..=100))]
     failure_rate: i32,
-    /// There is a backup, where a migration takes something away
+    /// Run migrations that take something away for good; every database is backed up right before
     #[arg(long)]
-    backup_exists: bool,
+    allow_destructive: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -113,9 +110,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
                 json,
             )
         }
-        Command::Rollback { domain, backup_exists, yes, follow } => {
-            roll_back(config, domain.as_deref(), (backup_exists, yes), follow.json)
-        }
+        Command::Rollback { domain, yes, follow } => roll_back(config, domain.as_deref(), yes, follow.json),
     }
 }
 
@@ -161,7 +156,7 @@ fn tenants(config: &Config, asked: &Tenants) -> Outcome {
         canaries: asked.canary.clone(),
         wave_size: asked.wave_size,
         failure_percent: asked.failure_rate,
-        backup_confirmed: asked.backup_exists,
+        destructive_agreed: asked.allow_destructive,
     };
     let audit = command_line(&platform);
     // What an earlier call has begun is gone on with.
@@ -260,23 +255,28 @@ fn control(
     Ok((platform, rollout))
 }
 
-fn roll_back(config: &Config, domain: Option<&str>, (backup, yes): (bool, bool), json: bool) -> Outcome {
+fn roll_back(config: &Config, domain: Option<&str>, yes: bool, json: bool) -> Outcome {
     let platform = open_existing(config)?;
     let connection = &mut *platform.shared.get().map_err(sentence)?;
     let audit = command_line(&platform);
     let whose = domain.unwrap_or("everybody whom the last rollout brought along");
-    confirm(&format!("What was written in the newer schema only is lost: {whose}."), yes)?;
+    confirm(
+        &format!(
+            "What was written in the newer schema only is lost: {whose}. Each database is backed up first."
+        ),
+        yes,
+    )?;
     let started = match domain {
         Some(domain) => {
             let institution = institutions::find_by_domain(connection, domain)
                 .map_err(|_| format!("No institution has the domain {domain}."))?;
-            rollouts::roll_back_one(connection, &platform, &audit, institution.id, backup)
+            rollouts::roll_back_one(connection, &platform, &audit, institution.id)
         }
         None => {
             let newest = model::newest(connection, 100).map_err(sentence)?;
             let last = newest.into_iter().find(|rollout| rollout.direction == model::Direction::Up);
             let last = last.ok_or_else(|| "There was no rollout yet.".to_owned())?;
-            rollouts::roll_back(connection, &audit, last.id, backup)
+            rollouts::roll_back(connection, &audit, last.id)
         }
     };
     watch::to_the_end(&platform, started.map_err(sentence)?, json)

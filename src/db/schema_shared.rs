@@ -606,7 +606,7 @@ diesel::table! {
         wave_size -> Integer,
         failure_percent -> Integer,
         forgiven -> BigInt,
-        backup_confirmed -> Integer,
+        destructive_agreed -> Integer,
         reason -> Nullable<Text>,
         actor_name -> Text,
         created_at -> Timestamp,

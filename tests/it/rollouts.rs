@@ -9,6 +9,7 @@ use provost::{
         Actor, ModelError,
         platform::{
             audit::{self, Audit},
+            backups::{self, Reason},
             operations::{self, OperationStatus},
             rollouts::{self as model, Rollout, RolloutState, TenantStatus},
             schema_ledger::{self, LedgerStatus},
@@ -296,16 +297,16 @@ fn one_or_all_can_be_taken_back_and_brought_along_again() {
     let workers = fleet.workers();
     finished(&fleet.platform, started.operation);
     let shared = || fleet.platform.shared.get().expect("shared");
-    let refused = rollouts::roll_back(&mut shared(), &fleet.audit(), started.rollout, false);
-    assert!(matches!(refused, Err(ModelError::Refused(_))), "not without a backup");
-    let one = rollouts::roll_back_one(&mut shared(), &fleet.platform, &fleet.audit(), fleet.ids[0], true);
+    let one = rollouts::roll_back_one(&mut shared(), &fleet.platform, &fleet.audit(), fleet.ids[0]);
     fleet.platform.operations.wake();
     let ended = finished(&fleet.platform, one.expect("begun").operation);
     assert_eq!(ended.status, OperationStatus::Succeeded, "{:?}", ended.error);
+    let saved = backups::of(&mut shared(), Some(fleet.ids[0])).expect("read");
+    assert_eq!(saved.iter().map(|backup| backup.reason).collect::<Vec<_>>(), [Reason::BeforeMigration]);
     assert!(!fleet.has_nickname(fleet.ids[0]) && fleet.has_nickname(fleet.ids[1]));
     assert!(fleet.row(fleet.ids[0]).quarantine_reason.is_some_and(|reason| reason.contains("Taken back")));
     assert!(fleet.platform.tenants.open(&mut shared(), fleet.ids[0]).is_err());
-    let all = rollouts::roll_back(&mut shared(), &fleet.audit(), started.rollout, true).expect("begun");
+    let all = rollouts::roll_back(&mut shared(), &fleet.audit(), started.rollout).expect("begun");
     fleet.platform.operations.wake();
     assert_eq!(finished(&fleet.platform, all.operation).status, OperationStatus::Succeeded);
     assert!(fleet.ids.iter().all(|id| !fleet.has_nickname(*id)));
@@ -317,12 +318,12 @@ fn one_or_all_can_be_taken_back_and_brought_along_again() {
 }
 
 #[test]
-fn what_takes_something_away_needs_a_backup_and_what_was_changed_is_refused() {
+fn what_takes_something_away_has_to_be_agreed_to_and_what_was_changed_is_refused() {
     let mut fleet = Fleet::of(1);
     last(&fleet.folder);
     fleet.reopen();
     let refused = fleet.try_to_start(&Order::default()).expect_err("refused").to_string();
-    assert!(refused.contains("backup"), "{refused}");
+    assert!(refused.contains("agree"), "{refused}");
     {
         let shared = &mut *fleet.platform.shared.get().expect("shared");
         assert!(rollouts::plan(shared, &fleet.platform).expect("planned").is_destructive());
@@ -331,7 +332,7 @@ fn what_takes_something_away_needs_a_backup_and_what_was_changed_is_refused() {
             .execute(shared)
             .expect("changed");
     }
-    let order = Order { backup_confirmed: true, ..Order::default() };
+    let order = Order { destructive_agreed: true, ..Order::default() };
     let refused = fleet.try_to_start(&order).expect_err("refused").to_string();
     assert!(refused.contains(LATER) && refused.contains("changed"), "{refused}");
 }
@@ -574,7 +575,7 @@ mod crashes {
             let started = fleet.start(&Order::default());
             do_work(&fleet.site, &started.operation.to_string(), point);
             let shared = &mut *fleet.platform.shared.get().expect("shared");
-            let back = rollouts::roll_back(shared, &fleet.audit(), started.rollout, true).expect("begun");
+            let back = rollouts::roll_back(shared, &fleet.audit(), started.rollout).expect("begun");
             let work = back.operation.to_string();
             die_at(&fleet.site, &work, &format!("{point}:1"));
             do_work(&fleet.site, &work, point);

@@ -20,7 +20,7 @@ CREATE TABLE rollouts (
     wave_size INTEGER NOT NULL CHECK (wave_size > 0),
     failure_percent INTEGER NOT NULL CHECK (failure_percent BETWEEN 1 AND 100),
     forgiven BIGINT NOT NULL,
-    backup_confirmed INTEGER NOT NULL CHECK (backup_confirmed IN (0, 1)),
+    destructive_agreed INTEGER NOT NULL CHECK (destructive_agreed IN (0, 1)),
     reason TEXT,
     actor_name TEXT NOT NULL,
     created_at TIMESTAMP NOT NULL,

@@ -70,7 +70,7 @@ pub struct Rollout {
     pub failure_percent: i32,
     /// Failures that somebody has looked at and let it go on after.
     pub forgiven: i64,
-    pub backup_confirmed: i32,
+    pub destructive_agreed: i32,
     pub reason: Option<String>,
     pub actor_name: String,
     pub created_at: NaiveDateTime,
@@ -100,7 +100,7 @@ pub struct NewRollout<'a> {
     pub target_version: &'a str,
     pub wave_size: i32,
     pub failure_percent: i32,
-    pub backup_confirmed: bool,
+    pub destructive_agreed: bool,
 }
 
 /// Enters a rollout. The caller holds the `write_tx` and has enqueued its operation.
@@ -116,7 +116,10 @@ pub fn create(connection: &mut SharedConn, audit: &Audit, new: &NewRollout<'_>) 
             (rollouts::direction.eq(new.direction), rollouts::state.eq(RolloutState::Running)),
             (rollouts::stage.eq(Stage::Canaries), rollouts::target_version.eq(new.target_version)),
             (rollouts::wave_size.eq(new.wave_size), rollouts::failure_percent.eq(new.failure_percent)),
-            (rollouts::forgiven.eq(0_i64), rollouts::backup_confirmed.eq(i32::from(new.backup_confirmed))),
+            (
+                rollouts::forgiven.eq(0_i64),
+                rollouts::destructive_agreed.eq(i32::from(new.destructive_agreed)),
+            ),
             (rollouts::actor_name.eq(&audit.actor.name), rollouts::created_at.eq(now())),
         ))
         .execute(connection)?;

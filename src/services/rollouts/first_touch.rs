@@ -143,7 +143,7 @@ fn allowed(
     let turn = open.as_ref().is_none_or(|open| {
         open.direction == Direction::Up && open.state == RolloutState::Running && open.stage == Stage::Waves
     });
-    let agreed = open.as_ref().is_some_and(|open| open.backup_confirmed != 0);
+    let agreed = open.as_ref().is_some_and(|open| open.destructive_agreed != 0);
     let mut after = platform.migrations.after(&database.schema_version);
     if !turn
         || (!agreed && after.any(|migration| migration.destructive))

@@ -133,8 +133,8 @@ pub struct Order {
     pub wave_size: i32,
     /// So many in a hundred may fail before it stops.
     pub failure_percent: i32,
-    /// Whether whoever asks has seen to a backup.
-    pub backup_confirmed: bool,
+    /// Whether whoever asks agrees to migrations that take something away for good.
+    pub destructive_agreed: bool,
 }
 
 impl Default for Order {
@@ -143,7 +143,7 @@ impl Default for Order {
             canaries: Vec::new(),
             wave_size: WAVE_SIZE,
             failure_percent: FAILURE_PERCENT,
-            backup_confirmed: false,
+            destructive_agreed: false,
         }
     }
 }
@@ -172,7 +172,7 @@ pub struct Started {
 ///
 /// # Errors
 /// `Refused` when nothing is behind, when a migration is no longer what it was, when a destructive one is to run and
-/// nobody has said that there is a backup, or when a canary is unknown; `Changed` while another rollout is open.
+/// nobody has agreed to it, or when a canary is unknown; `Changed` while another rollout is open.
 pub fn start(
     connection: &mut SharedConn,
     platform: &Platform,
@@ -185,12 +185,7 @@ pub fn start(
             return Err(ModelError::Refused("Every institution's database is up to date.".into()));
         }
         unchanged(connection, platform)?;
-        if plan.is_destructive() && !order.backup_confirmed {
-            return Err(ModelError::Refused(
-                "A migration takes something away for good. Make a backup first, then say that there is one."
-                    .into(),
-            ));
-        }
+        agreed(plan.is_destructive(), order.destructive_agreed)?;
         let input = Input { canaries: canaries(connection, order, &plan.version)?, ..Input::default() };
         let subject = format!("Migrate {} to {}", counted(plan.behind), plan.version);
         begin(connection, audit, order, (Direction::Up, &plan.version), (&subject, &input))
@@ -233,7 +228,7 @@ pub fn try_again(
     platform: &Platform,
     audit: &Audit,
     institution_id: Id,
-    backup_confirmed: bool,
+    destructive_agreed: bool,
 ) -> ModelResult<Started> {
     connection.write_tx(|connection| {
         let institution = institutions::find(connection, institution_id)?;
@@ -252,13 +247,8 @@ pub fn try_again(
         }
         let destructive =
             platform.migrations.after(&database.schema_version).any(|migration| migration.destructive);
-        if destructive && !backup_confirmed {
-            return Err(ModelError::Refused(
-                "A migration takes something away for good. Make a backup first, then say that there is one."
-                    .into(),
-            ));
-        }
-        let order = Order { backup_confirmed, ..Order::default() };
+        agreed(destructive, destructive_agreed)?;
+        let order = Order { destructive_agreed, ..Order::default() };
         let input = Input { only: Some(institution_id), ..Input::default() };
         let subject = format!("Migrate {} to {version}", institution.name);
         begin(connection, audit, &order, (Direction::Up, version), (&subject, &input))
@@ -269,16 +259,14 @@ pub fn try_again(
 /// closed from then on, until it is tried again or an older Provost serves it.
 ///
 /// # Errors
-/// `Refused` without a backup or when nothing is before; `Changed` while a rollout is open.
+/// `Refused` when nothing is before; `Changed` while a rollout is open.
 pub fn roll_back_one(
     connection: &mut SharedConn,
     platform: &Platform,
     audit: &Audit,
     institution_id: Id,
-    backup_confirmed: bool,
 ) -> ModelResult<Started> {
     connection.write_tx(|connection| {
-        need_backup(backup_confirmed)?;
         let institution = institutions::find(connection, institution_id)?;
         let database = ready(connection, institution_id)?;
         let target = one_before(connection, platform, &database)?.ok_or_else(|| {
@@ -287,10 +275,9 @@ pub fn roll_back_one(
                 institution.name
             ))
         })?;
-        let order = Order { backup_confirmed, ..Order::default() };
         let input = Input { only: Some(institution_id), ..Input::default() };
         let subject = format!("Take {} back to {target}", institution.name);
-        begin(connection, audit, &order, (Direction::Down, &target), (&subject, &input))
+        begin(connection, audit, &Order::default(), (Direction::Down, &target), (&subject, &input))
     })
 }
 
@@ -316,14 +303,8 @@ pub fn one_before(
 ///
 /// # Errors
 /// As [`roll_back_one`].
-pub fn roll_back(
-    connection: &mut SharedConn,
-    audit: &Audit,
-    rollout_id: Id,
-    backup_confirmed: bool,
-) -> ModelResult<Started> {
+pub fn roll_back(connection: &mut SharedConn, audit: &Audit, rollout_id: Id) -> ModelResult<Started> {
     connection.write_tx(|connection| {
-        need_backup(backup_confirmed)?;
         let rollout = rollouts::find(connection, rollout_id)?;
         let done = rollouts::done_of(connection, rollout_id)?;
         if rollout.direction == Direction::Down || done.is_empty() {
@@ -342,20 +323,19 @@ pub fn roll_back(
             operations::hurry(connection, rollout.operation_id)?;
         }
         let target = done.iter().map(|tenant| &tenant.from_version).min().cloned().unwrap_or_default();
-        let order = Order { backup_confirmed, ..Order::default() };
         let input = Input { undoes: Some(rollout_id), ..Input::default() };
         let count = counted(i64::try_from(done.len()).unwrap_or(i64::MAX));
         let subject = format!("Take {count} back from {}", rollout.target_version);
-        begin(connection, audit, &order, (Direction::Down, &target), (&subject, &input))
+        begin(connection, audit, &Order::default(), (Direction::Down, &target), (&subject, &input))
     })
 }
 
-fn need_backup(confirmed: bool) -> ModelResult<()> {
-    if confirmed {
+fn agreed(destructive: bool, agreed: bool) -> ModelResult<()> {
+    if agreed || !destructive {
         return Ok(());
     }
     Err(ModelError::Refused(
-        "Going back takes away what was written since. Make a backup first, then say that there is one."
+        "A migration takes something away for good. Every database is backed up right before; say that you agree."
             .into(),
     ))
 }
@@ -389,12 +369,12 @@ fn begin(
         target_version,
         wave_size: order.wave_size.max(1),
         failure_percent: order.failure_percent.clamp(1, 100),
-        backup_confirmed: order.backup_confirmed,
+        destructive_agreed: order.destructive_agreed,
     };
     let id = rollouts::create(connection, audit, &new)?;
     let rollout = rollouts::find(connection, id)?;
     let detail =
-        json!({ "subject": subject, "direction": direction, "backup_confirmed": order.backup_confirmed });
+        json!({ "subject": subject, "direction": direction, "destructive_agreed": order.destructive_agreed });
     audit.record(connection, "rollout.started", &rollout.subject(), &detail)?;
     Ok(Started { rollout: id, operation })
 }
@@ -496,15 +476,6 @@ pub fn rehearse_first(platform: &Platform, domain: Option<&str>) -> Result<Optio
     let domain = institutions::find(&mut connection, database.institution_id)?.domain;
     drop(connection);
     rehearse(platform, &database, domain).map(Some)
-}
-
-/// A place for what is to be done before a database is changed in a way that cannot be taken back: a backup of it.
-/// Until then whoever asks says that there is one.
-///
-/// # Errors
-/// The database must not be changed then.
-fn before_risk(_platform: &Platform, _institution_id: Id) -> Result<(), Failure> {
-    Ok(())
 }
 
 fn counted(n: i64) -> String {

@@ -8,7 +8,6 @@ use std::{
 
 use serde_json::json;
 
-use super::before_risk;
 use crate::{
     db::{
         Id,
@@ -16,15 +15,16 @@ use crate::{
         tenant_migrations::{Course, MigrateFailure},
     },
     models::{
-        ModelResult,
+        Actor, ModelResult,
         platform::{
             audit::{Audit, Subject},
+            backups::Reason,
             rollouts::{self, Direction, Job, TenantStatus},
             schema_ledger::{self, LedgerStatus, Note},
             tenant_databases,
         },
     },
-    services::{operations::Failure, platform::Platform, tenants},
+    services::{backups, operations::Failure, platform::Platform, tenants},
 };
 
 /// Attempts at a database that somebody else holds.
@@ -52,7 +52,11 @@ pub(super) struct Asker<'a> {
 pub(super) fn bring(asker: &Asker<'_>, job: Job, direction: Direction) -> Option<Report> {
     let began = Instant::now();
     let (mut attempts, mut ran) = (0, Vec::new());
+    let saved = saved(asker.platform, &job, direction);
     let course = loop {
+        if let Err(failure) = saved {
+            break Course { failure: Some(told(failure)), ..Course::default() };
+        }
         attempts += 1;
         let mut course = attempt(asker, &job, direction);
         ran.append(&mut course.ran);
@@ -68,6 +72,17 @@ pub(super) fn bring(asker: &Asker<'_>, job: Job, direction: Direction) -> Option
     };
     let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
     Some(Report { job, direction, course: Course { ran, ..course }, attempts, milliseconds })
+}
+
+/// A backup, where something is to be taken away.
+fn saved(platform: &Platform, job: &Job, direction: Direction) -> Result<(), Failure> {
+    let destructive =
+        || platform.migrations.after(&job.database.schema_version).any(|migration| migration.destructive);
+    if direction == Direction::Down || destructive() {
+        let audit = platform.audit(Actor::system());
+        backups::take(platform, &audit, Some(job.database.institution_id), Reason::BeforeMigration)?;
+    }
+    Ok(())
 }
 
 fn attempt(asker: &Asker<'_>, job: &Job, direction: Direction) -> Course {
@@ -92,11 +107,6 @@ fn attempt(asker: &Asker<'_>, job: &Job, direction: Direction) -> Course {
 /// whose schema is being taken away.
 fn prepared(asker: &Asker<'_>, job: &Job, direction: Direction) -> Result<(), Failure> {
     let (platform, id) = (asker.platform, job.database.institution_id);
-    let risky =
-        platform.migrations.after(&job.database.schema_version).any(|migration| migration.destructive);
-    if direction == Direction::Down || risky {
-        before_risk(platform, id)?;
-    }
     if direction == Direction::Down {
         (asker.may)()?;
         let reason = held_back(&job.to_version);

@@ -123,10 +123,10 @@ impl AnyAdmin {
                 .count(self.waiting.failed_operations, "failed"),
             item("Databases", "/platform/databases", Icon::Database),
             item("Alerts", "/platform/alerts", Icon::Alert).count(self.waiting.alerts, "firing"),
+            item("Backups", "/platform/backups", Icon::Archive),
+            item("Migrations", "/platform/migrations", Icon::ArrowUp),
         ];
         if self.is_operator() {
-            running.push(item("Backups", "/platform/backups", Icon::Archive));
-            running.push(item("Migrations", "/platform/migrations", Icon::ArrowUp));
             running.push(item("Servers", "/platform/servers", Icon::Server));
         }
         if self.is_auditor() {

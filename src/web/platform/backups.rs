@@ -21,7 +21,7 @@ use crate::{
     services::backups::{self as service, RestoreHow, manifest::Manifest},
     web::{
         RecordId, State,
-        auth::SuperAdmin,
+        auth::{AnyAdmin, Operator, SuperAdmin},
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
@@ -80,7 +80,7 @@ fn badge(backup: &Backup) -> Badge {
     }
 }
 
-fn row(clock: &Clock, BackupRow { backup, domain }: BackupRow) -> Row {
+fn row(clock: &Clock, admin: &AnyAdmin, BackupRow { backup, domain }: BackupRow) -> Row {
     let state = badge(&backup);
     let path = format!("{PATH}/{}", backup.id);
     let mut row = Row::new(backup.id, path.as_str())
@@ -90,40 +90,41 @@ fn row(clock: &Clock, BackupRow { backup, domain }: BackupRow) -> Row {
         .cell(Cell::time(clock, backup.verified_at))
         .cell(Cell::figure(bytes(backup.bytes)))
         .cell(backup.reason.label())
-        .cell(Cell::time(clock, backup.kept_until))
-        .action(Action::post("Verify", format!("{path}/verification")));
-    if backup.institution_id.is_some() {
-        row = row
-            .action(Action::post("Restore beside", format!("{path}/copy")))
-            .action(Action::ask("Restore", format!("{path}/restore")).danger());
+        .cell(Cell::time(clock, backup.kept_until));
+    if admin.is_operator() {
+        row = row.action(Action::post("Verify", format!("{path}/verification")));
+    }
+    if admin.is_operator() && backup.institution_id.is_some() {
+        row = row.action(Action::post("Restore beside", format!("{path}/copy")));
+    }
+    if admin.is_super_admin() && backup.institution_id.is_some() {
+        row = row.action(Action::ask("Restore", format!("{path}/restore")).danger());
     }
     row
 }
 
-/// `GET /platform/backups`: super admins.
-pub async fn list(
-    request: HttpRequest,
-    platform: State,
-    admin: SuperAdmin,
-) -> Result<HttpResponse, AppError> {
+/// `GET /platform/backups`: every platform admin.
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| backups::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
-    let rows = slice.rows.into_iter().map(|found| row(&clock, found)).collect();
-    let page = admin
+    let rows = slice.rows.into_iter().map(|found| row(&clock, &admin, found)).collect();
+    let mut page = admin
         .page("Backups")
-        .intro("Only a backup that was restored for a trial and compared counts: it is verified.")
-        .action(Action::post("Back up the shared database", PATH).icon(Icon::Database));
+        .intro("Only a backup that was restored for a trial and compared counts: it is verified.");
+    if admin.is_operator() {
+        page = page.action(Action::post("Back up the shared database", PATH).icon(Icon::Database));
+    }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
-/// `GET /platform/backups.csv`: super admins; all that match, the newest first.
+/// `GET /platform/backups.csv`: every platform admin; all that match, the newest first.
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
     let filter = filter(&query);
@@ -162,18 +163,18 @@ pub async fn export(
     csv(&platform, file, move |c, last| backups::older_than(c, &filter, last, CHUNK)).await
 }
 
-/// `POST /platform/backups`: super admins; the shared database, now.
-pub async fn back_up_shared(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
+/// `POST /platform/backups`: operators; the shared database, now.
+pub async fn back_up_shared(platform: State, admin: Operator) -> Result<HttpResponse, AppError> {
     asked(&platform, &admin, PATH, |audit| {
         move |c: &mut SharedConn| service::request(c, &audit, None, Reason::Requested)
     })
     .await
 }
 
-/// `POST /platform/institutions/{domain}/backups`: super admins; this institution, now.
+/// `POST /platform/institutions/{domain}/backups`: operators; this institution, now.
 pub async fn back_up(
     platform: State,
-    admin: SuperAdmin,
+    admin: Operator,
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
@@ -184,10 +185,10 @@ pub async fn back_up(
     .await
 }
 
-/// `POST /platform/backups/{id}/verification`: super admins.
+/// `POST /platform/backups/{id}/verification`: operators.
 pub async fn verify(
     platform: State,
-    admin: SuperAdmin,
+    admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     asked(&platform, &admin, &format!("{PATH}/{id}"), |audit| {
@@ -196,10 +197,10 @@ pub async fn verify(
     .await
 }
 
-/// `POST /platform/backups/{id}/copy`: super admins; a copy beside, which nobody but the operator can enter.
+/// `POST /platform/backups/{id}/copy`: operators; a copy beside, which nobody but the operator can enter.
 pub async fn copy(
     platform: State,
-    admin: SuperAdmin,
+    admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let how = RestoreHow { beside: true, without_saving: false };
@@ -212,7 +213,7 @@ pub async fn copy(
 /// Asks for an operation and leads to its page; who was too late is told so on the page before.
 async fn asked<W>(
     platform: &State,
-    admin: &SuperAdmin,
+    admin: &AnyAdmin,
     back: &str,
     work: impl FnOnce(crate::models::platform::audit::Audit) -> W,
 ) -> Result<HttpResponse, AppError>
@@ -250,24 +251,27 @@ async fn whole(platform: &State, id: Id) -> Result<Whole, AppError> {
     Ok(platform.shared.run(read).await?)
 }
 
-fn titled(admin: &SuperAdmin, backup: &Backup) -> Page {
+fn titled(admin: &AnyAdmin, backup: &Backup) -> Page {
     admin.page(format!("Backup of {}", backup.subject)).crumb("Backups", PATH).badge(badge(backup))
 }
 
-/// `GET /platform/backups/{id}`: super admins; what is in it, and what can be done with it.
+/// `GET /platform/backups/{id}`: every platform admin; what is in it, and what can be done with it.
 pub async fn detail(
     platform: State,
-    admin: SuperAdmin,
+    admin: AnyAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let whole = whole(&platform, id).await?;
     let (clock, path) = (Clock::utc(), format!("{PATH}/{id}"));
-    let mut page = titled(&admin, &whole.backup)
-        .action(Action::post("Verify backup", format!("{path}/verification")).icon(Icon::Check));
-    if whole.institution.is_some() {
-        page = page
-            .also(Action::post("Restore beside", format!("{path}/copy")).icon(Icon::Database))
-            .also(Action::ask("Restore", format!("{path}/restore")).icon(Icon::Undo).danger());
+    let mut page = titled(&admin, &whole.backup);
+    if admin.is_operator() {
+        page = page.action(Action::post("Verify backup", format!("{path}/verification")).icon(Icon::Check));
+    }
+    if admin.is_operator() && whole.institution.is_some() {
+        page = page.also(Action::post("Restore beside", format!("{path}/copy")).icon(Icon::Database));
+    }
+    if admin.is_super_admin() && whole.institution.is_some() {
+        page = page.also(Action::ask("Restore", format!("{path}/restore")).icon(Icon::Undo).danger());
     }
     Ok(html(&RecordPage::new(page, record(&clock, whole)))?)
 }

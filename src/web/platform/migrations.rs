@@ -6,7 +6,7 @@ pub mod tenants;
 use actix_web::{HttpResponse, http::StatusCode};
 
 use crate::{
-    db::{shared::SharedConn, tenant_migrations::TenantMigration},
+    db::{Id, shared::SharedConn, tenant_migrations::TenantMigration},
     error::AppError,
     models::{
         ModelError, ModelResult, Paging,
@@ -45,8 +45,8 @@ struct Now {
     quarantined: Vec<DatabaseRow>,
 }
 
-/// `GET /platform/migrations`: operators.
-pub async fn show(platform: State, admin: Operator) -> Result<HttpResponse, AppError> {
+/// `GET /platform/migrations`: every platform admin.
+pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let state = platform.clone();
     let now = platform.shared.run(move |c| look(c, &state)).await?;
     let clock = Clock::utc();
@@ -55,7 +55,7 @@ pub async fn show(platform: State, admin: Operator) -> Result<HttpResponse, AppE
         (Some(open), _) => {
             page.action(Action::link("See the rollout under way", format!("{PATH}/{}", open.id)))
         }
-        (None, 1..) => {
+        (None, 1..) if admin.is_operator() => {
             page.action(Action::link("Migrate institutions", format!("{PATH}/new")).icon(Icon::ArrowUp))
         }
         _ => page,
@@ -71,7 +71,7 @@ pub async fn show(platform: State, admin: Operator) -> Result<HttpResponse, AppE
         .notice(notice)
         .section(versions(&now.plan))
         .list("What would run", pending(&now.plan.pending))
-        .list("In quarantine", quarantined(now.quarantined))
+        .list("In quarantine", quarantined(&admin, now.quarantined))
         .list("Rollouts", history(&clock, now.newest))
         .action(Action::link("Every institution's schema", TENANTS).icon(Icon::Database));
     Ok(html(&RecordPage::new(page, record))?)
@@ -152,7 +152,7 @@ fn pending(migrations: &[TenantMigration]) -> ListView {
     ListView::plain(spec, migrations.iter().map(row).collect()).region("pending")
 }
 
-fn quarantined(rows: Vec<DatabaseRow>) -> ListView {
+fn quarantined(admin: &AnyAdmin, rows: Vec<DatabaseRow>) -> ListView {
     const COLUMNS: &[Column] = &[
         Column::new("institution", "Institution"),
         Column::new("version", "Schema"),
@@ -165,13 +165,21 @@ fn quarantined(rows: Vec<DatabaseRow>) -> ListView {
     );
     let row = |row: DatabaseRow| {
         let id = row.database.institution_id;
-        Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
+        let shown = Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
             .cell(Cell::text(row.name).note(row.domain))
             .cell(Cell::mono(row.database.schema_version))
-            .cell(Cell::lines(row.database.quarantine_reason.unwrap_or_default()))
-            .action(Action::post("Try again", format!("{TENANTS}/{id}/attempts")).icon(Icon::Refresh))
+            .cell(Cell::lines(row.database.quarantine_reason.unwrap_or_default()));
+        with_attempt(shown, admin, id)
     };
     ListView::plain(spec, rows.into_iter().map(row).collect()).region("quarantine")
+}
+
+/// The row, with "Try again" for those who may.
+fn with_attempt(row: Row, admin: &AnyAdmin, institution: Id) -> Row {
+    if !admin.is_operator() {
+        return row;
+    }
+    row.action(Action::post("Try again", format!("{TENANTS}/{institution}/attempts")).icon(Icon::Refresh))
 }
 
 fn history(clock: &Clock, newest: Vec<Rollout>) -> ListView {
@@ -262,8 +270,9 @@ fn fields(form: &mut Form, plan: &Plan) -> Option<Order> {
         .value(service::FAILURE_PERCENT)
         .between(1, 100)
         .required();
-    let backup = if plan.is_destructive() {
-        form.checkboxes("backup", "A migration takes something away for good", [("yes", "There is a backup")])
+    let agreed = if plan.is_destructive() {
+        let words = "Run it; every database is backed up right before";
+        form.checkboxes("agreed", "A migration takes something away for good", [("yes", words)])
     } else {
         Vec::new()
     };
@@ -273,7 +282,7 @@ fn fields(form: &mut Form, plan: &Plan) -> Option<Order> {
             canaries: canaries.split_whitespace().map(ToOwned::to_owned).collect(),
             wave_size: wave_size?,
             failure_percent: failure_percent?,
-            backup_confirmed: !backup.is_empty(),
+            destructive_agreed: !agreed.is_empty(),
         })
     })
 }

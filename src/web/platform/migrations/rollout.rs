@@ -67,20 +67,20 @@ fn look(c: &mut SharedConn, rollout: Rollout) -> ModelResult<Found> {
     })
 }
 
-/// `GET /platform/migrations/operations/{id}`: operators; the rollout of an operation.
+/// `GET /platform/migrations/operations/{id}`: every platform admin; the rollout of an operation.
 pub async fn of_operation(
     platform: State,
-    _: Operator,
+    _: AnyAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let rollout = platform.shared.run(move |c| rollouts::of_operation(c, id)).await?;
     Ok(see_other(format!("{PATH}/{}", rollout.id)))
 }
 
-/// `GET /platform/migrations/{id}`: operators; renews itself while it runs.
+/// `GET /platform/migrations/{id}`: every platform admin; renews itself while it runs.
 pub async fn show(
     platform: State,
-    admin: Operator,
+    admin: AnyAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let find = move |c: &mut SharedConn| {
@@ -92,14 +92,14 @@ pub async fn show(
         .page(found.operation.subject.as_str())
         .crumb("Migrations", PATH)
         .badge(state_badge(found.rollout.state));
-    let failed = (!found.failed.is_empty()).then(|| failed_list(&found.failed));
+    let failed = (!found.failed.is_empty()).then(|| failed_list(&admin, &found.failed));
     Ok(html(&RolloutView { page, operation: view(&admin, &found), failed })?)
 }
 
 fn view(admin: &AnyAdmin, found: &Found) -> OperationView {
     let (rollout, clock) = (&found.rollout, Clock::utc());
     let mut view = operation_pages::view(admin, &clock, &found.operation, &found.steps);
-    view.actions = actions(rollout, &found.counts);
+    view.actions = if admin.is_operator() { actions(rollout, &found.counts) } else { Vec::new() };
     if let Some(reason) = &rollout.reason {
         view = view.notice(match rollout.state {
             RolloutState::Stopped | RolloutState::Failed => Notice::error(reason.as_str()),
@@ -157,15 +157,15 @@ fn actions(rollout: &Rollout, counts: &[(TenantStatus, i64)]) -> Vec<Action> {
     actions
 }
 
-fn failed_list(failed: &[RolloutTenant]) -> ListView {
+fn failed_list(admin: &AnyAdmin, failed: &[RolloutTenant]) -> ListView {
     let spec = ListSpec::new(TENANTS, Noun::new("institution", "institutions"), COLUMNS);
     let row = |tenant: &RolloutTenant| {
         let id = tenant.institution_id;
-        Row::new(id, format!("/platform/institutions/{}", tenant.domain))
+        let row = Row::new(id, format!("/platform/institutions/{}", tenant.domain))
             .cell(Cell::text(tenant.name.as_str()).note(tenant.domain.as_str()))
             .cell(Cell::lines(tenant.error.as_deref().unwrap_or_default()))
-            .cell(Cell::number(i64::from(tenant.attempts)))
-            .action(Action::post("Try again", format!("{TENANTS}/{id}/attempts")).icon(Icon::Refresh))
+            .cell(Cell::number(i64::from(tenant.attempts)));
+        super::with_attempt(row, admin, id)
     };
     ListView::plain(spec, failed.iter().map(row).collect()).region("quarantine")
 }
@@ -244,7 +244,7 @@ fn question(rollout: &Rollout, done: i64) -> Confirm {
     let place = format!("{PATH}/{}", rollout.id);
     Confirm::new(format!("{place}/rollback"), "Roll everybody back")
         .says("Everybody whom this rollout brought along goes back to the schema they had.")
-        .says("What was written in the newer schema only is lost: make backups first.")
+        .says("What was written in the newer schema only is lost; each database is backed up right before.")
         .says("Their pages are closed for maintenance until they are migrated again, or an older Provost serves them.")
         .count("institutions go back", done)
         .typed(rollout.target_version.as_str())
@@ -281,7 +281,7 @@ pub async fn roll_back(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?);
     }
     let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id, true)).await;
+    let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id)).await;
     platform.operations.wake();
     let back = outcome.as_ref().map_or(id, |started| started.rollout);
     settled(&admin, outcome, |_| Notice::success("They are being taken back."), &format!("{PATH}/{back}"))

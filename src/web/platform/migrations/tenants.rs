@@ -78,13 +78,13 @@ async fn asked(
     Ok((spec, query, filter))
 }
 
-/// `GET /platform/migrations/tenants`: operators.
-pub async fn list(request: HttpRequest, platform: State, admin: Operator) -> Result<HttpResponse, AppError> {
+/// `GET /platform/migrations/tenants`: every platform admin.
+pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let (spec, query, filter) = asked(&request, &platform).await?;
     let paging = query.paging();
     let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
     let current = platform.migrations.version();
-    let rows = slice.rows.into_iter().map(|found| row(found, current)).collect();
+    let rows = slice.rows.into_iter().map(|found| row(&admin, found, current)).collect();
     let page = admin
         .page("Schemas")
         .crumb("Migrations", PATH)
@@ -92,7 +92,7 @@ pub async fn list(request: HttpRequest, platform: State, admin: Operator) -> Res
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
-fn row(found: DatabaseRow, current: &str) -> Row {
+fn row(admin: &AnyAdmin, found: DatabaseRow, current: &str) -> Row {
     let (id, version) = (found.database.institution_id, found.database.schema_version);
     let held = found.database.quarantine_reason.is_some();
     let mut badges = vec![standing(&version, current)];
@@ -104,6 +104,9 @@ fn row(found: DatabaseRow, current: &str) -> Row {
         .cell(Cell::mono(version.as_str()))
         .cell(Cell::badges(badges))
         .cell(found.database.quarantine_reason.map_or_else(Cell::nothing, Cell::lines));
+    if !admin.is_operator() {
+        return row;
+    }
     let again = |label| Action::post(label, format!("{TENANTS}/{id}/attempts")).icon(Icon::Refresh);
     let row = match (held, *version < *current) {
         (true, _) => row.action(again("Try again")),
@@ -117,11 +120,11 @@ fn row(found: DatabaseRow, current: &str) -> Row {
     }
 }
 
-/// `GET /platform/migrations/tenants.csv`: operators; all that match.
+/// `GET /platform/migrations/tenants.csv`: every platform admin; all that match.
 pub async fn export(
     request: HttpRequest,
     platform: State,
-    admin: Operator,
+    admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
     let read = (&filter, tenant_databases::page as _);
@@ -178,7 +181,7 @@ fn look(
 fn question(institution: &Institution, target: &str) -> Confirm {
     Confirm::new(format!("{TENANTS}/{}/rollback", institution.id), "Roll back database")
         .says(format!("The database of {} goes back to the schema {target}.", institution.name))
-        .says("What was written in the newer schema only is lost: make a backup first.")
+        .says("What was written in the newer schema only is lost; the database is backed up right before.")
         .says(
             "Its pages are closed for maintenance until it is migrated again, or an older Provost serves it.",
         )
@@ -222,7 +225,7 @@ pub async fn roll_back(
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
     }
     let (audit, state) = (admin.audit(&platform), platform.clone());
-    let outcome = platform.shared.run(move |c| service::roll_back_one(c, &state, &audit, id, true)).await;
+    let outcome = platform.shared.run(move |c| service::roll_back_one(c, &state, &audit, id)).await;
     platform.operations.wake();
     let back = place_of(&outcome);
     settled(&admin, outcome, |_| Notice::success("It is being taken back."), &back)
