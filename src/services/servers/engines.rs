@@ -16,11 +16,15 @@ use crate::{
             Contents, CopyTools, Dumped, EngineError, Finding, HOME, Opener, Permit, Place, PostgresEngine,
             SqliteEngine, TenantEngine, for_target,
         },
+        pools::SharedPool,
         shared::SharedConn,
         tenant::TenantConn,
         tenant_migrations::TenantMigrations,
     },
-    models::platform::servers::{self, DatabaseServer},
+    models::{
+        ModelError,
+        platform::servers::{self, DatabaseServer},
+    },
     services::keys::Keys,
 };
 
@@ -32,7 +36,8 @@ const FEW_CONNECTIONS: usize = 20;
 /// What an engine is made of, whichever server it is for.
 #[derive(Clone)]
 pub(in crate::services) struct Parts {
-    pub(in crate::services) shared: Target,
+    pub(in crate::services) shared: SharedPool,
+    pub(in crate::services) database: Target,
     pub(in crate::services) data_dir: PathBuf,
     pub(in crate::services) prefix: String,
     pub(in crate::services) tenant_connections: usize,
@@ -62,7 +67,7 @@ struct Known {
 impl Engines {
     pub(in crate::services) fn new(parts: Parts) -> Self {
         let home = for_target(
-            &parts.shared,
+            &parts.database,
             &parts.data_dir,
             &parts.prefix,
             &parts.keys.platform_id(),
@@ -126,7 +131,8 @@ impl Engines {
     /// # Errors
     /// When the shared database cannot be read.
     pub fn all(&self) -> Result<Vec<Served>, EngineError> {
-        let rows = servers::all(&mut self.look()?).map_err(|error| unreadable(&error))?;
+        let rows = self.parts.shared.get().map_err(Into::into).and_then(|mut c| servers::all(&mut c));
+        let rows = rows.map_err(|error| unreadable(&error))?;
         rows.into_iter().map(|row| self.of(row.id).map(|engine| (row, engine))).collect()
     }
 
@@ -157,7 +163,7 @@ impl Engines {
 
     /// Beside the pool: whoever asks may hold its last connection.
     fn look(&self) -> Result<SharedConn, EngineError> {
-        SharedConn::open(&self.parts.shared)
+        SharedConn::open(&self.parts.database)
             .map_err(|error| EngineError::transient(format!("The shared database {error}.")))
     }
 
@@ -176,7 +182,7 @@ impl Engines {
     }
 }
 
-fn unreadable(error: &crate::models::ModelError) -> EngineError {
+fn unreadable(error: &ModelError) -> EngineError {
     if error.is_not_found() {
         EngineError::permanent("The server that this database is on is not known any more.")
     } else {

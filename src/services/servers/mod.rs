@@ -239,7 +239,7 @@ pub fn place_new(
 }
 
 /// The server for a copy of what was on `present`: that very one where the engine is the same, because room was made
-/// for it there; another one where it is not.
+/// for it there; another one where it is not, or where the last check found that one in trouble and another has room.
 ///
 /// # Errors
 /// As [`place_new`].
@@ -248,8 +248,13 @@ pub fn place_copy(
     present: Option<(Id, Engine)>,
     engine: Engine,
 ) -> Result<Id, Failure> {
-    match present {
-        Some((server, kind)) if kind == engine => Ok(server),
-        _ => place_new(connection, |server| server.engine == engine).map(|server| server.id),
+    let suits = |server: &DatabaseServer| server.engine == engine;
+    let Some((server, _)) = present.filter(|(_, kind)| *kind == engine) else {
+        return place_new(connection, suits).map(|server| server.id);
+    };
+    if servers::find(connection, server)?.problem.is_none() {
+        return Ok(server);
     }
+    let sound = servers::with_most_room(connection, |server| suits(server) && server.problem.is_none())?;
+    Ok(sound.map_or(server, |other| other.id))
 }
