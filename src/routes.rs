@@ -208,6 +208,8 @@ routes! {
     Operator POST "/platform/migrations/{id}/cancellation" => platform::migrations::rollout::cancel;
     Operator GET "/platform/migrations/{id}/rollback" => platform::migrations::rollout::ask_roll_back;
     Operator POST "/platform/migrations/{id}/rollback" => platform::migrations::rollout::roll_back;
+    SuperAdmin GET "/platform/institutions/{domain}/move" => platform::move_institution::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/move" => platform::move_institution::start;
     Operator POST "/platform/institutions/{domain}/backups" => platform::backups::back_up;
     AnyAdmin GET "/platform/backups" => platform::backups::list;
     Operator POST "/platform/backups" => platform::backups::back_up_shared;
@@ -222,6 +224,18 @@ routes! {
     Operator GET "/platform/reconciliation.csv" => platform::reconciliation::export;
     SuperAdmin GET "/platform/reconciliation/{id}/repair" => platform::reconciliation::ask_repair;
     SuperAdmin POST "/platform/reconciliation/{id}/repair" => platform::reconciliation::repair;
+    Operator GET "/platform/servers" => platform::servers::list;
+    SuperAdmin POST "/platform/servers" => platform::servers::create;
+    Operator GET "/platform/servers.csv" => platform::servers::export;
+    SuperAdmin GET "/platform/servers/new" => platform::servers::new;
+    Operator GET "/platform/servers/{id}" => platform::servers::detail;
+    SuperAdmin POST "/platform/servers/{id}" => platform::servers::save;
+    SuperAdmin GET "/platform/servers/{id}/edit" => platform::servers::edit;
+    Operator POST "/platform/servers/{id}/check" => platform::servers::check;
+    SuperAdmin POST "/platform/servers/{id}/draining" => platform::servers::drain;
+    SuperAdmin POST "/platform/servers/{id}/draining/remove" => platform::servers::accept;
+    SuperAdmin GET "/platform/servers/{id}/removal" => platform::servers::ask_remove;
+    SuperAdmin POST "/platform/servers/{id}/removal" => platform::servers::remove;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;
     SuperAdmin POST "/platform/admins" => platform::admins::invite;
     SuperAdmin GET "/platform/admins/{id}/role" => platform::admins::ask_role;

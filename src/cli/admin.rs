@@ -69,7 +69,7 @@ fn create(config: &Config, email: &str, name: &str, role: AdminRole, from_stdin:
     Ok(())
 }
 
-fn read_password(from_stdin: bool) -> Result<String, String> {
+pub(super) fn read_password(from_stdin: bool) -> Result<String, String> {
     if from_stdin || !std::io::stdin().is_terminal() {
         let mut text = String::new();
         std::io::stdin()

@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod reconcile;
 mod serve;
+mod server;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -82,6 +83,9 @@ enum Command {
     /// The institutions' databases
     #[command(subcommand)]
     Database(database::Command),
+    /// Servers of the institutions' databases
+    #[command(subcommand)]
+    Server(server::Command),
     /// Backups: take them, list them, prove that they can be restored
     #[command(subcommand)]
     Backup(backup::Command),
@@ -173,6 +177,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Institution(command) => institution::run(&config, command),
         Command::Plan(command) => plan::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
+        Command::Server(command) => server::run(&config, command),
         Command::Backup(command) => backup::run(&config, command),
         Command::Restore(asked) => backup::restore(&config, &asked),
         Command::RestorePlatform { yes, json } => backup::restore_platform(&config, yes, json),

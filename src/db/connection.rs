@@ -14,6 +14,12 @@ impl OpenError {
     pub(super) fn new(target: &Target, reason: impl std::fmt::Display) -> Self {
         Self { target: target.to_string(), reason: reason.to_string() }
     }
+
+    /// It was opened, and is not what was asked for.
+    #[must_use]
+    pub fn unusable(reason: &dyn std::fmt::Display) -> Self {
+        Self { target: "the database".into(), reason: reason.to_string() }
+    }
 }
 
 /// Defines a connection enum over both engines in the calling module.

@@ -159,6 +159,8 @@ diesel::table! {
         updated_at -> Timestamp,
         quarantine_reason -> Nullable<Text>,
         quarantined_at -> Nullable<Timestamp>,
+        server_id -> Uuid,
+        write_block -> Nullable<Text>,
     }
 }
 
@@ -690,6 +692,32 @@ diesel::table! {
         operation_id -> Nullable<Uuid>,
         drop_after -> Timestamp,
         created_at -> Timestamp,
+        server_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    database_servers (id) {
+        id -> Uuid,
+        name -> Text,
+        engine -> Text,
+        address -> Text,
+        sealed_url -> Nullable<Binary>,
+        capacity -> BigInt,
+        most_connections -> Nullable<BigInt>,
+        state -> Text,
+        identity -> Nullable<Text>,
+        server_version -> Nullable<Text>,
+        connections -> Nullable<BigInt>,
+        round_trip_micros -> Nullable<BigInt>,
+        checked_at -> Nullable<Timestamp>,
+        problem -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        version -> BigInt,
     }
 }
 

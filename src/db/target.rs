@@ -68,6 +68,12 @@ impl Target {
     }
 }
 
+/// The address of a server without its password, for people.
+#[must_use]
+pub fn shown_address(url: &str) -> String {
+    Target::parse(url).map_or_else(|_| String::new(), |target| target.to_string())
+}
+
 /// What keeps the URL of the shared database from leading to the tenants' as well: theirs differ in user,
 /// password and database only.
 fn postgres_problem(url: &url::Url) -> Option<String> {

@@ -19,6 +19,18 @@ impl TenantConn {
         }
     }
 
+    /// Nothing can be written through this connection from now on.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn only_read(&mut self) -> diesel::QueryResult<()> {
+        use diesel::connection::SimpleConnection as _;
+        match self {
+            Self::Postgres(connection) => connection.batch_execute("SET default_transaction_read_only = on"),
+            Self::Sqlite(connection) => connection.batch_execute("PRAGMA query_only = ON"),
+        }
+    }
+
     /// Waits until nobody else migrates this database; held until this session ends. SQLite's own lock on
     /// writers is enough there.
     ///

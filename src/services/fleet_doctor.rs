@@ -18,7 +18,7 @@ use super::{
     tenants,
 };
 use crate::{
-    db::{engine::Examined, now},
+    db::{Id, engine::Examined, now},
     models::platform::{
         audit, fleet_reports,
         institutions::Status,
@@ -148,6 +148,8 @@ impl Report {
 }
 
 type Told = Vec<(Complaint, Named)>;
+/// The schemas of databases at the present version, by domain, of each server.
+type Shapes = HashMap<Id, HashMap<String, Vec<String>>>;
 
 /// Looks into every database of an institution in use. `progress` is asked now and then whether to go on.
 ///
@@ -164,7 +166,9 @@ pub fn examine(
             && matches!(row.institution_status, Status::Active | Status::Suspended)
     });
     let (mut told, shapes) = round(platform, &rows, progress)?;
-    told.extend(drift(platform, shapes)?);
+    for (server, shapes) in &shapes {
+        told.extend(drift(platform, *server, shapes)?);
+    }
     told.extend(backups(platform)?);
     told.extend(clock(platform)?);
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -176,7 +180,7 @@ fn round(
     platform: &Platform,
     rows: &[DatabaseRow],
     progress: &dyn Fn(usize, usize) -> Result<(), Failure>,
-) -> Result<(Told, HashMap<String, Vec<String>>), Failure> {
+) -> Result<(Told, Shapes), Failure> {
     let queue = Mutex::new(rows.iter().collect::<VecDeque<_>>());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let (tell, heard) = std::sync::mpsc::channel();
@@ -192,14 +196,15 @@ fn round(
             });
         }
         drop(tell);
-        let (mut told, mut shapes) = (Vec::new(), HashMap::new());
+        let (mut told, mut shapes) = (Vec::new(), Shapes::new());
         for (done, (row, outcome)) in heard.iter().enumerate() {
             progress(done + 1, rows.len())?;
             match outcome {
                 Ok(found) => {
                     told.extend(complaints(platform, row, &found));
                     if *row.database.schema_version == *platform.migrations.version() {
-                        shapes.insert(row.domain.clone(), found.shape);
+                        let of_server = shapes.entry(row.database.server_id).or_default();
+                        of_server.insert(row.domain.clone(), found.shape);
                     }
                 }
                 Err(failure) => told.push((Complaint::Unreachable, named(row, failure.to_string()))),
@@ -240,14 +245,14 @@ fn complaints(platform: &Platform, row: &DatabaseRow, found: &Examined) -> Told 
 }
 
 /// Schemas that are not what the engine expects, or, where it cannot say, what most others are.
-fn drift(platform: &Platform, shapes: HashMap<String, Vec<String>>) -> Result<Told, Failure> {
-    let expected = match platform.engine.expected_shape()? {
+fn drift(platform: &Platform, server: Id, shapes: &HashMap<String, Vec<String>>) -> Result<Told, Failure> {
+    let expected = match platform.engine.expected_shape(server)? {
         Some(expected) => expected,
-        None => most_common(&shapes),
+        None => most_common(shapes),
     };
     let wanted: HashSet<&String> = expected.iter().collect();
     let mut told = Vec::new();
-    for (domain, shape) in &shapes {
+    for (domain, shape) in shapes {
         let there: HashSet<&String> = shape.iter().collect();
         let missing = expected.iter().find(|line| !there.contains(line)).map(|line| ("missing", line));
         let extra = shape.iter().find(|line| !wanted.contains(line)).map(|line| ("not expected", line));

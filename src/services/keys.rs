@@ -9,7 +9,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::secrets::{
-    DataKey, DerivedKey, KeyFileError, KeyUse, MasterKey, PlatformSecret, Purpose, SealError, Sealed,
+    self, DataKey, DerivedKey, KeyFileError, KeyUse, MasterKey, PlatformSecret, Purpose, SealError, Sealed,
     associated_data, check_value, verify_check_value,
 };
 use crate::{
@@ -65,6 +65,7 @@ struct Inner {
     audit: AuditKey,
     cookies: DerivedKey,
     archives: DerivedKey,
+    server_addresses: DerivedKey,
 }
 
 struct Loaded {
@@ -121,6 +122,7 @@ impl Keys {
             audit: AuditKey::new(*secret.derive(KeyUse::AuditChain).bytes()),
             cookies: secret.derive(KeyUse::Cookies),
             archives: secret.derive(KeyUse::Archives),
+            server_addresses: secret.derive(KeyUse::ServerAddresses),
         }))
     }
 
@@ -204,6 +206,26 @@ impl Keys {
     /// A damaged value, or another platform's.
     pub fn open_own(&self, purpose: Purpose, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         self.opening(|master| master.open(&associated_data(None, purpose), sealed))
+    }
+
+    /// Seals the address of a database server, password included.
+    ///
+    /// # Errors
+    /// No random bytes.
+    pub fn seal_server_url(&self, server: Id, url: &str) -> Result<Sealed, KeyError> {
+        let bound = associated_data(Some(server.as_uuid()), Purpose::DatabaseServerUrl);
+        Ok(secrets::seal(&self.0.server_addresses.sealing(), &bound, url.as_bytes())?)
+    }
+
+    /// Opens what [`Self::seal_server_url`] sealed.
+    ///
+    /// # Errors
+    /// A damaged value, or another server's.
+    pub fn open_server_url(&self, server: Id, sealed: &[u8]) -> Result<Zeroizing<String>, KeyError> {
+        let bound = associated_data(Some(server.as_uuid()), Purpose::DatabaseServerUrl);
+        let plain = secrets::open(&self.0.server_addresses.sealing(), &bound, sealed)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| KeyError::Seal(SealError::Format))?;
+        Ok(Zeroizing::new(text.to_owned()))
     }
 
     /// Seals a mail until it is sent.

@@ -31,6 +31,7 @@ pub mod registration_import;
 pub mod rollouts;
 pub mod schedule;
 pub mod secrets;
+pub mod servers;
 pub mod settings;
 pub mod student_import;
 pub mod subscriptions;

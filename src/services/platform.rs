@@ -18,13 +18,13 @@ use super::{
     outbox::Outbox,
     passwords::Passwords,
     rollouts::FirstTouches,
+    servers::{Engines, Parts},
     settings::Settings,
     tenants::{TenantError, Tenants},
 };
 use crate::{
     db::{
         Id, Target,
-        engine::{self, TenantEngine},
         meter::Meters,
         migrate::Migrate,
         pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
@@ -63,8 +63,8 @@ pub struct Platform {
     pub shared: SharedPool,
     /// The institutions' databases.
     pub tenants: Tenants,
-    /// Where the institutions' databases are made.
-    pub engine: Arc<dyn TenantEngine>,
+    /// Where the institutions' databases are made: the engine of each server.
+    pub engine: Arc<Engines>,
     /// The schema of the institutions' databases.
     pub migrations: TenantMigrations,
     /// Databases that are brought along because somebody wants in.
@@ -156,21 +156,7 @@ impl Platform {
         let passwords =
             Passwords::new(keys.password_pepper(), settings.password_cost, settings.limits.password_queue)
                 .map_err(StartError::new)?;
-        let engine: Arc<dyn TenantEngine> = Arc::from(engine::for_target(
-            &settings.database,
-            &settings.data_dir,
-            prefix.as_str(),
-            &keys.platform_id(),
-            settings.limits.tenant_connections,
-            migrations.clone(),
-        ));
         let limits = settings.limits;
-        let budget = match limits.connection_budget {
-            // The limit of open files is raised by asking.
-            Some(budget) => engine.connection_budget(limits.shared_connections).map(|_| budget),
-            None => engine.connection_budget(limits.shared_connections),
-        };
-        let budget = budget.map_err(StartError::new)?;
         let pool =
             |connections| PoolLimits { connections, wait: limits.gate_wait, idle: limits.connection_idle };
         let meters = Arc::new(Meters::new(settings.metered, limits.slow_query));
@@ -179,6 +165,21 @@ impl Platform {
             pool(limits.shared_connections),
             Arc::clone(meters.platform()),
         );
+        let engine = Arc::new(Engines::new(Parts {
+            shared: shared.clone(),
+            database: settings.database.clone(),
+            data_dir: settings.data_dir.clone(),
+            prefix: prefix.as_str().to_owned(),
+            tenant_connections: settings.limits.tenant_connections,
+            migrations: migrations.clone(),
+            keys: keys.clone(),
+        }));
+        let budget = match limits.connection_budget {
+            // The limit of open files is raised by asking.
+            Some(budget) => engine.connection_budget(limits.shared_connections).map(|_| budget),
+            None => engine.connection_budget(limits.shared_connections),
+        };
+        let budget = budget.map_err(StartError::new)?;
         let pools = TenantPools::metered(pool(limits.tenant_connections), budget, Arc::clone(&meters));
         Ok(Arc::new(Self {
             tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone(), migrations.version()),

@@ -174,9 +174,8 @@ fn look_at_copy(platform: &Platform, copy: &TenantCopy) -> Result<Option<Found>,
 
 /// Databases and roles of this platform's name that nobody knows.
 fn unknown(platform: &Platform, there: &There, known: &Known) -> Result<Vec<Found>, Failure> {
-    let ours = |name: &&String| {
-        platform.engine.kind() == Engine::Sqlite || name.starts_with(platform.prefix.as_str())
-    };
+    // A folder is in the data folder and therefore ours; a name on a server says whose it is.
+    let ours = |name: &&String| name.contains('/') || name.starts_with(platform.prefix.as_str());
     let strange = |known: &Known| {
         let (databases, roles) = (known.databases(), known.roles());
         let strays =

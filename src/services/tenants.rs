@@ -2,11 +2,14 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::keys::{KeyError, Keys};
+use super::{
+    keys::{KeyError, Keys},
+    servers::Engines,
+};
 use crate::{
     db::{
-        Id,
-        engine::{EngineError, Place, TenantEngine},
+        Id, OpenError,
+        engine::{EngineError, Place},
         pools::{PoolError, PoolStatistics, TenantDb, TenantPools},
         shared::SharedConn,
     },
@@ -81,14 +84,14 @@ impl From<diesel::result::Error> for TenantError {
 #[derive(Clone)]
 pub struct Tenants {
     pools: TenantPools,
-    engine: Arc<dyn TenantEngine>,
+    engine: Arc<Engines>,
     keys: Keys,
     /// The schema that this binary works with.
     version: Arc<str>,
 }
 
 impl Tenants {
-    pub(super) fn new(pools: TenantPools, engine: Arc<dyn TenantEngine>, keys: Keys, version: &str) -> Self {
+    pub(super) fn new(pools: TenantPools, engine: Arc<Engines>, keys: Keys, version: &str) -> Self {
         Self { pools, engine, keys, version: version.into() }
     }
 
@@ -163,7 +166,34 @@ impl Tenants {
         }
         let password = password(&self.keys, connection, database)?;
         let opener = self.engine.opener(&place(database), password.as_ref().map(|text| text.as_str()))?;
-        Ok(self.pools.open(database.institution_id, database.generation, opener)?)
+        let only_reads = database.write_block.is_some();
+        let open = move || {
+            let mut connection = opener()?;
+            if only_reads {
+                connection.only_read().map_err(|error| OpenError::unusable(&error))?;
+            }
+            Ok(connection)
+        };
+        let (id, generation) = (database.institution_id, database.generation);
+        Ok(match self.engine.budget(database.server_id)? {
+            None => self.pools.open(id, generation, open)?,
+            Some(server) => self.pools.open_on(server, id, generation, open)?,
+        })
+    }
+
+    /// Waits until nobody in this process is at work with a handle of an older generation; false when that takes too
+    /// long. From this call on none is given out. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn settle(
+        &self,
+        connection: &mut SharedConn,
+        institution_id: Id,
+        most: std::time::Duration,
+    ) -> Result<bool, TenantError> {
+        self.open_in_any_state(connection, institution_id)?;
+        Ok(self.pools.is_settled(institution_id, most))
     }
 
     /// Lets go of a tenant's connections in this process at once. Other processes, and this one, refuse
@@ -190,6 +220,7 @@ pub fn place(database: &TenantDatabase) -> Place {
         institution_id: database.institution_id,
         name: database.database_name.clone(),
         location: database.location.clone(),
+        server_id: database.server_id,
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    forms::{Form, FormData},
+    forms::{Choice, Chosen, Form, FormData},
     page::Page,
     words::grouped,
 };
@@ -17,6 +17,7 @@ pub struct Confirm {
     pub undo: Option<String>,
     reason: Option<Reason>,
     typed: Option<String>,
+    choice: Option<(&'static str, String, Vec<Choice>)>,
     pub form: Form,
 }
 
@@ -69,6 +70,12 @@ impl Confirm {
         self
     }
 
+    /// Asks for one of these; the handler reads which one under `name`.
+    pub fn choose(mut self, name: &'static str, label: impl Into<String>, choices: Vec<Choice>) -> Self {
+        self.choice = Some((name, label.into(), choices));
+        self
+    }
+
     pub fn danger(mut self) -> Self {
         self.form.danger = true;
         self
@@ -103,6 +110,9 @@ impl Confirm {
     fn fields(&mut self) -> Option<Confirmed> {
         self.form.groups.clear();
         let mut reason = None;
+        if let Some((name, label, choices)) = &self.choice {
+            let _: Option<Chosen> = self.form.select(name, label.as_str(), choices.clone()).required();
+        }
         if let Some(ask) = &self.reason {
             let field = self.form.textarea("reason", ask.label.as_str()).limit(1000).hint(ask.hint.as_str());
             reason = if ask.required {

@@ -62,6 +62,7 @@ icons! {
     Plus => LuPlus,
     Refresh => LuRefreshCw,
     Search => LuSearch,
+    Server => LuServer,
     Settings => LuSettings,
     Shield => LuShieldCheck,
     Students => LuGraduationCap,

@@ -25,6 +25,9 @@ mod log_archives;
 mod logs;
 mod main_job;
 mod monitoring;
+mod moves;
+#[cfg(feature = "crash-points")]
+mod moves_kill_sweep;
 mod nodes;
 mod pages;
 
@@ -39,6 +42,7 @@ mod rollouts;
 mod routes;
 mod runbooks;
 mod schema;
+mod servers;
 mod sessions;
 mod sign_in;
 mod stopping;

@@ -46,7 +46,7 @@ fn places(engine: &SqliteEngine, count: usize) -> Vec<Place> {
             let institution_id = Id::new();
             let name = format!("provost_{number}");
             let location = engine.location(&name, institution_id);
-            let place = Place { institution_id, name, location };
+            let place = Place { institution_id, name, location, server_id: Id::NIL };
             engine.create(&place, &|| Ok(())).expect("made");
             place
         })

@@ -6,6 +6,7 @@
 mod postgres;
 mod scram;
 mod sqlite;
+pub mod transfer;
 mod upkeep;
 
 use std::{
@@ -55,8 +56,24 @@ pub struct Place {
     pub institution_id: Id,
     /// A name that is safe as an identifier: `DatabaseName` has checked it.
     pub name: String,
-    /// A folder under the data folder, or the server.
+    /// A folder under the data folder, or the server's address for people.
     pub location: String,
+    /// On which server; [`HOME`] is where the configuration puts databases.
+    pub server_id: Id,
+}
+
+/// The server that the configuration names: the data folder, or the one of the shared database.
+pub const HOME: Id = Id::NIL;
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its version, as it tells it.
+    pub version: String,
+    /// Tells it from every other, whatever addresses it answers at.
+    pub identity: String,
+    /// Connections that tenants together may have.
+    pub connections: usize,
 }
 
 impl Place {
@@ -394,6 +411,29 @@ pub trait TenantEngine: Send + Sync {
     /// # Errors
     /// The server's words.
     fn connection_budget(&self, shared_connections: usize) -> Result<usize, EngineError>;
+
+    /// Lets nobody write any more with the tenant's own rights, and waits until whoever did has ended. What has been
+    /// read stays readable.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn stop_writing(&self, _place: &Place, _permit: Permit<'_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Takes [`Self::stop_writing`] back; does nothing where the database is gone.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn allow_writing(&self, _place: &Place) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// What the server says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn facts(&self) -> Result<Facts, EngineError>;
 
     /// What would keep provisioning from working. Changes nothing.
     ///

@@ -16,8 +16,8 @@ use admin::{Admin, Sessions};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 
 use super::{
-    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Finding, Leftover, LeftoverKind,
-    Opener, Permit, Place, Room, Stray, TenantEngine, quote, scram, try_reading_and_writing,
+    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Facts, Finding, Leftover,
+    LeftoverKind, Opener, Permit, Place, Room, Stray, TenantEngine, quote, scram, try_reading_and_writing,
 };
 use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
 
@@ -26,9 +26,10 @@ const ROLE_CONNECTIONS: usize = 24;
 /// Left for people with psql, monitoring and the operations' own sessions.
 const RESERVED_CONNECTIONS: usize = 16;
 
-/// One PostgreSQL server: the one of the shared database.
+/// One PostgreSQL server: the one of the shared database, or another.
 pub struct PostgresEngine {
     url: String,
+    holds_shared: bool,
     prefix: String,
     platform_id: String,
     role_connections: usize,
@@ -50,6 +51,7 @@ impl PostgresEngine {
     ) -> Self {
         Self {
             url: url.to_owned(),
+            holds_shared: true,
             prefix: prefix.to_owned(),
             platform_id: platform_id.to_owned(),
             role_connections: ROLE_CONNECTIONS.max(tenant_connections * 2),
@@ -57,6 +59,14 @@ impl PostgresEngine {
             prepared: Mutex::new(None),
             sessions: Sessions::default(),
         }
+    }
+
+    /// A server that does not hold the shared database; its address names any database to begin in.
+    #[must_use]
+    pub fn elsewhere(mut self) -> Self {
+        self.holds_shared = false;
+        self.sessions = Sessions::durable();
+        self
     }
 
     /// Holds the rights to the schema. Domains start with a letter or digit, so no tenant has this name.
@@ -133,7 +143,7 @@ impl PostgresEngine {
 impl PostgresEngine {
     /// Proves that the role of `place` has the rights that it needs in its database, and no more.
     fn prove_rights(&self, place: &Place, connection: &mut TenantConn) -> Result<(), EngineError> {
-        let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
+        let enterable = self.admin()?.enterable_databases(&place.name, &self.prefix, self.holds_shared)?;
         if let Some(other) = enterable.iter().find(|name| **name != place.name) {
             return Err(EngineError::permanent(format!(
                 "The institution's role may enter the database {other}. Its owner must run: REVOKE ALL ON \
@@ -445,7 +455,8 @@ impl TenantEngine for PostgresEngine {
     }
 
     fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError> {
-        let mut open_doors = self.admin()?.enterable_databases(&place.name, &self.prefix)?;
+        let mut open_doors =
+            self.admin()?.enterable_databases(&place.name, &self.prefix, self.holds_shared)?;
         open_doors.retain(|name| *name != place.name);
         Ok(Examined { open_doors, ..upkeep::examine(connection)? })
     }
@@ -464,6 +475,44 @@ impl TenantEngine for PostgresEngine {
         Ok(most.saturating_sub(reserved).max(1))
     }
 
+    fn stop_writing(&self, place: &Place, permit: Permit<'_>) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&place.name)?;
+        permit()?;
+        let name = place.quoted()?;
+        // Sessions that begin from now on only read; those that were there are ended.
+        admin.run(
+            &format!(
+                "ALTER ROLE {name} SET default_transaction_read_only = on; GRANT {name} TO CURRENT_USER"
+            ),
+            "stop the writing to the database",
+        )?;
+        admin.end_sessions(&place.name)
+    }
+
+    fn allow_writing(&self, place: &Place) -> Result<(), EngineError> {
+        let mut admin = self.admin()?;
+        admin.lock(&place.name)?;
+        if admin.role_comment(&place.name)?.is_none() {
+            return Ok(());
+        }
+        let name = place.quoted()?;
+        admin.run(
+            &format!("ALTER ROLE {name} RESET default_transaction_read_only; GRANT {name} TO CURRENT_USER"),
+            "allow writing to the database again",
+        )?;
+        admin.end_sessions(&place.name)
+    }
+
+    fn facts(&self) -> Result<Facts, EngineError> {
+        let (version, identity) = self.admin()?.identity()?;
+        Ok(Facts {
+            version: format!("PostgreSQL {version}"),
+            identity,
+            connections: self.connection_budget(0)?,
+        })
+    }
+
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {
         let mut admin = self.admin()?;
         let mut findings = admin.missing_rights()?;
@@ -480,7 +529,9 @@ impl TenantEngine for PostgresEngine {
                 fatal: true,
             });
         }
-        if let Some(name) = admin.shared_open_to_public()? {
+        if self.holds_shared
+            && let Some(name) = admin.shared_open_to_public()?
+        {
             findings.push(Finding {
                 problem: format!("Every role of the server may enter the shared database {name}."),
                 remedy: format!("As its owner run: REVOKE ALL ON DATABASE {name} FROM PUBLIC"),

@@ -15,8 +15,8 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Integer};
 
 use super::{
-    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Finding, Leftover, Opener, Permit,
-    Place, Room, TenantEngine, schema_version, try_reading_and_writing,
+    Act, Condition, Contents, CopyTools, Dumped, EngineError, Examined, Facts, Finding, Leftover, Opener,
+    Permit, Place, Room, TenantEngine, schema_version, try_reading_and_writing,
 };
 use crate::db::{
     Engine, Id, OpenError, Target, target::create_sqlite, tenant::TenantConn,
@@ -251,7 +251,12 @@ impl TenantEngine for SqliteEngine {
     }
 
     fn drop_unknown(&self, listed: &str) -> Result<(), EngineError> {
-        let place = Place { institution_id: Id::NIL, name: String::new(), location: listed.to_owned() };
+        let place = Place {
+            institution_id: Id::NIL,
+            server_id: super::HOME,
+            name: String::new(),
+            location: listed.to_owned(),
+        };
         self.drop_database(&place, &|| Ok(()))
     }
 
@@ -345,6 +350,14 @@ impl TenantEngine for SqliteEngine {
         })?;
         let connections = limit.saturating_sub(FILES_RESERVED.min(limit / 2)) / FILES_PER_CONNECTION;
         Ok(usize::try_from(connections.clamp(1, MOST_CONNECTIONS)).unwrap_or(1))
+    }
+
+    fn facts(&self) -> Result<Facts, EngineError> {
+        Ok(Facts {
+            version: "SQLite".into(),
+            identity: "the data folder".into(),
+            connections: self.connection_budget(0)?,
+        })
     }
 
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError> {

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use super::{
@@ -22,14 +23,20 @@ pub struct TenantPools(Arc<Core>);
 
 struct Core {
     limits: PoolLimits,
-    budget: Budget,
+    /// Of the files and the server that the configuration names.
+    budget: Arc<Budget>,
+    /// Of each other server.
+    others: Mutex<HashMap<Id, Arc<Budget>>>,
     meters: Arc<Meters>,
     pools: Mutex<HashMap<Id, Generation>>,
+    /// Refused by now; somebody may still be at work in them.
+    retired: Mutex<Vec<(Id, Weak<Pool<TenantConn>>)>>,
 }
 
 struct Generation {
     number: i64,
     pool: Arc<Pool<TenantConn>>,
+    budget: Arc<Budget>,
 }
 
 /// A handle to one tenant's database at one generation. Once a newer generation is known, it is refused.
@@ -38,6 +45,7 @@ pub struct TenantDb {
     institution_id: Id,
     core: Arc<Core>,
     pool: Arc<Pool<TenantConn>>,
+    budget: Arc<Budget>,
 }
 
 /// What the pools hold at this moment.
@@ -78,7 +86,14 @@ impl TenantPools {
     /// As [`Self::new`]; `meters` count what each tenant asks for.
     #[must_use]
     pub fn metered(limits: PoolLimits, budget: usize, meters: Arc<Meters>) -> Self {
-        Self(Arc::new(Core { limits, budget: Budget::new(budget), meters, pools: Mutex::default() }))
+        Self(Arc::new(Core {
+            limits,
+            budget: Arc::new(Budget::new(budget)),
+            others: Mutex::default(),
+            meters,
+            pools: Mutex::default(),
+            retired: Mutex::default(),
+        }))
     }
 
     /// The handle to a tenant whose pool exists at this generation. An older pool is retired.
@@ -88,15 +103,13 @@ impl TenantPools {
     pub fn find(&self, institution_id: Id, generation: i64) -> Result<Option<TenantDb>, PoolError> {
         let mut pools = self.0.pools();
         match pools.get(&institution_id) {
-            Some(known) if known.number == generation => {
-                Ok(Some(self.handle(institution_id, Arc::clone(&known.pool))))
-            }
+            Some(known) if known.number == generation => Ok(Some(self.handle(institution_id, known))),
             Some(known) if known.number > generation => Err(PoolError::Stale),
             Some(_) => {
                 let old = pools.remove(&institution_id);
                 drop(pools);
                 if let Some(old) = old {
-                    old.pool.retire();
+                    self.0.let_go(institution_id, &old.pool);
                 }
                 Ok(None)
             }
@@ -114,13 +127,45 @@ impl TenantPools {
         generation: i64,
         open: impl Fn() -> Result<TenantConn, OpenError> + Send + Sync + 'static,
     ) -> Result<TenantDb, PoolError> {
+        self.open_within(&self.0.budget, institution_id, generation, open)
+    }
+
+    /// As [`Self::open`], on a server that bears so many connections of its own.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn open_on(
+        &self,
+        (server, most): (Id, usize),
+        institution_id: Id,
+        generation: i64,
+        open: impl Fn() -> Result<TenantConn, OpenError> + Send + Sync + 'static,
+    ) -> Result<TenantDb, PoolError> {
+        let budget = {
+            let mut others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = others.entry(server).or_insert_with(|| Arc::new(Budget::new(most)));
+            if known.total != most.max(1) {
+                *known = Arc::new(Budget::new(most));
+            }
+            Arc::clone(known)
+        };
+        self.open_within(&budget, institution_id, generation, open)
+    }
+
+    fn open_within(
+        &self,
+        budget: &Arc<Budget>,
+        institution_id: Id,
+        generation: i64,
+        open: impl Fn() -> Result<TenantConn, OpenError> + Send + Sync + 'static,
+    ) -> Result<TenantDb, PoolError> {
         if let Some(found) = self.find(institution_id, generation)? {
             return Ok(found);
         }
         let mut pools = self.0.pools();
         // Another request may have opened it meanwhile: one pool per tenant.
         if let Some(known) = pools.get(&institution_id).filter(|known| known.number >= generation) {
-            return Ok(self.handle(institution_id, Arc::clone(&known.pool)));
+            return Ok(self.handle(institution_id, known));
         }
         let (meters, meter) = (Arc::clone(&self.0.meters), self.0.meters.tenant(institution_id));
         let watched = Arc::clone(&meter);
@@ -131,18 +176,40 @@ impl TenantPools {
             })
         };
         let pool = Arc::new(Pool::new(self.0.limits, meter, open));
-        let newest = Generation { number: generation, pool: Arc::clone(&pool) };
+        let newest = Generation { number: generation, pool, budget: Arc::clone(budget) };
+        let handle = self.handle(institution_id, &newest);
         if let Some(old) = pools.insert(institution_id, newest) {
-            old.pool.retire();
+            self.0.let_go(institution_id, &old.pool);
         }
-        Ok(self.handle(institution_id, pool))
+        Ok(handle)
+    }
+
+    /// Waits until nobody is at work any more with a handle that was refused since; false when that takes longer than
+    /// `most`. Blocks.
+    #[must_use]
+    pub fn is_settled(&self, institution_id: Id, most: Duration) -> bool {
+        let deadline = Deadline::after(most);
+        loop {
+            let busy = {
+                let mut retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
+                retired.retain(|(_, pool)| pool.strong_count() > 0);
+                let of_tenant = retired.iter().filter(|(id, _)| *id == institution_id);
+                of_tenant.filter_map(|(_, pool)| pool.upgrade()).any(|pool| pool.in_use() > 0)
+            };
+            if !busy {
+                return true;
+            }
+            if !deadline.pause() {
+                return false;
+            }
+        }
     }
 
     /// Refuses every handle to this tenant that was given out by this process, and lets its connections go.
     pub fn retire(&self, institution_id: Id) {
         let old = self.0.pools().remove(&institution_id);
         if let Some(old) = old {
-            old.pool.retire();
+            self.0.let_go(institution_id, &old.pool);
         }
     }
 
@@ -172,11 +239,19 @@ impl TenantPools {
             .filter(|tenant| tenant.in_use + tenant.idle > 0)
             .collect();
         tenants.sort_by_key(|tenant| tenant.seconds_since_use);
-        PoolStatistics { used: self.0.budget.used(), budget: self.0.budget.total, tenants }
+        let others = self.0.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let budgets = || others.values().chain([&self.0.budget]);
+        let used = budgets().map(|budget| budget.used()).sum();
+        PoolStatistics { used, budget: budgets().map(|budget| budget.total).sum(), tenants }
     }
 
-    fn handle(&self, institution_id: Id, pool: Arc<Pool<TenantConn>>) -> TenantDb {
-        TenantDb { institution_id, core: Arc::clone(&self.0), pool }
+    fn handle(&self, institution_id: Id, known: &Generation) -> TenantDb {
+        TenantDb {
+            institution_id,
+            core: Arc::clone(&self.0),
+            pool: Arc::clone(&known.pool),
+            budget: Arc::clone(&known.budget),
+        }
     }
 }
 
@@ -236,7 +311,7 @@ impl TenantDb {
         let deadline = Deadline::after(self.pool.limits.wait);
         let entered = Pool::enter_blocking(&self.pool, deadline)?;
         let permit = if entered.needs_new() {
-            Some(self.core.budget.take_blocking(deadline, || self.core.reclaim())?)
+            Some(self.budget.take_blocking(deadline, || self.core.reclaim(&self.budget))?)
         } else {
             None
         };
@@ -251,8 +326,8 @@ impl TenantDb {
         if !entered.needs_new() {
             return Ok(None);
         }
-        let core = Arc::clone(&self.core);
-        self.core.budget.take(deadline, move || core.reclaim()).await.map(Some)
+        let (core, budget) = (Arc::clone(&self.core), Arc::clone(&self.budget));
+        self.budget.take(deadline, move || core.reclaim(&budget)).await.map(Some)
     }
 }
 
@@ -261,14 +336,23 @@ impl Core {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the idle connections of the least recently used pool that has any, those of pools at rest
+    fn let_go(&self, institution_id: Id, pool: &Arc<Pool<TenantConn>>) {
+        // Noted first: whoever waits for the last to leave must not miss one.
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|(_, pool)| pool.strong_count() > 0);
+        retired.push((institution_id, Arc::downgrade(pool)));
+        drop(retired);
+        pool.retire();
+    }
+
+    /// Closes the idle connections of the least recently used pool within `budget` that has any, those of pools at rest
     /// first. A connection in use is never closed.
-    fn reclaim(&self) {
+    fn reclaim(&self, budget: &Arc<Budget>) {
         loop {
             let victim = self
                 .pools()
                 .values()
-                .filter(|known| known.pool.idle() > 0)
+                .filter(|known| Arc::ptr_eq(&known.budget, budget) && known.pool.idle() > 0)
                 .min_by_key(|known| (known.pool.in_use() > 0, known.pool.last_used()))
                 .map(|known| Arc::clone(&known.pool));
             // Another may have emptied it in the meantime: then the next.

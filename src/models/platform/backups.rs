@@ -259,6 +259,7 @@ pub struct Standing {
     pub location: String,
     /// Since when it has a database.
     pub made_at: NaiveDateTime,
+    pub server_id: Id,
     /// Its newest backup, verified or not.
     pub last_taken_at: Option<NaiveDateTime>,
     /// When the newest one that was verified was taken: how much would be lost at most.
@@ -287,7 +288,7 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
     let good: std::collections::HashMap<_, _> =
         good.into_iter().map(|(id, taken, verified)| (id, (taken, verified))).collect();
     let taken: std::collections::HashMap<_, _> = taken.into_iter().collect();
-    type Used = (Id, String, String, String, String, NaiveDateTime);
+    type Used = (Id, String, String, String, String, NaiveDateTime, Id);
     let used: Vec<Used> = institutions::table
         .inner_join(tenant_databases::table)
         .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
@@ -299,11 +300,12 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
             tenant_databases::database_name,
             tenant_databases::location,
             tenant_databases::created_at,
+            tenant_databases::server_id,
         ))
         .load(connection)?;
     let mut standings: Vec<Standing> = used
         .into_iter()
-        .map(|(institution_id, domain, name, database_name, location, made_at)| {
+        .map(|(institution_id, domain, name, database_name, location, made_at, server_id)| {
             let (last_good_at, last_verified_at) =
                 good.get(&Some(institution_id)).copied().unwrap_or_default();
             let last_taken_at = taken.get(&Some(institution_id)).copied().flatten();
@@ -314,6 +316,7 @@ pub fn standings(connection: &mut SharedConn) -> ModelResult<Vec<Standing>> {
                 database_name,
                 location,
                 made_at,
+                server_id,
                 last_taken_at,
                 last_good_at,
                 last_verified_at,

@@ -26,6 +26,7 @@ pub mod rollouts;
 pub mod scheduled_jobs;
 pub mod schema_ledger;
 pub mod security_log;
+pub mod servers;
 pub mod sessions;
 pub mod slow_queries;
 pub mod subscriptions;

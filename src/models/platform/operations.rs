@@ -49,6 +49,8 @@ crate::text_enum! {
         Delete = "delete",
         /// Look after databases, or look at all of them.
         Maintain = "maintain",
+        /// Bring an institution's database to another server.
+        Move = "move",
     }
 }
 

@@ -45,6 +45,7 @@ pub struct TenantCopy {
     pub operation_id: Option<Id>,
     pub drop_after: NaiveDateTime,
     pub created_at: NaiveDateTime,
+    pub server_id: Id,
 }
 
 /// Enters a copy.

@@ -23,6 +23,14 @@ crate::text_enum! {
     DatabaseStatus { Reserved = "reserved", Ready = "ready", Dropped = "dropped" }
 }
 
+crate::text_enum! {
+    /// Why a database can be read and not changed for now.
+    WriteBlock {
+        /// It is being moved to another server.
+        Move = "move",
+    }
+}
+
 /// A tenant database as the registry knows it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = tenant_databases)]
@@ -40,6 +48,8 @@ pub struct TenantDatabase {
     /// Why it could not be brought to another schema, or was taken back to this one; it is served at this
     /// version's schema only.
     pub quarantine_reason: Option<String>,
+    pub server_id: Id,
+    pub write_block: Option<WriteBlock>,
 }
 
 /// What a new row says.
@@ -52,6 +62,7 @@ pub struct NewTenantDatabase<'a> {
     pub database_name: &'a str,
     pub location: &'a str,
     pub schema_version: &'a str,
+    pub server_id: Id,
 }
 
 /// The database of an institution.
@@ -162,13 +173,18 @@ pub fn institutions_without(connection: &mut SharedConn) -> ModelResult<Vec<Stri
         .load(connection)?)
 }
 
-/// Another institution's database that is ready, to prove that it cannot be entered.
+/// Another institution's database that is ready and on this server, to prove that it cannot be entered.
 ///
 /// # Errors
 /// Any database error.
-pub fn any_other(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<TenantDatabase>> {
+pub fn any_other(
+    connection: &mut SharedConn,
+    institution_id: Id,
+    server_id: Id,
+) -> ModelResult<Option<TenantDatabase>> {
     let row = tenant_databases::table
         .filter(tenant_databases::institution_id.ne(institution_id))
+        .filter(tenant_databases::server_id.eq(server_id))
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
         .order(tenant_databases::id.desc())
         .select(TenantDatabase::as_select())
@@ -216,6 +232,7 @@ pub fn reserve(connection: &mut SharedConn, new: &NewTenantDatabase<'_>) -> Mode
             tenant_databases::database_name.eq(new.database_name),
             tenant_databases::location.eq(new.location),
             tenant_databases::schema_version.eq(new.schema_version),
+            tenant_databases::server_id.eq(new.server_id),
             tenant_databases::generation.eq(1),
             tenant_databases::status.eq(DatabaseStatus::Reserved),
             tenant_databases::created_at.eq(now()),
@@ -288,6 +305,31 @@ pub fn raise_generation(connection: &mut SharedConn, institution_id: Id) -> Mode
     Ok(())
 }
 
+/// Blocks the writing to a database, or lifts the block. Handles given out before are refused from their next request
+/// on. False when it was so already.
+///
+/// # Errors
+/// Any database error.
+pub fn set_write_block(
+    connection: &mut SharedConn,
+    institution_id: Id,
+    block: Option<WriteBlock>,
+) -> ModelResult<bool> {
+    let row = tenant_databases::table.filter(tenant_databases::institution_id.eq(institution_id));
+    let other = match block {
+        Some(_) => diesel::update(row.filter(tenant_databases::write_block.is_null()))
+            .set(tenant_databases::write_block.eq(block))
+            .execute(connection)?,
+        None => diesel::update(row.filter(tenant_databases::write_block.is_not_null()))
+            .set(tenant_databases::write_block.eq(block))
+            .execute(connection)?,
+    };
+    if other == 1 {
+        raise_generation(connection, institution_id)?;
+    }
+    Ok(other == 1)
+}
+
 /// Another database serves from now on, at a new generation. False when `instead_of` serves no more.
 ///
 /// # Errors
@@ -308,6 +350,8 @@ pub fn replace(
             tenant_databases::location.eq(new.location),
             tenant_databases::sealed_password.eq(sealed_password),
             tenant_databases::schema_version.eq(new.schema_version),
+            tenant_databases::server_id.eq(new.server_id),
+            tenant_databases::write_block.eq(None::<WriteBlock>),
             tenant_databases::status.eq(DatabaseStatus::Ready),
             tenant_databases::generation.eq(tenant_databases::generation + 1),
             tenant_databases::updated_at.eq(now()),
@@ -373,6 +417,8 @@ pub struct DatabaseFilter {
     pub newer_than: Option<String>,
     /// Only those in quarantine.
     pub quarantined: bool,
+    /// Only those on this server.
+    pub server_id: Option<Id>,
 }
 
 /// A database with the institution it belongs to.
@@ -439,6 +485,9 @@ fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
     }
     if filter.quarantined {
         query = query.filter(tenant_databases::quarantined_at.is_not_null());
+    }
+    if let Some(server) = filter.server_id {
+        query = query.filter(tenant_databases::server_id.eq(server));
     }
     query
 }

@@ -3,7 +3,12 @@
 use chrono::TimeDelta;
 
 use crate::{
-    db::{Id, engine::Place, now, shared::SharedConn},
+    db::{
+        Id,
+        engine::{HOME, Place},
+        now,
+        shared::SharedConn,
+    },
     models::{
         database_name::copy_name,
         domain::Domain,
@@ -11,13 +16,13 @@ use crate::{
             backups::Backup,
             institutions,
             tenant_copies::{self, Purpose, TenantCopy},
-            tenant_databases,
+            tenant_databases::{self, DatabaseStatus, TenantDatabase},
         },
     },
     services::{
         operations::{Failure, Work},
         platform::Platform,
-        secrets,
+        secrets, servers,
         tokens::Token,
     },
 };
@@ -34,45 +39,117 @@ pub fn place(copy: &TenantCopy) -> Place {
         institution_id: copy.institution_id.unwrap_or(Id::NIL),
         name: copy.database_name.clone(),
         location: copy.location.clone(),
+        server_id: copy.server_id,
     }
+}
+
+/// What a copy is made of, and for what.
+pub(crate) struct Wanted<'a> {
+    /// Of whom; none for the shared database.
+    pub institution_id: Option<Id>,
+    /// Of which schema.
+    pub schema_version: &'a str,
+    /// Of which backup.
+    pub backup_id: Option<Id>,
+    /// For what.
+    pub purpose: Purpose,
+    /// On which server.
+    pub server_id: Id,
 }
 
 /// The copy that an operation makes of a backup; named and entered at the first call.
 pub(crate) fn reserve(work: &Work<'_>, backup: &Backup, purpose: Purpose) -> Result<TenantCopy, Failure> {
-    let platform = work.platform;
     work.write_tx(|connection| {
-        if let Some(known) = tenant_copies::of_operation(connection, work.operation.id, purpose)? {
-            return Ok(known);
-        }
-        let id = Id::new();
-        let domain = match backup.institution_id {
-            Some(id) => Some(institutions::find(connection, id)?.domain),
-            None => None,
+        let present = match backup.institution_id {
+            Some(id) => tenant_databases::find(connection, id)?.map(|row| (row.server_id, row.engine)),
+            // The shared database is tried out where it lives.
+            None => Some((HOME, work.platform.engine.kind())),
         };
-        let domain = domain.map(|text| Domain::parse(&text)).transpose();
-        let domain =
-            domain.map_err(|error| Failure::Permanent(format!("The domain is not usable: {error}.")))?;
-        let unique = unique(id);
-        let name = copy_name(&platform.prefix, domain.as_ref(), &unique)
-            .map_err(|error| Failure::Permanent(format!("{error}.")))?;
-        let keep = if purpose == Purpose::Beside { KEPT } else { LEFT_BEHIND };
-        let copy = TenantCopy {
-            id,
+        let wanted = Wanted {
             institution_id: backup.institution_id,
-            purpose,
-            engine: platform.engine.kind(),
-            location: platform.engine.location(name.as_str(), id),
-            database_name: name.as_str().to_owned(),
-            sealed_password: new_password(platform, connection, backup.institution_id, purpose)?,
-            schema_version: backup.schema_version.clone(),
+            schema_version: &backup.schema_version,
             backup_id: Some(backup.id),
-            operation_id: Some(work.operation.id),
-            drop_after: now() + keep,
-            created_at: now(),
+            purpose,
+            server_id: servers::place_copy(connection, present, backup.engine)?,
         };
-        tenant_copies::insert(connection, &copy)?;
-        Ok(copy)
+        reserve_on(work, connection, &wanted)
     })
+}
+
+/// The copy that an operation makes; named and entered at the first call.
+pub(crate) fn reserve_on(
+    work: &Work<'_>,
+    connection: &mut SharedConn,
+    wanted: &Wanted<'_>,
+) -> Result<TenantCopy, Failure> {
+    let (platform, purpose) = (work.platform, wanted.purpose);
+    if let Some(known) = tenant_copies::of_operation(connection, work.operation.id, purpose)? {
+        return Ok(known);
+    }
+    let engine = platform.engine.of(wanted.server_id)?;
+    let id = Id::new();
+    let domain = match wanted.institution_id {
+        Some(id) => Some(institutions::find(connection, id)?.domain),
+        None => None,
+    };
+    let domain = domain.map(|text| Domain::parse(&text)).transpose();
+    let domain = domain.map_err(|error| Failure::Permanent(format!("The domain is not usable: {error}.")))?;
+    let unique = unique(id);
+    let name = copy_name(&platform.prefix, domain.as_ref(), &unique)
+        .map_err(|error| Failure::Permanent(format!("{error}.")))?;
+    let keep = if purpose == Purpose::Beside { KEPT } else { LEFT_BEHIND };
+    let copy = TenantCopy {
+        id,
+        institution_id: wanted.institution_id,
+        purpose,
+        engine: engine.kind(),
+        location: engine.location(name.as_str(), id),
+        database_name: name.as_str().to_owned(),
+        sealed_password: if engine.has_passwords() {
+            new_password(platform, connection, wanted.institution_id, purpose)?
+        } else {
+            None
+        },
+        schema_version: wanted.schema_version.to_owned(),
+        backup_id: wanted.backup_id,
+        operation_id: Some(work.operation.id),
+        drop_after: now() + keep,
+        created_at: now(),
+        server_id: wanted.server_id,
+    };
+    tenant_copies::insert(connection, &copy)?;
+    Ok(copy)
+}
+
+/// Keeps the database that served until now for a while, in the transaction that lets another one serve.
+pub(crate) fn keep_previous(
+    connection: &mut SharedConn,
+    work: &Work<'_>,
+    present: &TenantDatabase,
+    backup_id: Option<Id>,
+) -> Result<(), Failure> {
+    if present.status != DatabaseStatus::Ready {
+        return Ok(());
+    }
+    tenant_copies::insert(
+        connection,
+        &TenantCopy {
+            id: Id::new(),
+            institution_id: Some(present.institution_id),
+            purpose: Purpose::Previous,
+            engine: present.engine,
+            database_name: present.database_name.clone(),
+            location: present.location.clone(),
+            sealed_password: present.sealed_password.clone(),
+            schema_version: present.schema_version.clone(),
+            backup_id,
+            operation_id: Some(work.operation.id),
+            drop_after: now() + KEPT,
+            created_at: now(),
+            server_id: present.server_id,
+        },
+    )?;
+    Ok(())
 }
 
 /// The random end of an id, which no other copy's name ends with.
@@ -88,10 +165,7 @@ fn new_password(
     institution_id: Option<Id>,
     purpose: Purpose,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let (Some(id), Purpose::Incoming, true) = (institution_id, purpose, platform.engine.has_passwords())
-    else {
-        return Ok(None);
-    };
+    let (Some(id), Purpose::Incoming) = (institution_id, purpose) else { return Ok(None) };
     let failed = |error: &dyn std::fmt::Display| Failure::Transient(format!("{error}."));
     let password = Token::generate().map_err(|error| failed(&error))?;
     let key = platform.keys.data_key_or_new(connection, id)?;

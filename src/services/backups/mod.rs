@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     db::{
-        Id,
+        Engine, Id,
         engine::{Contents, CopyTools, Dumped, EngineError, Permit, Place, dump_shared},
         migrate::shared_schema_version,
         now,
@@ -154,7 +154,7 @@ pub fn request_restore(
             beside: how.beside,
             without_saving: how.without_saving,
         });
-        let steps = restore::steps(connection.engine(), how.beside);
+        let steps = restore::steps(backup.engine, how.beside);
         let (of, name) = (Some(institution_id), &institution.name);
         let id = enqueue(connection, audit, Kind::Restore, of, name, &input, &steps)?;
         let action = if how.beside { "backup.restore_beside_requested" } else { "backup.restore_requested" };
@@ -214,6 +214,13 @@ impl Source {
         match self {
             Self::Institution(institution, _) => (institution.name.clone(), Some(institution.domain.clone())),
             Self::Shared => (SHARED.to_owned(), None),
+        }
+    }
+
+    fn engine(&self, platform: &Platform) -> Engine {
+        match self {
+            Self::Institution(_, database) => database.engine,
+            Self::Shared => platform.engine.kind(),
         }
     }
 
@@ -305,7 +312,7 @@ pub(crate) fn copy(
         institution_id,
         domain,
         subject,
-        engine: platform.engine.kind(),
+        engine: source.engine(platform),
         schema_version: source.schema_version()?,
         reason,
         taken_at,
@@ -377,17 +384,18 @@ pub(crate) fn load(
     place: &Place,
     permit: Permit<'_>,
 ) -> Result<(), Failure> {
-    if backup.engine != platform.engine.kind() {
+    let engine = platform.engine.of(place.server_id)?;
+    if backup.engine != engine.kind() {
         return Err(Failure::Permanent(format!(
             "The backup is of a {} database, which cannot become a {} one.",
             backup.engine,
-            platform.engine.kind()
+            engine.kind()
         )));
     }
     let key = owner_key(platform, &mut *platform.shared.get()?, backup.institution_id)?;
     let manifest = Manifest::of_line(&backup.manifest)?;
     reading(&*storage::of(&platform.settings.backups), &manifest, &key, |input| {
-        Ok(platform.engine.load(place, tools(platform), input, permit)?)
+        Ok(engine.load(place, tools(platform), input, permit)?)
     })
 }
 

@@ -176,8 +176,10 @@ pub fn wanted(platform: &Platform) -> Result<Vec<Wanted>, Failure> {
             institution_id: found.institution_id,
             name: found.database_name,
             location: found.location,
+            server_id: found.server_id,
         };
-        let there = platform.engine.exists(&place)? && platform.engine.contents(&place).is_ok();
+        // A server that is lost has nothing.
+        let there = platform.engine.contents(&place).is_ok();
         wanted.push(Wanted { domain: found.domain, backup: usable, there });
     }
     wanted.sort_by(|a, b| a.domain.cmp(&b.domain));

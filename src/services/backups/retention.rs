@@ -146,6 +146,7 @@ fn place(standing: &Standing) -> Place {
         institution_id: standing.institution_id,
         name: standing.database_name.clone(),
         location: standing.location.clone(),
+        server_id: standing.server_id,
     }
 }
 

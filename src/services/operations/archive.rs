@@ -239,6 +239,7 @@ pub(super) fn detach(
             institution_id: Some(present.institution_id),
             purpose: Purpose::Previous,
             engine: present.engine,
+            server_id: present.server_id,
             database_name: present.database_name.clone(),
             location: present.location.clone(),
             sealed_password: None,

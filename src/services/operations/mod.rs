@@ -10,6 +10,7 @@ mod failure;
 pub mod import_students;
 mod lease;
 mod maintain;
+pub mod move_database;
 pub mod provision;
 pub mod restore;
 mod runner;
@@ -100,6 +101,7 @@ fn handler(kind: Kind) -> Option<&'static dyn Handler> {
         Kind::Restore => Some(&restore::Restore),
         Kind::Archive => Some(&archive::Archive),
         Kind::Delete => Some(&delete::Delete),
+        Kind::Move => Some(&move_database::Move),
         Kind::ImportStudents => Some(&import_students::ImportStudents),
         Kind::MigrateFleet => Some(&super::rollouts::MigrateFleet),
         Kind::Maintain => Some(&maintain::Maintain),
@@ -119,6 +121,7 @@ pub fn step_label(kind: Kind, step: &str) -> &'static str {
         Kind::Restore => restore::step_label(step),
         Kind::Archive => archive::step_label(step),
         Kind::Delete => delete::step_label(step),
+        Kind::Move => move_database::step_label(step),
         Kind::MigrateFleet => super::rollouts::step_label(step),
         Kind::Maintain => maintain::step_label(step),
     }

@@ -10,7 +10,11 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Handler, Work};
 use crate::{
-    db::{Engine, Id, engine::Place, shared::SharedConn},
+    db::{
+        Engine, Id,
+        engine::{HOME, Place},
+        shared::SharedConn,
+    },
     models::{
         ModelError, ModelResult,
         database_name::database_name,
@@ -32,7 +36,7 @@ use crate::{
         },
         text::Email,
     },
-    services::{mail_texts::Recipient, outbox, secrets::Purpose, tenants, tokens::Token},
+    services::{mail_texts::Recipient, outbox, secrets::Purpose, servers, tenants, tokens::Token},
 };
 
 /// Every step, in order. On SQLite there are no roles.
@@ -131,13 +135,17 @@ impl Handler for Provision {
             "keys" => keys(work).map(|()| None),
             "role" => {
                 let (place, password) = place_and_password(work)?;
-                let password =
-                    password.ok_or_else(|| Failure::Permanent("The database has no password.".into()))?;
+                // None on SQLite, where such a server takes the database of a platform on PostgreSQL.
+                let Some(password) = password else { return Ok(Some("Needs none there".into())) };
                 engine.create_role(&place, &password, &|| work.permit())?;
                 Ok(Some(place.name))
             }
             "database" => {
-                let (place, _) = place_and_password(work)?;
+                let (place, password) = place_and_password(work)?;
+                // Beside a shared database on SQLite a role is the exception, and no step of its own.
+                if let Some(password) = password.filter(|_| engine.kind() == Engine::Sqlite) {
+                    engine.create_role(&place, &password, &|| work.permit())?;
+                }
                 engine.create(&place, &|| work.permit())?;
                 Ok(Some(place.name))
             }
@@ -166,6 +174,9 @@ impl Handler for Provision {
             "database" => {
                 work.platform.tenants.retire(institution_id);
                 engine.drop_database(&place, &|| work.permit())?;
+                if engine.kind() == Engine::Sqlite {
+                    engine.drop_role(&place, &|| work.permit())?;
+                }
             }
             "role" => engine.drop_role(&place, &|| work.permit())?,
             "login" => work.write_tx(|c| Ok(login_index::remove_institution(c, institution_id)?))?,
@@ -226,9 +237,9 @@ impl Handler for Provision {
 
 /// Gives the institution a database name and a place, unless it has one.
 fn reserve(work: &Work<'_>) -> Result<String, Failure> {
-    let (institution_id, engine) = (work.institution_id()?, &work.platform.engine);
+    let institution_id = work.institution_id()?;
     let version = work.platform.migrations.version();
-    work.step_tx(|connection| {
+    work.write_tx(|connection| {
         if let Some(database) = tenant_databases::find(connection, institution_id)? {
             return Ok(database.database_name);
         }
@@ -239,6 +250,9 @@ fn reserve(work: &Work<'_>) -> Result<String, Failure> {
         let name =
             database_name(&work.platform.prefix, &domain, |name| taken.iter().any(|other| other == name));
         let id = Id::new();
+        let server = servers::place_new(connection, |_| true)?;
+        wait_only_elsewhere(connection, server.id)?;
+        let engine = work.platform.engine.of(server.id)?;
         let location = engine.location(name.as_str(), id);
         tenant_databases::reserve(
             connection,
@@ -249,10 +263,17 @@ fn reserve(work: &Work<'_>) -> Result<String, Failure> {
                 database_name: name.as_str(),
                 location: &location,
                 schema_version: version,
+                server_id: server.id,
             },
         )?;
         Ok(name.as_str().to_owned())
     })
+}
+
+/// The log of one server keeps the order of what is done there: what is noted in the shared database need not wait for
+/// the disk before something is done on its own server. Before something is done on another one it must.
+fn wait_only_elsewhere(connection: &mut SharedConn, server: Id) -> Result<(), Failure> {
+    if server == HOME { Ok(connection.commit_without_waiting()?) } else { Ok(()) }
 }
 
 /// The names that this domain could get and that are given already.
@@ -275,9 +296,12 @@ fn taken_names(
 /// Makes data key and password, sealed before they are used; run again, the same ones stay.
 fn keys(work: &Work<'_>) -> Result<(), Failure> {
     let institution_id = work.institution_id()?;
-    work.step_tx(|connection| {
+    let server = database(work)?.server_id;
+    let engine = work.platform.engine.of(server)?;
+    work.write_tx(|connection| {
+        wait_only_elsewhere(connection, server)?;
         let key = work.platform.keys.data_key_or_new(connection, institution_id)?;
-        if work.platform.engine.has_passwords() {
+        if engine.has_passwords() {
             let password = Token::generate().map_err(|error| Failure::Transient(format!("{error}.")))?;
             let sealed = key
                 .seal(Purpose::TenantDatabaseUrl, password.reveal().as_bytes())
@@ -320,11 +344,15 @@ fn seed(work: &Work<'_>) -> Result<Option<String>, Failure> {
     let mut shared = work.shared()?;
     let registration = newest_registration(&mut shared, institution_id)?;
     let profile = first_profile(institutions::find(&mut shared, institution_id)?);
+    let at_home =
+        tenant_databases::find(&mut shared, institution_id)?.is_some_and(|row| row.server_id == HOME);
     let tenant = work.platform.tenants.open_in_any_state(&mut shared, institution_id)?;
     drop(shared);
     let mut connection = tenant.get()?;
     connection.write_tx(|connection| {
-        connection.commit_without_waiting()?;
+        if at_home {
+            connection.commit_without_waiting()?;
+        }
         profile::create_if_absent(connection, &profile)?;
         let Some(registration) = registration else { return Ok(None) };
         let Some((email, name)) = first_admin(&registration) else { return Ok(None) };
@@ -366,7 +394,7 @@ fn login(work: &Work<'_>) -> Result<(), Failure> {
 fn verify(work: &Work<'_>) -> Result<(), Failure> {
     let (place, password) = place_and_password(work)?;
     let mut shared = work.shared()?;
-    let other = tenant_databases::any_other(&mut shared, place.institution_id)?;
+    let other = tenant_databases::any_other(&mut shared, place.institution_id, place.server_id)?;
     let tenant = work.platform.tenants.open_in_any_state(&mut shared, place.institution_id)?;
     drop(shared);
     let foreign = other.as_ref().map(tenants::place);

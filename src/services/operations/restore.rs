@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Failure, Handler, Work};
 use crate::{
-    db::{Engine, Id, migrate::Migrate as _, now, shared::SharedConn},
+    db::{Engine, Id, migrate::Migrate as _, shared::SharedConn},
     models::{
         ModelResult,
         institution::users,
@@ -20,7 +20,7 @@ use crate::{
             login_index::{self, Login},
             operations::{self, Operation, StepStatus},
             tenant_copies::{self, Purpose, TenantCopy},
-            tenant_databases::{self, DatabaseStatus, NewTenantDatabase, TenantDatabase},
+            tenant_databases::{self, DatabaseStatus, NewTenantDatabase},
         },
         text::Email,
     },
@@ -141,7 +141,7 @@ fn purpose(input: &Input) -> Purpose {
 }
 
 /// Whether the database that this operation reserved is the one that serves.
-fn serves(connection: &mut SharedConn, operation: &Operation) -> ModelResult<bool> {
+pub(super) fn serves(connection: &mut SharedConn, operation: &Operation) -> ModelResult<bool> {
     let Some(institution_id) = operation.institution_id else { return Ok(false) };
     let steps = operations::steps(connection, operation.id)?;
     let reserved = steps.into_iter().find(|step| step.name == "reserve" && step.status == StepStatus::Done);
@@ -150,12 +150,13 @@ fn serves(connection: &mut SharedConn, operation: &Operation) -> ModelResult<boo
     Ok(serving.is_some_and(|database| database.database_name == name))
 }
 
-fn make_role(work: &Work<'_>, purpose: Purpose) -> Result<String, Failure> {
+pub(super) fn make_role(work: &Work<'_>, purpose: Purpose) -> Result<String, Failure> {
     let copy = copies::find(work, purpose)?;
     let password = password(work, &copy)?
         .ok_or_else(|| Failure::Permanent("The new database has no password.".into()))?;
-    work.platform.engine.prepare()?;
-    work.platform.engine.create_role(&copies::place(&copy), &password, &|| work.permit())?;
+    let engine = work.platform.engine.of(copy.server_id)?;
+    engine.prepare()?;
+    engine.create_role(&copies::place(&copy), &password, &|| work.permit())?;
     Ok(copy.database_name)
 }
 
@@ -173,13 +174,13 @@ fn migrate(work: &Work<'_>) -> Result<Option<String>, Failure> {
     Ok((!ran.is_empty()).then(|| ran.join(", ")))
 }
 
-fn open(work: &Work<'_>) -> Result<(), Failure> {
+pub(super) fn open(work: &Work<'_>) -> Result<(), Failure> {
     let copy = copies::find(work, Purpose::Incoming)?;
     let (place, engine) = (copies::place(&copy), &work.platform.engine);
     engine.grant_and_open(&place, &|| work.permit())?;
     let password = password(work, &copy)?;
     let password = password.as_ref().map(|text| text.as_str());
-    let foreign = tenant_databases::any_other(&mut *work.shared()?, work.institution_id()?)?;
+    let foreign = tenant_databases::any_other(&mut *work.shared()?, work.institution_id()?, copy.server_id)?;
     let mut connection = engine.opener(&place, password)?()
         .map_err(|error| Failure::Transient(format!("The new database {error}.")))?;
     engine.verify(&place, &mut connection, password, foreign.as_ref().map(tenants::place).as_ref())?;
@@ -227,7 +228,6 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
         leaving::contacts(&mut shared, work.platform, &institution)?
     };
     let version = work.platform.migrations.version();
-    let engine = work.platform.engine.kind();
     work.write_tx(|connection| {
         let institution = institutions::find(connection, institution_id)?;
         let present = tenant_databases::find(connection, institution_id)?.ok_or_else(|| {
@@ -238,16 +238,17 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
         let new = NewTenantDatabase {
             id: present.id,
             institution_id,
-            engine,
+            engine: copy.engine,
             database_name: &copy.database_name,
             location: &copy.location,
             schema_version: version,
+            server_id: copy.server_id,
         };
         tenant_copies::remove(connection, copy.id)?;
         if !tenant_databases::replace(connection, &present, &new, copy.sealed_password.as_deref())? {
             return Err(Failure::Transient("The institution's database was changed meanwhile.".into()));
         }
-        keep_previous(connection, work, &present, backup)?;
+        copies::keep_previous(connection, work, &present, Some(backup.id))?;
         login_index::remove_institution(connection, institution_id)?;
         for (hash, login) in &logins {
             login_index::add(connection, hash, *login)?;
@@ -273,35 +274,6 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
     work.platform.tenants.retire(institution_id);
     work.set_result(&json!({ "database": copy.database_name, "state_of": backup.taken_at.to_string() }));
     Ok(Some(copy.database_name))
-}
-
-fn keep_previous(
-    connection: &mut SharedConn,
-    work: &Work<'_>,
-    present: &TenantDatabase,
-    backup: &Backup,
-) -> Result<(), Failure> {
-    if present.status != DatabaseStatus::Ready {
-        return Ok(());
-    }
-    tenant_copies::insert(
-        connection,
-        &TenantCopy {
-            id: Id::new(),
-            institution_id: Some(present.institution_id),
-            purpose: Purpose::Previous,
-            engine: present.engine,
-            database_name: present.database_name.clone(),
-            location: present.location.clone(),
-            sealed_password: present.sealed_password.clone(),
-            schema_version: present.schema_version.clone(),
-            backup_id: Some(backup.id),
-            operation_id: Some(work.operation.id),
-            drop_after: now() + copies::KEPT,
-            created_at: now(),
-        },
-    )?;
-    Ok(())
 }
 
 /// Who can sign in by the restored database.

@@ -23,6 +23,7 @@ use crate::{
         platform::{
             notifications::{self, Topic},
             operations::{self, Ending, OperationStatus, OperationStep, StepChange, StepStatus},
+            servers,
         },
     },
     services::{
@@ -208,7 +209,10 @@ enum Turn {
 
 /// On SQLite, makes sure that no other process works, and frees what a dead one had claimed.
 fn turn_of(platform: &Platform) -> Result<Turn, StartError> {
-    if platform.engine.kind() != Engine::Sqlite {
+    let shared_here = platform.engine.kind() == Engine::Sqlite;
+    let servers = platform.shared.get().map_err(Into::into).and_then(|mut c| servers::all(&mut c));
+    let servers = servers.map_err(StartError::new)?;
+    if servers.iter().all(|server| server.engine != Engine::Sqlite) {
         return Ok(Turn::Ours(None));
     }
     let path = platform.settings.data_dir.join("workers.lock");
@@ -224,6 +228,9 @@ fn turn_of(platform: &Platform) -> Result<Turn, StartError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(Turn::Anothers),
         Err(TryLockError::Error(error)) => return Err(failed(&error)),
+    }
+    if !shared_here {
+        return Ok(Turn::Ours(Some(file)));
     }
     let freed = platform.shared.get().map_err(Into::into).and_then(|mut c| operations::release_all(&mut c));
     freed.map_err(StartError::new)?;

@@ -107,6 +107,9 @@ fn attempt(asker: &Asker<'_>, job: &Job, direction: Direction) -> Course {
 /// whose schema is being taken away.
 fn prepared(asker: &Asker<'_>, job: &Job, direction: Direction) -> Result<(), Failure> {
     let (platform, id) = (asker.platform, job.database.institution_id);
+    if job.database.write_block.is_some() {
+        return Err(Failure::Transient("The database is being moved to another server.".into()));
+    }
     if direction == Direction::Down {
         (asker.may)()?;
         let reason = held_back(&job.to_version);

@@ -10,8 +10,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::seal::{KEY_BYTES, KeyId, SecretKey, open, random, seal};
-use super::{MasterKey, Purpose, SealError, Sealed, associated_data};
+use super::seal::{KEY_BYTES, open, random, seal};
+use super::{MasterKey, Purpose, SealError, Sealed, SecretKey, associated_data};
 
 /// The secret that derived keys come from.
 pub struct PlatformSecret(Zeroizing<[u8; KEY_BYTES]>);
@@ -31,6 +31,8 @@ pub enum KeyUse {
     Cookies,
     /// Archives of the audit log, which outlast every master key.
     Archives,
+    /// The addresses of database servers, with their passwords.
+    ServerAddresses,
 }
 
 impl KeyUse {
@@ -42,6 +44,7 @@ impl KeyUse {
             Self::AuditChain => "audit-chain",
             Self::Cookies => "cookies",
             Self::Archives => "archives",
+            Self::ServerAddresses => "server-addresses",
         }
     }
 }
@@ -93,18 +96,18 @@ impl DerivedKey {
 
     /// Seals a value with this key; `kind` keeps values of different things apart.
     pub fn seal(&self, kind: &str, plain: &[u8]) -> Result<Sealed, SealError> {
-        seal(&self.as_secret(), kind.as_bytes(), plain)
+        seal(&self.sealing(), kind.as_bytes(), plain)
     }
 
     /// Opens what [`Self::seal`] sealed.
     pub fn open(&self, kind: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        open(&self.as_secret(), kind.as_bytes(), sealed)
+        open(&self.sealing(), kind.as_bytes(), sealed)
     }
 
-    /// Named by its own hash, which tells nothing of it.
-    fn as_secret(&self) -> SecretKey {
-        let [a, b, c, d, ..] = self.hash("key id", b"");
-        SecretKey { id: KeyId([a, b, c, d]), bytes: self.0.clone() }
+    /// The key as one that seals.
+    pub fn sealing(&self) -> SecretKey {
+        let name = self.hash("key-name", b"");
+        SecretKey::derived([name[0], name[1], name[2], name[3]], *self.0)
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {

@@ -64,6 +64,11 @@ impl SecretKey {
         Ok(Self { id: KeyId(random()?), bytes: Zeroizing::new(random()?) })
     }
 
+    /// A key that was derived, under a name that is derived with it.
+    pub(super) fn derived(name: [u8; 4], bytes: [u8; KEY_BYTES]) -> Self {
+        Self { id: KeyId(name), bytes: Zeroizing::new(bytes) }
+    }
+
     /// The name of this key.
     pub fn id(&self) -> KeyId {
         self.id

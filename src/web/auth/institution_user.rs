@@ -25,6 +25,7 @@ use crate::{
             notifications,
             subscriptions::{self, Entered, Standing, Terms},
             support_accesses::{self, SupportAccess},
+            tenant_databases::WriteBlock,
         },
     },
     services::tenants::{Maintenance, TenantError},
@@ -41,6 +42,7 @@ use crate::{
 };
 
 const DAY: Noun = Noun::new("day", "days");
+const MOVING: &str = "The institution's records are being moved to another server. They can be read, and in a few minutes be changed again.";
 const READ_ONLY: &str = "The subscription of this institution has run out, so its records can be read and not changed. \
     Ask the platform's administrators how to go on.";
 
@@ -59,6 +61,8 @@ pub struct InstitutionUser {
     pub institution: Institution,
     /// On which terms it is here: its limits, and whether its records can be changed.
     pub terms: Terms,
+    /// Why records cannot be changed for the moment.
+    write_block: Option<WriteBlock>,
     /// The institution's own database.
     pub db: TenantDb,
     /// How the institution tells the time.
@@ -128,7 +132,7 @@ impl InstitutionUser {
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
-            .banner(self.support_banner().or_else(|| self.banner()))
+            .banner(self.moving_banner().or_else(|| self.support_banner()).or_else(|| self.banner()))
             .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
@@ -157,6 +161,10 @@ impl InstitutionUser {
             ),
             NavGroup::new("Office", office),
         ]
+    }
+
+    fn moving_banner(&self) -> Option<Banner> {
+        self.write_block.map(|WriteBlock::Move| Banner::new(NoticeKind::Warning, MOVING))
     }
 
     fn support_banner(&self) -> Option<Banner> {
@@ -228,6 +236,9 @@ impl InstitutionUser {
         // To take the data along is reading, although it makes a file.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD)
             || request.match_pattern().as_deref() == Some("/i/{domain}/export");
+        if !reads && self.write_block == Some(WriteBlock::Move) {
+            return Err(AppError::Unavailable(format!("{MOVING} Nothing was changed."), 30));
+        }
         if !reads && self.terms.standing(crate::db::now()) == Standing::ReadOnly {
             return Err(AppError::ReadOnly(format!("{READ_ONLY} Nothing was changed.")));
         }
@@ -290,6 +301,7 @@ fn closed(institution: &Institution) -> Option<AppError> {
 struct Found {
     institution: Institution,
     terms: Terms,
+    write_block: Option<WriteBlock>,
     announcements: Arc<Vec<Announcement>>,
     unread: i64,
     db: Option<Result<TenantDb, TenantError>>,
@@ -321,7 +333,17 @@ async fn find(
             Some(who) => (state.announcements.current(c), notifications::unread(c, who.user_id)?),
             None => (Arc::default(), 0),
         };
-        ModelResult::Ok(Found { institution, terms, announcements, unread, db, guest, user: None })
+        let write_block = database.and_then(|database| database.write_block);
+        ModelResult::Ok(Found {
+            institution,
+            terms,
+            write_block,
+            announcements,
+            unread,
+            db,
+            guest,
+            user: None,
+        })
     };
     let then = move |mut found: Found| {
         if let (Some(Ok(db)), Some(who), None) = (&found.db, who, &found.guest) {
@@ -370,7 +392,7 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, terms, announcements, unread, db, guest, user } = found;
+        let Found { institution, terms, write_block, announcements, unread, db, guest, user } = found;
         let db = match db.ok_or(AppError::NotFound)? {
             Err(TenantError::Behind) => super::state_of(request)?.tenant(institution.id).await?,
             db => db?,
@@ -379,7 +401,7 @@ impl InstitutionUser {
             let local = db.run(profile::local).await?;
             let name = format!("{} (support of the platform)", admin.name);
             let caller = Caller { id: admin.id, name, email: admin.email, roles: vec![Role::Viewer], local };
-            let place = Place { institution, terms, announcements, unread, db };
+            let place = Place { institution, terms, write_block, announcements, unread, db };
             return Ok(Self::new(request, session, who, place, caller, Some(access)));
         }
         visited_by(request, db.meter(), who.user_id);
@@ -393,7 +415,7 @@ impl InstitutionUser {
             _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
         };
         let caller = Caller { id: user.id, name: user.name, email: user.email, roles: user.roles, local };
-        let place = Place { institution, terms, announcements, unread, db };
+        let place = Place { institution, terms, write_block, announcements, unread, db };
         Ok(Self::new(request, session, who, place, caller, None))
     }
 
@@ -405,7 +427,7 @@ impl InstitutionUser {
         caller: Caller,
         support: Option<SupportAccess>,
     ) -> Self {
-        let Place { institution, terms, announcements, unread, db } = place;
+        let Place { institution, terms, write_block, announcements, unread, db } = place;
         Self {
             id: caller.id,
             name: caller.name,
@@ -413,6 +435,7 @@ impl InstitutionUser {
             roles: caller.roles,
             institution,
             terms,
+            write_block,
             db,
             clock: Clock::local(&caller.local.time_zone, &caller.local.locale),
             session_id: who.session_id,
@@ -432,6 +455,7 @@ impl InstitutionUser {
 struct Place {
     institution: Institution,
     terms: Terms,
+    write_block: Option<WriteBlock>,
     announcements: Arc<Vec<Announcement>>,
     unread: i64,
     db: TenantDb,

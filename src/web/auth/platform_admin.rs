@@ -130,6 +130,7 @@ impl AnyAdmin {
             running.push(item("Reconciliation", "/platform/reconciliation", Icon::Search));
             running.push(item("Maintenance", "/platform/maintenance", Icon::Refresh));
             running.push(item("Doctor", "/platform/doctor", Icon::Check));
+            running.push(item("Servers", "/platform/servers", Icon::Server));
         }
         if self.is_auditor() {
             running.push(item("Admins", "/platform/admins", Icon::Shield));

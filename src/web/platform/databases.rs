@@ -81,7 +81,7 @@ fn badge(status: DatabaseStatus) -> Badge {
     Badge::new(tone, label(status))
 }
 
-const fn engine_label(engine: Engine) -> &'static str {
+pub(super) const fn engine_label(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => "SQLite",
         Engine::Postgres => "PostgreSQL",
@@ -213,7 +213,12 @@ pub async fn export(
 }
 
 /// The database on the page of its institution.
-pub(super) fn facts(platform: &State, database: &TenantDatabase, on_server: Option<usize>) -> Section {
+pub(super) fn facts(
+    platform: &State,
+    database: &TenantDatabase,
+    server: Cell,
+    on_server: Option<usize>,
+) -> Section {
     let pools = platform.tenants.statistics();
     let pool = pools.tenants.iter().find(|pool| pool.institution_id == database.institution_id);
     let connections = pool.map_or_else(
@@ -224,6 +229,7 @@ pub(super) fn facts(platform: &State, database: &TenantDatabase, on_server: Opti
         .fact("Name", Cell::mono(database.database_name.as_str()))
         .fact("Status", badge(database.status))
         .fact("Engine", engine_label(database.engine))
+        .fact("Server", server)
         .fact("Schema version", Cell::mono(database.schema_version.as_str()))
         .fact("Generation", Cell::number(database.generation))
         .fact("Connections", connections);

@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
     asked, backups as backup_pages, country_name, csv, databases, figures, history, leaving, note_export,
-    operations as operation_pages, registrations::website, status_badge, subscription,
+    operations as operation_pages, registrations::website, servers as server_pages, status_badge,
+    subscription,
 };
 use crate::{
     db::Engine,
@@ -21,6 +22,7 @@ use crate::{
             },
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
+            servers::{self, DatabaseServer},
             slow_queries::{self, SlowQuery},
             subscriptions::{self, Subscribed},
             tenant_databases::{self, TenantDatabase},
@@ -157,6 +159,7 @@ struct Whole {
     subscribed: Subscribed,
     registration: Registration,
     database: Option<TenantDatabase>,
+    server: Option<DatabaseServer>,
     changes: Vec<StatusChange>,
     operations: Vec<Operation>,
     figures: TenantFigures,
@@ -172,10 +175,13 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
     let id = institution.id;
     let latest = Paging { sort: "created".into(), descending: true, limit: 10, offset: 0 };
     let theirs = OperationFilter { institution_id: Some(id), ..OperationFilter::default() };
+    let database = tenant_databases::find(c, id)?;
+    let server = database.as_ref().map(|row| servers::find(c, row.server_id)).transpose()?;
     Ok(Whole {
         subscribed: subscriptions::find(c, id)?,
         registration: registrations::latest_of(c, id)?,
-        database: tenant_databases::find(c, id)?,
+        database,
+        server,
         changes: institutions::status_changes(c, id)?,
         operations: operations::page(c, &theirs, &latest)?.rows,
         figures: tenant_figures::find(c, id)?,
@@ -264,6 +270,7 @@ fn record(
         subscribed,
         registration,
         database,
+        server,
         changes,
         operations,
         figures: present,
@@ -297,10 +304,12 @@ fn record(
     record = record.section(first_admin(clock, &registration));
     if let Some(database) = &database {
         let today = Period::Day.start(crate::db::now());
+        let server =
+            server.map_or_else(Cell::nothing, |server| server_pages::cell(&server, admin.is_operator()));
         let users = usage.last().filter(|day| day.starts_at == today).map_or(0, |day| day.users);
         record = record
             .section(figures::use_of(clock, &present, users))
-            .section(databases::facts(platform, database, on_server))
+            .section(databases::facts(platform, database, server, on_server))
             .section(backup_pages::facts(clock, &backups))
             .chart(figures::requests_chart(&usage))
             .chart(figures::size_chart(&usage));
@@ -316,6 +325,11 @@ fn record(
         record = record
             .action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive))
             .action(Action::post("Tend to the database", format!("{place}/maintenance")).icon(Icon::Refresh));
+    }
+    let held = matches!(institution.status, Status::Active | Status::Suspended);
+    if held && database.is_some() && admin.is_super_admin() {
+        let elsewhere = Action::ask("Move to another server", format!("{place}/move"));
+        record = record.action(elsewhere.icon(Icon::Server));
     }
     if institution.status == Status::Active && admin.is_support() {
         let look = Action::link("Look inside", format!("{place}/support-access")).icon(Icon::Shield);

@@ -83,6 +83,7 @@ const fn kind_label(kind: Kind) -> &'static str {
         Kind::Archive => "Archive institution",
         Kind::Delete => "Delete institution",
         Kind::Maintain => "Look after databases",
+        Kind::Move => "Move",
     }
 }
 

@@ -160,6 +160,7 @@ impl World {
             ("/platform/audit/{sequence}", "1".to_owned()),
             ("/platform/alerts/{id}", alert),
             ("/platform/webhooks/{id}", webhook.to_string()),
+            ("/platform/servers/{id}", Id::NIL.to_string()),
             ("/setup/{token}", link(Purpose::Setup, None, None)),
             ("/password-reset/{token}", link(Purpose::PasswordReset, Some(other_admin), None)),
             ("/invitations/{token}", link(Purpose::Invitation, Some(other_admin), None)),

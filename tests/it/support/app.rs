@@ -358,6 +358,7 @@ impl TestApp {
             database_name: &name,
             location: &format!("tenants/{name}"),
             schema_version: "1",
+            server_id: Id::NIL,
         };
         tenant_databases::reserve(c, &database).expect("reserved");
     }

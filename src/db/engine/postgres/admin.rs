@@ -30,7 +30,30 @@ const FEW_CONNECTIONS: i32 = 8;
 
 /// Sessions kept between steps: opening one takes as long as several steps need.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<Vec<PgConnection>>);
+pub(super) struct Sessions {
+    kept: Mutex<Vec<PgConnection>>,
+    /// Every commit waits for the disk: the shared database, which notes what was done, is on another server.
+    durable: bool,
+}
+
+impl Sessions {
+    /// Of a server that does not hold the shared database.
+    pub(super) fn durable() -> Self {
+        Self { kept: Mutex::default(), durable: true }
+    }
+
+    /// Releases what the last user of the session held. The time limit is for waiting behind the zombie of a
+    /// killed worker: that takes a while, but not for ever. Beside the shared database commits do not wait for the
+    /// disk: a crash of the server loses the last of them only, in their order, and those steps are done again.
+    /// (CREATE and DROP DATABASE wait.)
+    fn let_go(&self, session: &mut PgConnection) -> diesel::QueryResult<()> {
+        session.batch_execute(&format!(
+            "SELECT pg_advisory_unlock_all(); SET statement_timeout = 0; SET lock_timeout = '60s'; \
+             SET synchronous_commit = {}",
+            if self.durable { "on" } else { "off" }
+        ))
+    }
+}
 
 /// More are closed when they come back.
 const MOST_KEPT: usize = 2;
@@ -46,21 +69,15 @@ pub(super) struct Admin<'a> {
 impl Drop for Admin<'_> {
     fn drop(&mut self) {
         let Some(mut session) = self.session.take() else { return };
-        if self.spoilt || std::thread::panicking() || session.batch_execute(LET_GO).is_err() {
+        if self.spoilt || std::thread::panicking() || self.sessions.let_go(&mut session).is_err() {
             return;
         }
-        let mut kept = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.sessions.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MOST_KEPT {
             kept.push(session);
         }
     }
 }
-
-/// Releases what the last user of the session held. The time limit is for waiting behind the zombie of a
-/// killed worker: that takes a while, but not for ever. Commits do not wait for the disk: a crash of the server
-/// loses the last of them only, in their order, and those steps are done again. (CREATE and DROP DATABASE wait.)
-const LET_GO: &str = "SELECT pg_advisory_unlock_all(); SET statement_timeout = 0; SET lock_timeout = '60s'; \
-     SET synchronous_commit = off";
 
 /// A database as the server lists it.
 #[derive(QueryableByName)]
@@ -118,16 +135,16 @@ struct Comment {
 
 impl<'a> Admin<'a> {
     pub(super) fn connect(url: &str, sessions: &'a Sessions) -> Result<Self, EngineError> {
-        let kept = sessions.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = sessions.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // The server may have ended it meanwhile.
         if let Some(mut session) = kept
-            && session.batch_execute(LET_GO).is_ok()
+            && sessions.let_go(&mut session).is_ok()
         {
             return Ok(Self { session: Some(session), sessions, spoilt: false });
         }
         let mut session =
             open_postgres(url).map_err(|error| explain_text(&error.to_string(), "reach the server"))?;
-        session.batch_execute(LET_GO).map_err(|error| explain(&error, "reach the server"))?;
+        sessions.let_go(&mut session).map_err(|error| explain(&error, "reach the server"))?;
         Ok(Self { session: Some(session), sessions, spoilt: false })
     }
 
@@ -194,18 +211,20 @@ impl<'a> Admin<'a> {
         Ok(found.map(|found| found.comment))
     }
 
-    /// The databases that a role may enter, among the shared one and those of this platform.
+    /// The databases that a role may enter, among those of this platform and, where it is here, the shared one.
     pub(super) fn enterable_databases(
         &mut self,
         role: &str,
         prefix: &str,
+        holds_shared: bool,
     ) -> Result<Vec<String>, EngineError> {
         let found: Vec<Word> = diesel::sql_query(
             "SELECT datname::text AS word FROM pg_database WHERE has_database_privilege($1, oid, 'CONNECT') \
-             AND (datname = current_database() OR pg_get_userbyid(datdba)::text = $2) AND datallowconn",
+             AND ($3 AND datname = current_database() OR pg_get_userbyid(datdba)::text = $2) AND datallowconn",
         )
         .bind::<Text, _>(role)
         .bind::<Text, _>(format!("{prefix}_owner"))
+        .bind::<Bool, _>(holds_shared)
         .load(self.connection())
         .map_err(|error| explain(&error, "look at what the role may enter"))?;
         Ok(found.into_iter().map(|found| found.word).collect())
@@ -322,6 +341,52 @@ impl<'a> Admin<'a> {
         .get_result(self.connection())
         .map_err(|error| explain(&error, "end the session"))?;
         Ok(ended.number > 0)
+    }
+
+    /// Ends the sessions of a role in its database, and waits until they have ended.
+    pub(super) fn end_sessions(&mut self, name: &str) -> Result<(), EngineError> {
+        for _ in 0..200 {
+            let left: Number = diesel::sql_query(
+                "SELECT count(pg_terminate_backend(pid)) AS number FROM pg_stat_activity \
+                 WHERE datname = $1 AND usename = $1 AND pid <> pg_backend_pid()",
+            )
+            .bind::<Text, _>(name)
+            .get_result(self.connection())
+            .map_err(|error| explain(&error, "end the sessions of the database"))?;
+            if left.number == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        Err(EngineError::transient(
+            "Somebody is still at work in the database. Wait a moment, then try again.",
+        ))
+    }
+
+    /// Version and a number that tells this cluster from every other.
+    pub(super) fn identity(&mut self) -> Result<(String, String), EngineError> {
+        #[derive(QueryableByName)]
+        struct Said {
+            #[diesel(sql_type = Text)]
+            version: String,
+            #[diesel(sql_type = Text)]
+            identity: String,
+            #[diesel(sql_type = Bool)]
+            standby: bool,
+        }
+        let said: Said = diesel::sql_query(
+            "SELECT current_setting('server_version') AS version, system_identifier::text AS identity, \
+             pg_is_in_recovery() AS standby FROM pg_control_system()",
+        )
+        .get_result(self.connection())
+        .map_err(|error| explain(&error, "ask the server which one it is"))?;
+        if said.standby {
+            return Err(EngineError::permanent(
+                "This server is a standby and takes no writes. Give the address of its primary.",
+            ));
+        }
+        let version = said.version.split_whitespace().next().unwrap_or_default().to_owned();
+        Ok((version, said.identity))
     }
 
     /// Connections that ordinary roles may have.

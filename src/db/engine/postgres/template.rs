@@ -91,6 +91,9 @@ impl PostgresEngine {
 
     /// Every new database, the shared one too, lets every role of the server in.
     pub(super) fn close_shared(&self, admin: &mut Admin<'_>) -> Result<(), EngineError> {
+        if !self.holds_shared {
+            return Ok(());
+        }
         let Some(name) = admin.shared_open_to_public()? else { return Ok(()) };
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         admin.run(&format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), "close the shared database")?;

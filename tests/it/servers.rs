@@ -1,0 +1,231 @@
+//! Several servers under one platform: added, checked, filled by room, drained and removed.
+
+use diesel::prelude::*;
+use provost::{
+    db::{Engine, Id, engine::HOME, schema_tenant::students},
+    models::{
+        Actor,
+        platform::{
+            backups::Reason,
+            operations::OperationStatus,
+            servers::{self, DatabaseServer},
+            tenant_databases::{self, TenantDatabase},
+        },
+    },
+    services::{
+        backups::{self, RestoreHow},
+        doctor,
+        servers::{self as service, Entered},
+    },
+};
+
+use crate::support::{
+    app::{Institution, PASSWORD, TestApp},
+    approve,
+    binary::provost,
+    caller::Caller,
+    engine, finished,
+    own_server::OwnServer,
+    status,
+};
+
+/// Address and password, as they are entered.
+pub fn parts(server: &OwnServer) -> (String, String) {
+    let mut url = url::Url::parse(&server.url).expect("url");
+    let password = url.password().expect("a password").to_owned();
+    url.set_password(None).expect("set");
+    (url.into(), password)
+}
+
+/// Another server than the platform's own, known under this name.
+pub fn added(app: &TestApp, server: &OwnServer, name: &str) -> DatabaseServer {
+    let (address, password) = parts(server);
+    let entered = Entered {
+        name: name.into(),
+        address,
+        password: Some(password),
+        capacity: 100,
+        most_connections: None,
+    };
+    let audit = app.platform.audit(Actor::command_line());
+    service::add(&app.platform, &audit, &entered).expect("added")
+}
+
+pub fn database(app: &TestApp, institution: &Institution) -> TenantDatabase {
+    let mut shared = app.platform.shared.get().expect("shared");
+    tenant_databases::find(&mut shared, institution.id).expect("read").expect("a database")
+}
+
+pub fn add_student(caller: &Caller, institution: &Institution, name: &str, number: &str) {
+    let form = caller.get(&institution.path("/students/new")).is(200).form("main form");
+    form.fill("name", name).fill("student_number", number).submit(caller).is(303);
+}
+
+pub fn student_numbers(app: &TestApp, institution: &Institution) -> Vec<String> {
+    let mut shared = app.platform.shared.get().expect("shared");
+    let tenant = app.platform.tenants.open(&mut shared, institution.id).expect("opened");
+    let connection = &mut *tenant.get().expect("connection");
+    students::table
+        .order(students::student_number)
+        .select(students::student_number)
+        .load(connection)
+        .expect("students")
+}
+
+#[test]
+fn a_server_is_added_checked_filled_and_drained() {
+    let (app, second) = (TestApp::start(), OwnServer::start(&[]));
+    let (address, password) = parts(&second);
+    let admin = app.super_admin();
+    admin.get("/platform/servers").is(200).shows("main").shows("Accepting").shows("1 server");
+    let form = admin.get("/platform/servers/new").is(200).form("main form");
+    let form = form.fill("name", "second");
+    form.submit(&admin).is(422).shows("Enter address");
+    form.fill("address", &second.url).submit(&admin).is(422).shows("password in its own field");
+    form.fill("address", "mysql://x/y").submit(&admin).is(422);
+    form.fill("address", &address).fill("password", "wrong").submit(&admin).is(422);
+    let form = form.fill("address", &address).fill("password", &password).fill("capacity", "3");
+    let place = form.submit(&admin).is(303).location().to_owned();
+    let page = admin.get(&place).is(200).shows("PostgreSQL").shows("0 of 3");
+    assert!(!page.text().contains(&password));
+    let edit = admin.get(&format!("{place}/edit")).is(200);
+    assert!(!edit.text().contains(&password));
+    form.fill("name", "third").submit(&admin).is(422).shows("second, which is known already");
+
+    // Half of nothing is on the platform's own server, all of the other is free; then the other is the fuller one.
+    let home = format!("/platform/servers/{HOME}");
+    admin.post(&format!("{home}/draining"), &[]).is(303);
+    admin.get(&home).is(200).shows("Draining");
+    let mit = app.institution("mit.edu");
+    let row = database(&app, &mit);
+    assert_eq!((row.engine, row.server_id.to_string()), (Engine::Postgres, place[18..].to_owned()));
+    let owner = app.owner(&mit);
+    add_student(&owner, &mit, "Marie Curie", "S-1");
+    assert_eq!(student_numbers(&app, &mit), ["S-1"]);
+    admin.get(&place).is(200).shows("1 of 3").shows("mit.edu");
+    admin.get("/platform/institutions/mit.edu").is(200).shows("second");
+
+    // What is done with a database is done where it is.
+    let audit = app.platform.audit(Actor::command_line());
+    let backup = backups::take(&app.platform, &audit, Some(mit.id), Reason::Requested).expect("taken");
+    assert_eq!(backup.engine, Engine::Postgres);
+    add_student(&owner, &mit, "Ève Curie", "S-2");
+    let operation = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        let how = RestoreHow::default();
+        backups::request_restore(connection, &audit, backup.id, how).expect("asked")
+    };
+    app.platform.operations.wake();
+    let ended = finished(&app.platform, operation);
+    assert_eq!(ended.status, OperationStatus::Succeeded, "{:?}", ended.error);
+    assert_eq!(student_numbers(&app, &mit), ["S-1"]);
+    assert_eq!(database(&app, &mit).server_id, row.server_id);
+    let urgent: Vec<_> = doctor::examine(&app.platform)
+        .into_iter()
+        .filter(|check| ["Rights", "Institutions' databases"].contains(&check.name))
+        .flat_map(|check| check.findings)
+        .filter(|finding| finding.urgent)
+        .collect();
+    assert_eq!(urgent, []);
+
+    // Where nothing has room, the step says what to do, and the institution can be tried again.
+    admin.post(&format!("{place}/draining"), &[]).is(303);
+    let eth = app.registered("ethz.ch");
+    let operation = approve(&app.platform, eth.id);
+    let ended = finished(&app.platform, operation);
+    assert!(ended.error.as_deref().is_some_and(|words| words.contains("No server has room")), "{ended:?}");
+    assert_eq!(status(&app.platform, eth.id), "provisioning_failed");
+    admin.post(&format!("{home}/draining/remove"), &[]).is(303);
+    let removal = format!("{place}/removal");
+    let ask = admin.get(&removal).is(200).form(&format!("form[action=\"{removal}\"]"));
+    ask.submit(&admin).is(303);
+    admin.get(&place).is(200).shows("Move them first");
+    admin.get(&format!("{home}/removal")).is(200);
+    assert_eq!(admin.get("/platform/servers.csv").is(200).text().lines().count(), 3);
+    for words in ["server.added", "server.draining", "server.accepting"] {
+        admin.get(&format!("/platform/audit?q={words}")).is(200);
+    }
+
+    // A server that is away is told of, and keeps nothing from the others.
+    second.stop();
+    admin.post(&format!("{place}/check"), &[]).is(303);
+    admin.get(&place).is(200).shows("In trouble");
+    let caltech = app.institution("caltech.edu");
+    assert_eq!(database(&app, &caltech).server_id, HOME);
+    second.start_again();
+    admin.post(&format!("{place}/check"), &[]).is(303);
+    assert!(!admin.get(&place).is(200).text().contains("In trouble"));
+    app.sign_in(&mit.owner_email, PASSWORD);
+}
+
+#[test]
+fn another_address_is_used_from_the_next_request_on() {
+    let (app, second) = (TestApp::start(), OwnServer::start(&[]));
+    let server = added(&app, &second, "second");
+    let audit = app.platform.audit(Actor::command_line());
+    {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        servers::set_state(connection, &audit, HOME, servers::ServerState::Draining).expect("draining");
+    }
+    let mit = app.institution("mit.edu");
+    let owner = app.owner(&mit);
+    let admin = app.super_admin();
+    let place = format!("/platform/servers/{}", server.id);
+    let form = admin.get(&format!("{place}/edit")).is(200).form("main form");
+    // The same server by another name, with the password that is stored.
+    let other = server.address.replace("127.0.0.1", "localhost");
+    form.fill("address", &other).submit(&admin).is(303);
+    admin.get(&place).is(200).shows("localhost");
+    owner.get(&mit.path("/students")).is(200);
+    let form = admin.get(&format!("{place}/edit")).is(200).form("main form");
+    form.fill("address", &other.replace("provost@", "nobody@")).submit(&admin).is(422);
+    owner.get(&mit.path("/students")).is(200);
+}
+
+#[test]
+fn the_data_folder_serves_a_platform_on_postgresql() {
+    if engine() != Engine::Postgres {
+        return;
+    }
+    let app = TestApp::start();
+    let admin = app.super_admin();
+    let form = admin.get("/platform/servers/new").is(200).form("main form");
+    let form = form.fill("name", "folder").fill("address", "sqlite:");
+    form.submit(&admin).is(303);
+    admin.post(&format!("/platform/servers/{HOME}/draining"), &[]).is(303);
+    let mit = app.institution("mit.edu");
+    assert_eq!(database(&app, &mit).engine, Engine::Sqlite);
+    let owner = app.owner(&mit);
+    add_student(&owner, &mit, "Marie Curie", "S-1");
+    assert_eq!(student_numbers(&app, &mit), ["S-1"]);
+    let audit = app.platform.audit(Actor::command_line());
+    let backup = backups::take(&app.platform, &audit, Some(mit.id), Reason::Requested).expect("taken");
+    assert_eq!(backup.engine, Engine::Sqlite);
+    let operation = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        backups::request_verification(connection, &audit, backup.id).expect("asked")
+    };
+    app.platform.operations.wake();
+    assert_eq!(finished(&app.platform, operation).status, OperationStatus::Succeeded);
+}
+
+#[test]
+fn the_command_line_knows_servers() {
+    let (app, second) = (TestApp::start(), OwnServer::start(&[]));
+    let site = app.into_site();
+    let run = |arguments: &[&str]| provost(&site, arguments).output().expect("run");
+    let added = run(&["server", "add", "second", &second.url, "--capacity", "5", "--json"]);
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let listed = run(&["server", "list", "--json"]);
+    let rows: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!(rows[1]["name"], "second");
+    assert_eq!(rows[1]["capacity"], 5);
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains(&parts(&second).1));
+    assert!(run(&["server", "check"]).status.success());
+    assert!(run(&["server", "drain", "second"]).status.success());
+    assert!(!run(&["server", "drain", "second"]).status.success());
+    assert!(run(&["server", "accept", "second"]).status.success());
+    assert!(run(&["server", "remove", "second"]).status.success());
+    assert!(!run(&["server", "remove", "main"]).status.success());
+    let _: Id = HOME;
+}
