@@ -5,12 +5,7 @@ use std::fs;
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use provost::{
-    db::{
-        Engine, Id,
-        engine::Place,
-        now,
-        schema_shared::{reconciliation_findings as findings, tenant_databases as databases},
-    },
+    db::{Engine, Id, engine::Place, now, schema_shared::reconciliation_findings as findings},
     models::{
         Actor,
         platform::{
@@ -18,7 +13,7 @@ use provost::{
             backups::Reason,
             reconciliation::{self, Finding, FindingKind},
             tenant_copies::{self, Purpose, TenantCopy},
-            tenant_databases,
+            tenant_databases::{self, NewTenantDatabase},
         },
     },
     services::{backups, reconcile, tenants},
@@ -50,7 +45,7 @@ fn refresh(app: &TestApp) -> usize {
 fn every_difference_is_found_and_mended_by_a_click() {
     let app = TestApp::start();
     let (mit, eth, half) =
-        (app.institution("mit.edu"), app.institution("ethz.ch"), app.institution("half.edu"));
+        (app.institution("mit.edu"), app.institution("ethz.ch"), app.registered("half.edu"));
     let (admin, operator) = (app.super_admin(), app.platform_admin(AdminRole::Operator));
     assert_eq!(refresh(&app), 0, "{:?}", all(&app));
     operator.get(PATH).is(200).shows("Nothing differs");
@@ -64,10 +59,16 @@ fn every_difference_is_found_and_mended_by_a_click() {
     platform.engine.drop_database(&place(eth.id), &|| Ok(())).expect("dropped");
     let c = &mut *platform.shared.get().expect("shared");
     tenant_databases::set_schema_version(c, mit.id, "2000-01-01-000000_older", None).expect("aged");
-    diesel::update(databases::table.filter(databases::institution_id.eq(half.id)))
-        .set(databases::status.eq("reserved"))
-        .execute(c)
-        .expect("half made");
+    let (id, name) = (Id::new(), format!("{}half_edu", platform.prefix.as_str()));
+    let half_made = NewTenantDatabase {
+        id,
+        institution_id: half.id,
+        engine: platform.engine.kind(),
+        database_name: &name,
+        location: &platform.engine.location(&name, id),
+        schema_version: platform.migrations.version(),
+    };
+    tenant_databases::reserve(c, &half_made).expect("half made");
     app.sql("UPDATE institutions SET status = 'provisioning' WHERE domain = 'half.edu'");
     // A copy and a backup that are gone.
     let id = Id::new();

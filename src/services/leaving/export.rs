@@ -100,11 +100,12 @@ pub fn make(
 fn write(part: &Path, tenant: &mut TenantConn, institution: &Institution) -> Result<(i64, u64), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part);
     let mut zip = ZipWriter::new(file.map_err(|error| cannot_write(&error))?);
-    let mut counts = Vec::new();
-    counts.push(("settings.csv", settings(&mut zip, tenant)?));
-    counts.push(("students.csv", students_file(&mut zip, tenant)?));
-    counts.push(("users.csv", users_file(&mut zip, tenant)?));
-    counts.push(("activity.csv", activity_file(&mut zip, tenant)?));
+    let counts = [
+        ("settings.csv", settings(&mut zip, tenant)?),
+        ("students.csv", students_file(&mut zip, tenant)?),
+        ("users.csv", users_file(&mut zip, tenant)?),
+        ("activity.csv", activity_file(&mut zip, tenant)?),
+    ];
     let (text, manifest) = (readme(institution, &counts), manifest(institution, &counts));
     for (name, content) in [("README.txt", text), ("manifest.json", manifest)] {
         begin(&mut zip, name)?;

@@ -26,7 +26,7 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
 
 fn is_stray(folder: &Path) -> bool {
     let beside = |end: &&str| folder.join(format!("{FILE_NAME}{end}")).exists();
-    !folder.join(FILE_NAME).exists() && BESIDE.iter().any(|end| beside(&end))
+    !folder.join(FILE_NAME).exists() && BESIDE.iter().any(beside)
 }
 
 pub(super) fn list(data_dir: &Path) -> Result<Vec<Leftover>, EngineError> {
