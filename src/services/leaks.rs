@@ -46,6 +46,14 @@ impl Leak {
     }
 }
 
+/// Whether sessions on the server can be seen at all. Blocks.
+///
+/// # Errors
+/// The server's words.
+pub fn sees_sessions(platform: &Platform) -> Result<bool, Failure> {
+    Ok(platform.engine.sees_sessions()?)
+}
+
 /// What stands around at this moment. Blocks.
 ///
 /// # Errors

@@ -5,7 +5,12 @@ use std::fs;
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use provost::{
-    db::{Engine, Id, engine::Place, now, schema_shared::reconciliation_findings as findings},
+    db::{
+        Engine, Id,
+        engine::{HOME, Place},
+        now,
+        schema_shared::reconciliation_findings as findings,
+    },
     models::{
         Actor,
         platform::{
@@ -61,11 +66,12 @@ fn every_difference_is_found_and_mended_by_a_click() {
     tenant_databases::set_schema_version(c, mit.id, "2000-01-01-000000_older", None).expect("aged");
     let (id, name) = (Id::new(), format!("{}half_edu", platform.prefix.as_str()));
     let half_made = NewTenantDatabase {
+        server_id: HOME,
         id,
         institution_id: half.id,
         engine: platform.engine.kind(),
         database_name: &name,
-        location: &platform.engine.location(&name, id),
+        location: &platform.engine.home().location(&name, id),
         schema_version: platform.migrations.version(),
     };
     tenant_databases::reserve(c, &half_made).expect("half made");
@@ -74,11 +80,12 @@ fn every_difference_is_found_and_mended_by_a_click() {
     let id = Id::new();
     let name = format!("{}gone_{}", platform.prefix.as_str(), unique());
     let copy = TenantCopy {
+        server_id: HOME,
         id,
         institution_id: Some(mit.id),
         purpose: Purpose::Beside,
         engine: platform.engine.kind(),
-        location: platform.engine.location(&name, id),
+        location: platform.engine.home().location(&name, id),
         database_name: name,
         sealed_password: None,
         schema_version: String::new(),
@@ -95,8 +102,8 @@ fn every_difference_is_found_and_mended_by_a_click() {
     // A database and a role that nobody knows.
     let stranger = Id::new();
     let name = format!("{}stranger_{}", platform.prefix.as_str(), unique());
-    let location = platform.engine.location(&name, stranger);
-    let strange = Place { institution_id: stranger, name, location };
+    let location = platform.engine.home().location(&name, stranger);
+    let strange = Place { institution_id: stranger, server_id: HOME, name, location };
     platform.engine.create_role(&strange, "known", &|| Ok(())).expect("a role");
     platform.engine.create(&strange, &|| Ok(())).expect("a database");
     let mut expected = vec![

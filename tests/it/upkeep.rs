@@ -22,7 +22,7 @@ use provost::{
 
 use crate::support::{
     app::{Institution, TestApp, eventually},
-    engine, finished, run_on_server,
+    engine, finished, postgres_url, run_on_server, session, superuser_url,
 };
 
 /// Much comes and goes, and its room stays.
@@ -179,4 +179,66 @@ fn the_doctor_finds_what_is_wrong_in_a_fleet_and_whose_it_is() {
     {
         assert!(page.contains(words), "{words}: {page}");
     }
+}
+
+#[test]
+fn a_session_that_stands_around_on_the_server_is_found_and_ended() {
+    if engine() == Engine::Postgres {
+        let url = url::Url::parse(&postgres_url()).expect("a URL");
+        let grant = format!("GRANT pg_read_all_stats TO {}", url.username());
+        session(&superuser_url()).batch_execute(&grant).expect("granted");
+    }
+    let app = TestApp::start();
+    let evry = app.institution("evry.example");
+    let db = app.platform.tenants.open(&mut app.platform.shared.get().expect("shared"), evry.id);
+    let mut held = db.expect("opened").get().expect("connection");
+    held.batch_execute("BEGIN").expect("begun");
+    let hour = std::time::Duration::from_secs(3_600);
+    let strays = || app.platform.engine.strays(std::time::Duration::ZERO, hour).expect("looked");
+    let operator = app.platform_admin(AdminRole::Operator);
+    operator
+        .get("/platform/maintenance/connections")
+        .is(200)
+        .shows("Every connection is in use or given back");
+    operator.post("/platform/maintenance/connections/1/removal", &[]).is(403);
+    if engine() == Engine::Sqlite {
+        assert_eq!(strays(), []);
+        held.batch_execute("ROLLBACK").expect("ended");
+        return;
+    }
+    let found = strays().into_iter().find(|stray| stray.in_transaction).expect("found");
+    assert!(app.platform.engine.end_session(&found).expect("ended"));
+    eventually("it has ended", || held.batch_execute("SELECT 1").is_err());
+    assert!(!app.platform.engine.end_session(&found).expect("looked"));
+}
+
+#[test]
+fn an_institution_without_a_verified_backup_is_told_of_once() {
+    let app = TestApp::start();
+    let evry = app.institution("evry.example");
+    let admin = app.super_admin();
+    let fired = || {
+        let changes = provost::services::monitoring::alerts::evaluate(&app.platform).expect("looked");
+        let of = |all: Vec<provost::models::platform::alerts::Alert>| {
+            all.iter().filter(|alert| alert.rule == "backup_too_old").count()
+        };
+        (of(changes.fired), of(changes.resolved))
+    };
+    assert_eq!(fired(), (0, 0), "it has time yet");
+    app.sql("UPDATE tenant_databases SET created_at = '2026-01-01 00:00:00'");
+    assert_eq!(fired(), (1, 0));
+    assert_eq!(fired(), (0, 0));
+    let words = format!("There is no verified backup of {}.", evry.name);
+    admin.get("/notifications").is(200).shows(&words);
+    let alerts = admin.get("/platform/alerts").is(200).shows(&words);
+    alerts.shows("See backup_too_old in docs/runbooks.md.");
+    let audit = app.platform.audit(Actor::command_line());
+    let reason = provost::models::platform::backups::Reason::Requested;
+    let backup =
+        provost::services::backups::take(&app.platform, &audit, Some(evry.id), reason).expect("taken");
+    assert_eq!(fired(), (0, 0), "nobody has tried it out");
+    let mut c = app.platform.shared.get().expect("shared");
+    provost::models::platform::backups::mark_verified(&mut c, backup.id).expect("verified");
+    drop(c);
+    assert_eq!(fired(), (0, 1));
 }

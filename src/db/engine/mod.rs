@@ -398,6 +398,14 @@ pub trait TenantEngine: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether the platform's role may see what tenants' sessions do; without, [`Self::strays`] sees none.
+    ///
+    /// # Errors
+    /// The server's words.
+    fn sees_sessions(&self) -> Result<bool, EngineError> {
+        Ok(true)
+    }
+
     /// Ends a session that [`Self::strays`] has told of; what it had not committed is taken back. False when it is gone.
     ///
     /// # Errors

@@ -465,6 +465,10 @@ impl TenantEngine for PostgresEngine {
         self.admin()?.strays(&self.prefix, in_transaction, idle)
     }
 
+    fn sees_sessions(&self) -> Result<bool, EngineError> {
+        self.admin()?.is_member_of("pg_read_all_stats")
+    }
+
     fn end_session(&self, stray: &Stray) -> Result<bool, EngineError> {
         self.admin()?.end_session(&self.prefix, stray)
     }

@@ -463,6 +463,14 @@ impl Engines {
         Ok(strays)
     }
 
+    /// As [`TenantEngine::sees_sessions`], of all servers that answer.
+    ///
+    /// # Errors
+    /// When the list of servers cannot be read.
+    pub fn sees_sessions(&self) -> Result<bool, EngineError> {
+        Ok(self.all()?.iter().all(|(_, engine)| engine.sees_sessions().unwrap_or(true)))
+    }
+
     /// As [`TenantEngine::end_session`], on the server that has it: the names of database and role are asked as well.
     ///
     /// # Errors

@@ -24,6 +24,9 @@ use crate::{
 
 const PATH: &str = "/platform/maintenance/connections";
 
+const BLIND: &str = "Taken and not given back, in this process alone: what sessions do on the server cannot be seen. As a \
+                     superuser run: GRANT pg_read_all_stats TO the platform's role.";
+
 const COLUMNS: &[Column] = &[
     Column::new("of", "Database of"),
     Column::new("what", "What"),
@@ -46,8 +49,10 @@ fn row(admin: &AnyAdmin, leak: Leak) -> Row {
 
 /// `GET /platform/maintenance/connections`: operators; the server is asked once.
 pub async fn list(platform: State, admin: Operator) -> Result<HttpResponse, AppError> {
-    let found = block(move || leaks::find(&platform)).await.map_err(AppError::internal)?;
-    let rows = found.map_err(AppError::internal)?.into_iter().map(|leak| row(&admin, leak)).collect();
+    let look = move || Ok::<_, Failure>((leaks::find(&platform)?, leaks::sees_sessions(&platform)?));
+    let found = block(look).await.map_err(AppError::internal)?;
+    let (found, sees) = found.map_err(AppError::internal)?;
+    let rows = found.into_iter().map(|leak| row(&admin, leak)).collect();
     let spec = ListSpec::new(PATH, Noun::new("connection", "connections"), COLUMNS).empty(
         "Every connection is in use or given back",
         "What this process holds for more than a minute, and sessions on the server that no pool keeps, appear here.",
@@ -56,7 +61,10 @@ pub async fn list(platform: State, admin: Operator) -> Result<HttpResponse, AppE
     let page = admin
         .page("Connections that stand around")
         .crumb("Maintenance", "/platform/maintenance")
-        .intro("Taken and not given back. Ending a session takes back what it had not committed.");
+        .intro(match sees {
+            true => "Taken and not given back. Ending a session takes back what it had not committed.",
+            false => BLIND,
+        });
     Ok(html(&ListPage::new(page, ListView::plain(spec, rows)))?)
 }
 

@@ -1,7 +1,7 @@
 //! A platform with something behind every route, so that each can be called for real.
 
 use provost::{
-    db::{Id, now, schema_shared::log_archives, shared::SharedConn},
+    db::{Id, engine::HOME, now, schema_shared::log_archives, shared::SharedConn},
     models::{
         Actor, Paging,
         institution::users::Role,
@@ -255,11 +255,12 @@ fn exported(app: &TestApp, of: &Institution, by_platform: bool) -> String {
 fn difference(app: &TestApp, shared: &mut SharedConn, institution: Id) -> String {
     let (id, name) = (Id::new(), format!("{}gone", app.platform.prefix.as_str()));
     let copy = TenantCopy {
+        server_id: HOME,
         id,
         institution_id: Some(institution),
         purpose: tenant_copies::Purpose::Beside,
         engine: app.engine(),
-        location: app.platform.engine.location(&name, id),
+        location: app.platform.engine.home().location(&name, id),
         database_name: name,
         sealed_password: None,
         schema_version: String::new(),
