@@ -33,6 +33,8 @@ pub struct Settings {
     pub password_cost: u32,
     /// Whether figures are collected; only a measurement of what that costs says no.
     pub metered: bool,
+    /// Whether recurring jobs begin by themselves; only a test that looks for the traces of others says no.
+    pub scheduled: bool,
     /// Whether webhooks may lead into private networks.
     pub webhooks_to_private_networks: bool,
     /// An alert says so when less than this part of the disk is free, in percent; none is told of at 0.
@@ -181,6 +183,7 @@ impl Settings {
             platform_name: "Provost".into(),
             password_cost: super::passwords::DEFAULT_COST,
             metered: true,
+            scheduled: true,
             webhooks_to_private_networks: false,
             disk_alert_percent: 10,
             metrics_token: None,

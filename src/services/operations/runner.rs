@@ -75,7 +75,9 @@ impl Platform {
         }
         workers.renew_leases()?;
         workers.send_mail()?;
-        workers.keep_schedule()?;
+        if self.settings.scheduled {
+            workers.keep_schedule()?;
+        }
         workers.keep_figures()?;
         workers.tell_webhooks()?;
         Ok(workers)

@@ -40,7 +40,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let app = TestApp::start();
+        let app = TestApp::with(|settings| settings.scheduled = false);
         let a = app.institution("evry.example");
         let (b, s) = (app.institution("lyon.example"), app.institution("nice.example"));
         let victim = app.institution("metz.example");
