@@ -13,6 +13,8 @@ mod errors;
 mod faults;
 #[cfg(feature = "crash-points")]
 mod fencing;
+#[cfg(feature = "crash-points")]
+mod fleet_proof;
 mod institution_models;
 #[cfg(feature = "crash-points")]
 mod kill_sweep;
@@ -30,7 +32,6 @@ mod moves;
 mod moves_kill_sweep;
 mod nodes;
 mod pages;
-
 mod plans;
 mod platform_models;
 mod platform_roles;

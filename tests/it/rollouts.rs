@@ -31,7 +31,7 @@ use crate::support::{
 };
 
 /// What the tests call the schema of the next version.
-const LATER: &str = "2099-01-01-000001_nickname";
+pub const LATER: &str = "2099-01-01-000001_nickname";
 /// And of the one after it, which takes something away.
 const LAST: &str = "2099-01-02-000001_no_website";
 
@@ -46,7 +46,7 @@ fn write(folder: &Folder, name: &str, up: &str, down: &str) -> PathBuf {
     folder.path().to_owned()
 }
 
-fn later(folder: &Folder) -> PathBuf {
+pub fn later(folder: &Folder) -> PathBuf {
     let up = "-- Students may have a nickname.\nALTER TABLE students ADD COLUMN nickname TEXT;\n\
               CREATE TABLE notes (x INTEGER NOT NULL);";
     write(folder, LATER, up, "DROP TABLE notes; ALTER TABLE students DROP COLUMN nickname;")

@@ -168,7 +168,8 @@ fn csv_rows(file: &[u8]) -> usize {
     provost::services::csv_text::read_csv(file, limits).expect("readable").rows.len()
 }
 
-fn universities() -> Vec<u8> {
+/// The file of real institutions, or one made up.
+pub fn universities() -> Vec<u8> {
     if let Some(path) = std::env::var_os("PROVOST_TEST_UNIVERSITIES") {
         return std::fs::read(path).expect("the file of universities");
     }

@@ -29,13 +29,11 @@ const GIGABYTE: i64 = 1_000_000_000;
 
 const COLUMNS: &[Column] = &[
     Column::new("name", "Plan").sortable(),
-    Column::new("price", "Per month").sortable().numeric(),
-    Column::new("year", "Per year").numeric().minor(),
+    Column::new("price", "Price").sortable().numeric(),
     Column::new("users", "Users").numeric(),
     Column::new("students", "Students").numeric(),
     Column::new("storage", "Storage").numeric(),
     Column::new("institutions", "Institutions").numeric(),
-    Column::new("position", "Position").sortable().numeric().minor(),
     Column::new("state", "State"),
 ];
 
@@ -88,13 +86,14 @@ fn row((plan, institutions): PlanRow) -> Row {
     };
     Row::new(plan.key.as_str(), format!("{place}/edit"))
         .cell(Cell::text(plan.name.as_str()).note(plan.description.as_str()))
-        .cell(Cell::figure(money(plan.price_month, &plan.currency)))
-        .cell(Cell::figure(money(plan.price_year, &plan.currency)))
+        .cell(
+            Cell::figure(format!("{} a month", money(plan.price_month, &plan.currency)))
+                .note(format!("{} a year", money(plan.price_year, &plan.currency))),
+        )
         .cell(amount(plan.max_users))
         .cell(amount(plan.max_students))
         .cell(storage)
         .cell(Cell::number(institutions))
-        .cell(Cell::number(plan.position.into()))
         .cell(state)
         .action(act)
 }

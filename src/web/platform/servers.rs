@@ -285,7 +285,7 @@ fn fields(form: &mut Form, home: bool) -> Option<Entered> {
             .required();
         password = form
             .password("password", "Password")
-            .autocomplete("off")
+            .autocomplete("new-password")
             .hint("Left empty, the one that is stored stays.")
             .optional();
     }
