@@ -27,7 +27,7 @@ use provost::{
 use crate::support::{
     Folder, Site,
     app::{PASSWORD, TestApp, eventually},
-    approve, engine, finished, names, register,
+    approve, engine, finished, register,
 };
 
 /// What the tests call the schema of the next version.
@@ -611,7 +611,7 @@ mod crashes {
         assert_eq!(fleet.rollout(started).state, RolloutState::Done, "{point}");
         assert!(fleet.statuses(started).iter().all(|status| *status == TenantStatus::Done), "{point}");
         let ended = "SELECT action AS name FROM audit_log WHERE action = 'rollout.ended'";
-        assert_eq!(names(shared, ended).len(), 1, "{point}");
+        assert_eq!(crate::support::names(shared, ended).len(), 1, "{point}");
         fleet.assert_brought_along(point);
     }
 }

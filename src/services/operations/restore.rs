@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Failure, Handler, Work};
 use crate::{
-    db::{Engine, Id, migrate::Migrate as _, shared::SharedConn},
+    db::{Engine, Id, shared::SharedConn},
     models::{
         ModelResult,
         institution::users,
@@ -169,8 +169,11 @@ fn password(work: &Work<'_>, copy: &TenantCopy) -> Result<Option<zeroize::Zeroiz
 fn migrate(work: &Work<'_>) -> Result<Option<String>, Failure> {
     let copy = copies::find(work, Purpose::Incoming)?;
     let mut connection = work.platform.engine.open_as_owner(&copies::place(&copy))?;
-    connection.lock_for_migration()?;
-    let ran = connection.migrate().map_err(|error| Failure::Permanent(format!("The {error}.")))?;
+    let course = work.platform.migrations.migrate(&mut connection, &|| Ok(()));
+    if let Some(failure) = course.failure {
+        return Err(Failure::Permanent(format!("The restored copy could not be migrated: {failure}")));
+    }
+    let ran: Vec<String> = course.ran.into_iter().map(|ran| ran.name).collect();
     Ok((!ran.is_empty()).then(|| ran.join(", ")))
 }
 
