@@ -63,6 +63,9 @@ pub enum Maintenance {
     /// It is not its turn yet.
     #[error("the institution's database waits for its turn to be brought up to date")]
     HeldBack,
+    /// The first few are being brought along, and it is among the next.
+    #[error("the institution's database is among the next to be brought up to date")]
+    Next,
     /// It is being brought along.
     #[error("the institution's database is being brought up to date")]
     UnderWay,

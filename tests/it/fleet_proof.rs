@@ -49,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 struct Fleet {
     site: Site,
     platform: Arc<Platform>,
+    domains: Vec<String>,
     ids: Vec<Id>,
     began: Instant,
 }
@@ -90,8 +91,9 @@ impl Fleet {
         let mut site = Site::new();
         site.settings.limits.lease = Duration::from_secs(2);
         let platform = site.open();
-        let ids: Vec<Id> = domains(count).iter().map(|domain| register(&platform, domain)).collect();
-        let fleet = Self { site, platform, ids, began };
+        let domains = domains(count);
+        let ids: Vec<Id> = domains.iter().map(|domain| register(&platform, domain)).collect();
+        let fleet = Self { site, platform, domains, ids, began };
         let workers = fleet.platform.start_workers().expect("workers");
         let begun: Vec<Id> = fleet.ids.iter().map(|id| approve(&fleet.platform, *id)).collect();
         begun.into_iter().for_each(|operation| fleet.succeeded(operation));
@@ -136,7 +138,9 @@ impl Fleet {
         }
         let started = {
             let connection = &mut *self.platform.shared.get().expect("shared");
-            rollouts::start(connection, &self.platform, &self.audit(), &Order::default()).expect("started")
+            // Those that are broken do not go first.
+            let order = Order { canaries: vec![self.domains[0].clone()], ..Order::default() };
+            rollouts::start(connection, &self.platform, &self.audit(), &order).expect("started")
         };
         die_at(
             &self.site,

@@ -4,14 +4,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use provost::{
-    db::{Engine, Id, schema_shared::known_migrations, tenant::TenantConn},
+    db::{
+        Engine, Id,
+        schema_shared::{known_migrations, rollouts as rollouts_table},
+        shared::SharedConn,
+        tenant::TenantConn,
+    },
     models::{
         Actor, ModelError,
         platform::{
             audit::{self, Audit},
             backups::{self, Reason},
             operations::{self, OperationStatus},
-            rollouts::{self as model, Rollout, RolloutState, TenantStatus},
+            rollouts::{self as model, Rollout, RolloutState, Stage, TenantStatus},
             schema_ledger::{self, LedgerStatus},
             tenant_databases,
         },
@@ -418,9 +423,30 @@ fn somebody_who_enters_brings_their_database_along_unless_it_is_not_its_turn() {
     finished(&app.platform, started.operation);
     assert_eq!(version(b.id), LATER);
 
-    // In quarantine, and of a newer version.
+    // While the first few are being brought along, whoever is among the next waits a moment.
     let of_b = app.owner(&b);
     let first = "2026-11-21-000001_institution";
+    tenant_databases::set_schema_version(&mut shared, b.id, first, None).expect("set");
+    let set = |shared: &mut SharedConn, stage: Stage, state: RolloutState| {
+        diesel::update(rollouts_table::table.find(started.rollout))
+            .set((rollouts_table::stage.eq(stage), rollouts_table::state.eq(state)))
+            .execute(shared)
+            .expect("set");
+    };
+    set(&mut shared, Stage::Canaries, RolloutState::Running);
+    std::thread::scope(|scope| {
+        let (visitor, path) = (app.visitor(), b.path("/students"));
+        visitor.set_cookie("provost", &of_b.cookie("provost").expect("signed in"));
+        let waiting = scope.spawn(move || visitor.get(&path).status);
+        signed_in.get(&a.path("/students")).is(200);
+        assert!(!waiting.is_finished(), "it is not its turn yet");
+        set(&mut shared, Stage::Waves, RolloutState::Running);
+        assert_eq!(waiting.join().expect("answered"), 200);
+    });
+    assert_eq!(version(b.id), LATER);
+    set(&mut shared, Stage::Waves, RolloutState::Done);
+
+    // In quarantine, and of a newer version.
     tenant_databases::set_schema_version(&mut shared, b.id, first, Some("It broke.")).expect("set");
     let page = of_b.get(&b.path("")).is(503);
     assert!(page.text().contains("could not be brought up to date"), "{}", page.text());

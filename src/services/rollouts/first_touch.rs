@@ -31,6 +31,8 @@ use crate::{
 
 /// How long somebody waits for their database to be brought along before they are told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Who must wait for a rollout's canaries looks again so often: they take a moment where all is well.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Databases that are brought along at a touch at the same time; a storm of people must not take every thread.
 const AT_ONCE: usize = 4;
 
@@ -63,23 +65,32 @@ impl Platform {
     /// Brings an institution's database that is behind up to date, or waits for who does.
     ///
     /// # Errors
-    /// `Maintenance` when it is not its turn, cannot be done, or takes long: it goes on then.
+    /// `Maintenance` when it is not its turn, cannot be done, or takes too long for a visitor.
     pub async fn catch_up(self: &Arc<Self>, institution_id: Id) -> Result<(), TenantError> {
-        let platform = Arc::clone(self);
-        let work = async move {
-            let gate = platform.first_touches.enter(institution_id).await;
-            let room = Arc::clone(&platform.first_touches.room).acquire_owned().await;
-            tokio::task::spawn_blocking(move || {
-                // Held to the end, even when the person goes away meanwhile.
-                let _held = (gate, room);
-                touch(&platform, institution_id)
-            })
-            .await
-            .unwrap_or(Err(TenantError::Maintenance(Maintenance::UnderWay)))
+        let work = async {
+            loop {
+                match self.touched(institution_id).await {
+                    Err(TenantError::Maintenance(Maintenance::Next)) => tokio::time::sleep(LOOK_AGAIN).await,
+                    other => return other,
+                }
+            }
         };
         tokio::time::timeout(PATIENCE, work)
             .await
             .unwrap_or(Err(TenantError::Maintenance(Maintenance::UnderWay)))
+    }
+
+    async fn touched(self: &Arc<Self>, institution_id: Id) -> Result<(), TenantError> {
+        let gate = self.first_touches.enter(institution_id).await;
+        let room = Arc::clone(&self.first_touches.room).acquire_owned().await;
+        let platform = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // Held to the end, even when the person goes away meanwhile.
+            let _held = (gate, room);
+            touch(&platform, institution_id)
+        })
+        .await
+        .unwrap_or(Err(TenantError::Maintenance(Maintenance::UnderWay)))
     }
 }
 
@@ -106,11 +117,9 @@ fn touch(platform: &Platform, id: Id) -> Result<(), TenantError> {
     let job = Job { database, domain, to_version };
     let asker = Asker { platform, may: &may, halt: &AtomicBool::new(true) };
     let report = one::bring(&asker, job, Direction::Up);
-    let report = report.ok_or(TenantError::Maintenance(Maintenance::HeldBack))?;
-    if report.is_passing() {
-        // Somebody else is in the way, which says nothing against the database.
-        return Err(TenantError::Maintenance(Maintenance::UnderWay));
-    }
+    // Something else has come first, or somebody is in the way, which says nothing against the database.
+    let report = report.filter(|report| !report.is_passing());
+    let report = report.ok_or(TenantError::Maintenance(Maintenance::Next))?;
     let audit = platform.audit(Actor::system());
     platform.shared.get()?.write_tx(|shared| {
         let rollout = rollouts::open(shared)?.map(|open| open.id);
@@ -128,8 +137,8 @@ fn touch(platform: &Platform, id: Id) -> Result<(), TenantError> {
     }
 }
 
-/// Whether it is the turn of a database that is behind: not while a rollout is at its canaries, held or on its way
-/// back, and never where something would be taken away for good that nobody has agreed to.
+/// Whether it is the turn of a database that is behind: soon while a rollout is at its canaries, not while it is held
+/// or on its way back, and never where something would be taken away for good that nobody has agreed to.
 fn allowed(
     shared: &mut SharedConn,
     platform: &Platform,
@@ -140,16 +149,19 @@ fn allowed(
         return hold(Maintenance::Quarantined);
     }
     let open = rollouts::open(shared)?;
-    let turn = open.as_ref().is_none_or(|open| {
-        open.direction == Direction::Up && open.state == RolloutState::Running && open.stage == Stage::Waves
-    });
+    let running = open
+        .as_ref()
+        .is_none_or(|open| open.direction == Direction::Up && open.state == RolloutState::Running);
     let agreed = open.as_ref().is_some_and(|open| open.destructive_agreed != 0);
     let mut after = platform.migrations.after(&database.schema_version);
-    if !turn
+    if !running
         || (!agreed && after.any(|migration| migration.destructive))
         || unchanged(shared, platform).is_err()
     {
         return hold(Maintenance::HeldBack);
+    }
+    if open.is_some_and(|open| open.stage == Stage::Canaries) {
+        return hold(Maintenance::Next);
     }
     Ok(())
 }

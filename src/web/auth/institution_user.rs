@@ -502,7 +502,7 @@ impl From<TenantError> for AppError {
 /// What somebody is told whose institution is closed for maintenance, and when to come back.
 fn maintenance_words(why: Maintenance) -> (&'static str, i64) {
     match why {
-        Maintenance::UnderWay => {
+        Maintenance::UnderWay | Maintenance::Next => {
             ("The institution's records are being brought up to date at this moment.", 5)
         }
         Maintenance::HeldBack => {
