@@ -9,10 +9,13 @@ use std::{
 
 use provost::{
     db::{Id, Target},
-    services::{platform::Platform, settings::Settings},
+    services::{operations::wait_for, platform::Platform, settings::Settings},
 };
 
-use super::{Site, app::eventually, finished, own_server::process_state};
+use super::{Site, app::eventually, own_server::process_state};
+
+/// For so long an operation may be at work, also one over a whole fleet.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is started: opens the platform that the environment names, and does the work.
 #[test]
@@ -41,7 +44,7 @@ fn child() {
     }
     let workers = platform.start_workers().expect("workers");
     let id: Id = work.parse().expect("an operation");
-    finished(&platform, id);
+    wait_for(&platform, id, PATIENCE).expect("read").expect("over in time");
     workers.stop();
 }
 

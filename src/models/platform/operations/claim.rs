@@ -38,10 +38,9 @@ pub struct Ending<'a> {
     pub error: Option<&'a str>,
 }
 
-/// Operations whose time has come and that nobody works on.
+/// Operations whose time has come and that nobody works on, whatever their status.
 fn due<'a>() -> operations::BoxedQuery<'a, SharedBackend> {
     operations::table
-        .filter(operations::status.eq_any(OPEN))
         .filter(operations::next_attempt_at.le(now()))
         .filter(operations::lease_expires_at.is_null().or(operations::lease_expires_at.lt(now())))
         .into_boxed()
@@ -56,15 +55,20 @@ pub fn claim_next(
     owner: &str,
     lease: Duration,
 ) -> ModelResult<Option<(Claim, Operation)>> {
-    let waiting: Vec<Operation> = due()
-        .order((operations::next_attempt_at, operations::id))
-        .limit(8)
-        .select(Operation::as_select())
-        .load(connection)?;
-    for operation in waiting {
-        let taken = take(connection, &operation, owner, lease)?;
-        if taken.is_some() {
-            return Ok(taken);
+    // What somebody left in the middle comes first. One status at a time is read in the order of the index, however
+    // long the queue is.
+    for status in [OperationStatus::Running, OperationStatus::RollingBack, OperationStatus::Queued] {
+        let waiting: Vec<Operation> = due()
+            .filter(operations::status.eq(status))
+            .order(operations::next_attempt_at)
+            .limit(8)
+            .select(Operation::as_select())
+            .load(connection)?;
+        for operation in waiting {
+            let taken = take(connection, &operation, owner, lease)?;
+            if taken.is_some() {
+                return Ok(taken);
+            }
         }
     }
     Ok(None)
@@ -80,8 +84,12 @@ pub fn claim(
     owner: &str,
     lease: Duration,
 ) -> ModelResult<Option<(Claim, Operation)>> {
-    let waiting: Option<Operation> =
-        due().filter(operations::id.eq(id)).select(Operation::as_select()).first(connection).optional()?;
+    let waiting: Option<Operation> = due()
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::id.eq(id))
+        .select(Operation::as_select())
+        .first(connection)
+        .optional()?;
     waiting.map_or(Ok(None), |operation| take(connection, &operation, owner, lease))
 }
 
