@@ -18,6 +18,7 @@
 mod connection;
 pub mod crash;
 pub mod engine;
+pub mod lane;
 pub mod locks;
 pub mod meter;
 pub mod migrate;

@@ -97,7 +97,9 @@ impl SharedPool {
     {
         let deadline = Deadline::after(self.0.limits.wait);
         let entered = Pool::enter(&self.0, deadline).await?;
-        pool::on_blocking_thread(move || pool::run(entered.connect(None, deadline)?, work).map(then)).await
+        // Everybody's requests begin here: nobody gives way.
+        let task = move || pool::run(entered.connect(None, deadline)?, work).map(then);
+        pool::on_blocking_thread(false, task).await
     }
 
     /// A connection for a thread that may block: command line, workers. Async code uses [`Self::run`].

@@ -18,7 +18,7 @@ use super::{
     budget::Permit,
     slot::{self, Loan, Slots},
 };
-use crate::db::{OpenError, meter::Meter};
+use crate::db::{OpenError, lane, meter::Meter};
 
 /// How often a thread that may block looks again for a place.
 const LOOK_AGAIN: Duration = Duration::from_millis(3);
@@ -85,7 +85,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     /// Waits for a place in the pool.
     pub(super) async fn enter(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
         match Arc::clone(&pool.gate).try_acquire_owned() {
-            Ok(place) => return Ok(Self::entered(pool, place)),
+            Ok(place) => return Ok(Self::entered(pool, place, false)),
             Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
             Err(TryAcquireError::NoPermits) => {}
         }
@@ -94,7 +94,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
         let outcome = tokio::time::timeout_at(deadline.instant(), gate).await;
         pool.meter.waited(began.elapsed());
         match outcome {
-            Ok(Ok(place)) => Ok(Self::entered(pool, place)),
+            Ok(Ok(place)) => Ok(Self::entered(pool, place, true)),
             Ok(Err(_)) => Err(PoolError::Stale),
             Err(_) => Err(PoolError::Busy),
         }
@@ -104,7 +104,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     pub(super) fn enter_blocking(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
         loop {
             match Arc::clone(&pool.gate).try_acquire_owned() {
-                Ok(place) => return Ok(Self::entered(pool, place)),
+                Ok(place) => return Ok(Self::entered(pool, place, false)),
                 Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
                 Err(TryAcquireError::NoPermits) if deadline.pause() => {}
                 Err(TryAcquireError::NoPermits) => return Err(PoolError::Busy),
@@ -115,10 +115,10 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     /// As [`Self::enter`], only if an open connection is idle.
     pub(super) fn enter_now(pool: &Arc<Self>) -> Option<Entered<C>> {
         let place = Arc::clone(&pool.gate).try_acquire_owned().ok()?;
-        Some(Self::entered(pool, place)).filter(|entered| !entered.needs_new())
+        Some(Self::entered(pool, place, false)).filter(|entered| !entered.needs_new())
     }
 
-    fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit) -> Entered<C> {
+    fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit, queued: bool) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
         let mut held = pool.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +126,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
         held.insert(number, Instant::now());
         drop(held);
         let place = Place { pool: Arc::clone(pool), number, _permit: permit };
-        Entered { loan: pool.slots.try_get(), place }
+        Entered { loan: pool.slots.try_get(), place, queued }
     }
 
     /// Refuses everybody from now on; closes what is idle, and what is in use as it comes back.
@@ -202,6 +202,8 @@ impl<C: R2D2Connection + 'static> Drop for Place<C> {
 pub(super) struct Entered<C: R2D2Connection + 'static> {
     loan: Option<Loan<C>>,
     place: Place<C>,
+    /// Every place was taken at first: this database is asked for more than it can do.
+    pub(super) queued: bool,
 }
 
 impl<C: R2D2Connection + 'static> Entered<C> {
@@ -212,7 +214,7 @@ impl<C: R2D2Connection + 'static> Entered<C> {
 
     /// Opens, or checks, the connection. Blocks.
     pub(super) fn connect(self, permit: Option<Permit>, deadline: Deadline) -> Result<Pooled<C>, PoolError> {
-        let Self { loan, place } = self;
+        let Self { loan, place, .. } = self;
         let mut loan = match loan {
             Some(loan) => loan,
             None => place.pool.slot(deadline)?,
@@ -267,13 +269,16 @@ pub(super) fn run<C: R2D2Connection + 'static, T, E>(
     result
 }
 
-/// Does what blocks where that is allowed. Whoever stops waiting leaves it running.
+/// Does what blocks where that is allowed. Whoever stops waiting leaves it running. Work that had to queue for its own
+/// database gives way to everybody else's: who asks for too much slows down themselves.
 pub(super) async fn on_blocking_thread<T, E>(
+    queued: bool,
     task: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<PoolError> + Send + 'static,
 {
-    tokio::task::spawn_blocking(task).await.unwrap_or_else(|_| Err(PoolError::Panicked.into()))
+    let task = if queued { lane::in_slow_lane(task) } else { tokio::task::spawn_blocking(task) };
+    task.await.unwrap_or_else(|_| Err(PoolError::Panicked.into()))
 }

@@ -281,7 +281,8 @@ impl TenantDb {
         let deadline = Deadline::after(self.pool.limits.wait);
         let entered = Pool::enter(&self.pool, deadline).await?;
         let permit = self.permit(&entered, deadline).await?;
-        pool::on_blocking_thread(move || pool::run(entered.connect(permit, deadline)?, work)).await
+        let queued = entered.queued;
+        pool::on_blocking_thread(queued, move || pool::run(entered.connect(permit, deadline)?, work)).await
     }
 
     /// As [`Self::run`], on a thread that may block. `None`, and nothing done, when no open connection is idle:

@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 
 use super::{Failure, Handler, Work, handler, lease::Held};
 use crate::{
-    db::{Engine, Id},
+    db::{Engine, Id, lane},
     models::{
         ModelResult,
         platform::{
@@ -117,7 +117,11 @@ impl Workers {
             only,
             due: Cell::new(None),
         };
-        self.threads.push(spawn("operations", move || runner.run())?);
+        self.threads.push(spawn("operations", move || {
+            // The threads that it starts inherit it.
+            lane::give_way();
+            runner.run();
+        })?);
         Ok(())
     }
 
@@ -148,6 +152,7 @@ impl Workers {
     fn keep_schedule(&mut self) -> Result<(), StartError> {
         let (platform, stop) = (Arc::clone(&self.platform), Arc::clone(&self.stopping));
         self.threads.push(spawn("schedule", move || {
+            lane::give_way();
             while pause(&stop, LOOK_AT_SCHEDULE_EVERY) {
                 schedule::run_due(&platform, || !stop.load(Ordering::SeqCst));
             }
