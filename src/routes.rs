@@ -135,6 +135,8 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/archiving" => platform::leaving::archive;
     SuperAdmin GET "/platform/institutions/{domain}/archiving/remove" => platform::leaving::ask_return;
     SuperAdmin POST "/platform/institutions/{domain}/archiving/remove" => platform::leaving::bring_back;
+    SuperAdmin GET "/platform/institutions/{domain}/sandboxes" => platform::sandbox::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/sandboxes" => platform::sandbox::make;
     SuperAdmin GET "/platform/institutions/{domain}/export" => platform::export::show;
     SuperAdmin POST "/platform/institutions/{domain}/export" => platform::export::make;
     SuperAdmin GET "/platform/institutions/{domain}/export/{id}" => platform::export::download;

@@ -260,7 +260,7 @@ fn an_archived_institution_is_deleted_too_and_its_people_are_told() {
     let (admin, second) = (app.super_admin(), app.super_admin());
     archive(&app, &admin, &mit);
     let place = format!("/platform/institutions/{}", mit.domain);
-    let fields = [("reason", "They left."), ("confirmation", "mit.edu")];
+    let fields = [("when", "grace"), ("reason", "They left."), ("confirmation", "mit.edu")];
     admin.post(&format!("{place}/deletion"), &fields).is(303);
     // Who wants it back takes the deletion back first.
     admin.post(&format!("{place}/archiving/remove"), &[]).leads_to(&place);
@@ -280,6 +280,49 @@ fn an_archived_institution_is_deleted_too_and_its_people_are_told() {
         let trash = app.platform.settings.data_dir.join("trash");
         assert_eq!(fs::read_dir(trash).map(|files| files.count()).unwrap_or_default(), 0);
     }
+}
+
+#[test]
+fn an_archived_institution_need_not_wait_once_two_agree() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let mit = app.institution("mit.edu");
+    let (admin, second) = (app.super_admin(), app.super_admin());
+    let place = format!("/platform/institutions/{}/deletion", mit.domain);
+    let fields = [("when", "at_once"), ("reason", "They left."), ("confirmation", "mit.edu")];
+    // While people work there, the days stand.
+    assert!(!admin.get(&place).is(200).main().contains("As soon as"));
+    admin.post(&place, &fields).leads_to(&place);
+    admin.get(&place).is(200).shows("is in use. Archive it first");
+    archive(&app, &admin, &mit);
+    admin.post(&place, &fields[..2]).is(422);
+    let form = admin.get(&place).is(200).form("main form");
+    let form = fields.iter().fold(form, |form, (name, value)| form.fill(name, value));
+    form.submit(&admin).leads_to(&place);
+    assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("is to be deleted")));
+    admin.get(&place).is(200).shows("As soon as another super admin agrees");
+    // Not by one alone, however often they look; taken back in one act.
+    admin.post(&format!("{place}/agreement"), &[]).leads_to(&place);
+    assert_eq!(deletion::sweep(&app.platform, now()).expect("swept"), deletion::Swept::default());
+    second.post(&format!("{place}/remove"), &[]).is(303);
+    assert_eq!(status(&app.platform, mit.id), "archived");
+    let command = |arguments: &[&str]| {
+        let output = crate::support::binary::provost(app.site(), arguments).output().expect("run");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let asked =
+        ["institution", "delete", "mit.edu", "--reason", "They left.", "--at-once", "--yes", "--json"];
+    assert_eq!(command(&asked)["at_once"], true);
+    second.post(&format!("{place}/agreement"), &[]).leads_to(&place);
+    let id = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        operations::latest(connection, mit.id, Kind::Delete).expect("read").expect("begun").id
+    };
+    assert_eq!(finished(&app.platform, id).status, OperationStatus::Succeeded);
+    assert_eq!(status(&app.platform, mit.id), "deleted");
+    assert_eq!(rows(&app.platform, mit.id), (0, 0, 0, 0));
+    assert_no_strays(&app.platform, "deleted at once");
+    assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("gone for good")));
 }
 
 /// What is in an archive, by name.

@@ -23,6 +23,7 @@ pub mod platform_settings;
 pub mod reconciliation;
 pub mod registrations;
 pub mod rollouts;
+pub mod sandboxes;
 pub mod scheduled_jobs;
 pub mod schema_ledger;
 pub mod security_log;

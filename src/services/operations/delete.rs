@@ -142,7 +142,7 @@ fn end(work: &Work<'_>) -> Result<(), Failure> {
         audit.record(connection, "institution.deleted", &institution.subject(), &detail)?;
         let (link, when) = (platform.link("/"), now().format("%-d %B %Y").to_string());
         let admins = leaving::super_admins(connection)?;
-        for people in [&people, &admins] {
+        for people in [(Some(institution_id), &*people), (None, &*admins)] {
             leaving::tell(connection, platform, people, |to| {
                 platform.mail_texts.institution_deleted(to, &institution.name, &when, &link)
             })?;
