@@ -755,22 +755,6 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::db::types::Uuid;
 
-    institution_exports (id) {
-        id -> Uuid,
-        institution_id -> Uuid,
-        by_platform -> Integer,
-        asked_by_name -> Text,
-        bytes -> BigInt,
-        row_total -> BigInt,
-        created_at -> Timestamp,
-        expires_at -> Timestamp,
-    }
-}
-
-diesel::table! {
-    use diesel::sql_types::*;
-    use crate::db::types::Uuid;
-
     reconciliation_findings (id) {
         id -> Uuid,
         kind -> Text,

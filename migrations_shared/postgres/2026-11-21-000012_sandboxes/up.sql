@@ -15,3 +15,6 @@ ALTER TABLE institution_deletions ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0 
 ALTER TABLE registrations DROP CONSTRAINT registrations_source_check;
 ALTER TABLE registrations ADD CONSTRAINT registrations_source_check
     CHECK (source IN ('form', 'import', 'command_line', 'sandbox'));
+
+-- What an institution takes along is made while it is sent, and lies nowhere.
+DROP TABLE institution_exports;

@@ -1,3 +1,15 @@
+CREATE TABLE institution_exports (
+    id BLOB NOT NULL PRIMARY KEY,
+    institution_id BLOB NOT NULL REFERENCES institutions (id),
+    by_platform INTEGER NOT NULL CHECK (by_platform IN (0, 1)),
+    asked_by_name TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    row_total INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX institution_exports_institution ON institution_exports (institution_id, created_at);
+CREATE INDEX institution_exports_expires ON institution_exports (expires_at);
 CREATE TABLE registrations_old (
     id BLOB NOT NULL PRIMARY KEY,
     institution_id BLOB NOT NULL REFERENCES institutions (id),

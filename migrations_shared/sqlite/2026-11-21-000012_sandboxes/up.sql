@@ -33,3 +33,6 @@ ALTER TABLE registrations_new RENAME TO registrations;
 CREATE INDEX registrations_institution ON registrations (institution_id, submitted_at);
 CREATE INDEX registrations_submitted ON registrations (submitted_at, id);
 CREATE INDEX registrations_decision ON registrations (decision, id);
+
+-- What an institution takes along is made while it is sent, and lies nowhere.
+DROP TABLE institution_exports;

@@ -7,7 +7,6 @@ pub mod announcements;
 pub mod audit;
 pub mod backups;
 pub mod deletions;
-pub mod exports;
 pub mod fleet_reports;
 pub mod imports;
 pub mod institutions;
