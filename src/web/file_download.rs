@@ -10,9 +10,15 @@ use crate::{
     services::{leaving::export::Archive, operations::Failure},
 };
 
-/// The next piece, and the archive to go on with.
+/// The next piece, and the archive to go on with. It is made whether or not somebody takes it by then: the answer's body
+/// is looked at only while there is room for more of it, and whoever waits for a connection in there, and is given it,
+/// would keep it from everybody else.
 async fn next(db: &TenantDb, mut archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
-    db.run(move |c| Ok(archive.piece(c)?.map(|bytes| (Bytes::from(bytes), archive)))).await
+    let db = db.clone();
+    let made = actix_web::rt::spawn(async move {
+        db.run(move |c| Ok(archive.piece(c)?.map(|bytes| (Bytes::from(bytes), archive)))).await
+    });
+    made.await.map_err(|error| Failure::Transient(format!("The export broke off: {error}.")))?
 }
 
 /// Everything of an institution. What fails before the first piece is an error; later the download breaks off, so that
