@@ -1,24 +1,46 @@
 //! An institution's data as a download: read, packed and sent a piece at a time, however much it is.
 
-use actix_web::{HttpResponse, http::header, web::Bytes};
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{Bytes, block},
+};
 use futures_util::{StreamExt as _, future::ready, stream};
 
 use crate::{
     db::pools::TenantDb,
     error::AppError,
     models::platform::institutions::Institution,
-    services::{leaving::export::Archive, operations::Failure},
+    services::{
+        leaving::export::{Archive, Chunk},
+        operations::Failure,
+    },
 };
 
 /// The next piece, and the archive to go on with. It is made whether or not somebody takes it by then: the answer's body
 /// is looked at only while there is room for more of it, and whoever waits for a connection in there, and is given it,
 /// would keep it from everybody else.
-async fn next(db: &TenantDb, mut archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
-    let db = db.clone();
-    let made = actix_web::rt::spawn(async move {
-        db.run(move |c| Ok(archive.piece(c)?.map(|bytes| (Bytes::from(bytes), archive)))).await
-    });
-    made.await.map_err(|error| Failure::Transient(format!("The export broke off: {error}.")))?
+async fn next(db: &TenantDb, archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
+    let made = actix_web::rt::spawn(piece(db.clone(), archive));
+    made.await.map_err(|error| broken(&error))?
+}
+
+async fn piece(db: TenantDb, mut archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
+    while let Some(next) = archive.next() {
+        let chunk: Result<Chunk, Failure> = db.run(move |c| next.read(c)).await;
+        let chunk = chunk?;
+        let packed = block(move || archive.add(&chunk).map(|bytes| (bytes, archive)));
+        let (bytes, packed) = packed.await.map_err(|error| broken(&error))??;
+        if !bytes.is_empty() {
+            return Ok(Some((Bytes::from(bytes), packed)));
+        }
+        archive = packed;
+    }
+    Ok(None)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Transient(format!("The export broke off: {error}."))
 }
 
 /// Everything of an institution. What fails before the first piece is an error; later the download breaks off, so that

@@ -1,7 +1,7 @@
 //! What an institution takes along: its records as files that any spreadsheet reads, in one archive.
 //!
 //! The archive is made while it is sent, a piece at a time: it lies nowhere, any node can send it, and between two pieces it
-//! holds no connection, however slowly it is taken.
+//! holds no connection, however slowly it is taken. Nor is one held while rows are packed.
 
 use std::{
     io::{self, Write},
@@ -76,14 +76,58 @@ impl Write for Packed {
 }
 
 /// Which rows come next: those after the last one that was read.
-enum Next {
+#[derive(Clone, Default)]
+pub enum Next {
+    /// The institution's own row.
     Settings,
     /// Those on the list, and then the archived ones.
     Students(bool, Option<String>),
+    /// Without their passwords, in whatever form.
     Users(Option<Id>),
+    /// Who did what.
     Activity(Option<Id>),
+    /// No row: what is in it, in words.
     Words,
+    /// It is whole.
+    #[default]
     Nothing,
+}
+
+/// Rows that were read together.
+pub enum Chunk {
+    /// Of [`Next::Settings`].
+    Settings(Box<Profile>),
+    /// Of [`Next::Students`].
+    Students(Vec<Student>),
+    /// Of [`Next::Users`].
+    Users(Vec<User>),
+    /// Of [`Next::Activity`].
+    Activity(Vec<Entry>),
+    /// Where there is no row.
+    None,
+}
+
+impl Next {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn read(&self, tenant: &mut TenantConn) -> Result<Chunk, Failure> {
+        Ok(match self {
+            Self::Settings => Chunk::Settings(Box::new(profile::find(tenant)?)),
+            Self::Students(archived, after) => {
+                let filter = StudentFilter { archived: *archived, ..StudentFilter::default() };
+                Chunk::Students(students::after_number(tenant, &filter, after.as_deref(), CHUNK)?)
+            }
+            Self::Users(after) => {
+                Chunk::Users(users::older_than(tenant, &UserFilter::default(), *after, CHUNK)?)
+            }
+            Self::Activity(after) => {
+                Chunk::Activity(activity::older_than(tenant, &ActivityFilter::default(), *after, CHUNK)?)
+            }
+            Self::Words | Self::Nothing => Chunk::None,
+        })
+    }
 }
 
 /// An archive on its way.
@@ -117,58 +161,43 @@ impl Archive {
         }
     }
 
-    /// The next bytes of it; none when it is whole.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub fn piece(&mut self, tenant: &mut TenantConn) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            let done = self.step(tenant)?;
-            let bytes = self.packed.take();
-            if !bytes.is_empty() {
-                return Ok(Some(bytes));
-            }
-            if done {
-                return Ok(None);
-            }
-        }
+    /// What is to be read next; nothing when it is whole.
+    #[must_use]
+    pub fn next(&self) -> Option<Next> {
+        (!matches!(self.next, Next::Nothing)).then(|| self.next.clone())
     }
 
-    /// Packs a chunk of rows; true when there is nothing more.
-    fn step(&mut self, tenant: &mut TenantConn) -> Result<bool, Failure> {
-        self.next = match std::mem::replace(&mut self.next, Next::Nothing) {
-            Next::Settings => {
-                let found = profile::find(tenant)?;
-                self.pack("settings.csv", &SETTINGS, &[found], settings)?;
+    /// Packs what was read. The bytes that are whole by now, often none.
+    ///
+    /// # Errors
+    /// When it cannot be packed.
+    pub fn add(&mut self, chunk: &Chunk) -> Result<Vec<u8>, Failure> {
+        self.next = match (std::mem::take(&mut self.next), chunk) {
+            (Next::Settings, Chunk::Settings(found)) => {
+                self.pack("settings.csv", &SETTINGS, std::slice::from_ref(&**found), settings)?;
                 Next::Students(false, None)
             }
-            Next::Students(archived, after) => {
-                let filter = StudentFilter { archived, ..StudentFilter::default() };
-                let rows = students::after_number(tenant, &filter, after.as_deref(), CHUNK)?;
-                let last = self.pack("students.csv", &STUDENTS, &rows, student)?;
-                match last {
+            (Next::Students(archived, _), Chunk::Students(rows)) => {
+                match self.pack("students.csv", &STUDENTS, rows, student)? {
                     Some(last) => Next::Students(archived, Some(last.student_number.clone())),
                     None if !archived => Next::Students(true, None),
                     None => Next::Users(None),
                 }
             }
-            Next::Users(after) => {
-                let rows = users::older_than(tenant, &UserFilter::default(), after, CHUNK)?;
-                let last = self.pack("users.csv", &USERS, &rows, user)?;
+            (Next::Users(_), Chunk::Users(rows)) => {
+                let last = self.pack("users.csv", &USERS, rows, user)?;
                 last.map_or(Next::Activity(None), |last| Next::Users(Some(last.id)))
             }
-            Next::Activity(after) => {
-                let rows = activity::older_than(tenant, &ActivityFilter::default(), after, CHUNK)?;
-                let last = self.pack("activity.csv", &ACTIVITY, &rows, entry)?;
+            (Next::Activity(_), Chunk::Activity(rows)) => {
+                let last = self.pack("activity.csv", &ACTIVITY, rows, entry)?;
                 last.map_or(Next::Words, |last| Next::Activity(Some(last.id)))
             }
-            Next::Words => {
+            _ => {
                 self.end()?;
                 Next::Nothing
             }
-            Next::Nothing => return Ok(true),
         };
-        Ok(false)
+        Ok(self.packed.take())
     }
 
     /// Adds rows to a file. The last of them, where others may follow.
@@ -259,7 +288,6 @@ fn student(student: &Student) -> Vec<String> {
     ]
 }
 
-/// Without their passwords, in whatever form.
 fn user(user: &User) -> Vec<String> {
     let roles: Vec<String> = user.roles.iter().map(ToString::to_string).collect();
     vec![
