@@ -135,9 +135,10 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/archiving" => platform::leaving::archive;
     SuperAdmin GET "/platform/institutions/{domain}/archiving/remove" => platform::leaving::ask_return;
     SuperAdmin POST "/platform/institutions/{domain}/archiving/remove" => platform::leaving::bring_back;
+    SuperAdmin GET "/platform/institutions/{domain}/sandboxes" => platform::sandbox::ask;
+    SuperAdmin POST "/platform/institutions/{domain}/sandboxes" => platform::sandbox::make;
     SuperAdmin GET "/platform/institutions/{domain}/export" => platform::export::show;
-    SuperAdmin POST "/platform/institutions/{domain}/export" => platform::export::make;
-    SuperAdmin GET "/platform/institutions/{domain}/export/{id}" => platform::export::download;
+    SuperAdmin GET "/platform/institutions/{domain}/export.zip" => platform::export::download;
     SuperAdmin GET "/platform/institutions/{domain}/deletion" => platform::leaving::deletion;
     SuperAdmin POST "/platform/institutions/{domain}/deletion" => platform::leaving::ask_deletion;
     SuperAdmin POST "/platform/institutions/{domain}/deletion/agreement" => platform::leaving::agree;
@@ -303,8 +304,7 @@ routes! {
     Owner GET "/i/{domain}/users/{id}/removal" => institution::users::ask_remove;
     Owner POST "/i/{domain}/users/{id}/removal" => institution::users::remove;
     Owner GET "/i/{domain}/export" => institution::export::show;
-    Owner POST "/i/{domain}/export" => institution::export::make;
-    Owner GET "/i/{domain}/export/{id}" => institution::export::download;
+    Owner GET "/i/{domain}/export.zip" => institution::export::download;
     Owner GET "/i/{domain}/settings" => institution::settings::show;
     Owner POST "/i/{domain}/settings" => institution::settings::update;
 }

@@ -1,6 +1,6 @@
 //! `provost institution`: what a super admin does on the pages, under the same rules.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::NaiveDateTime;
 use clap::Subcommand;
@@ -11,7 +11,7 @@ use super::{
     follow::follow,
     leaving, open_existing,
     output::{confirm, counted, print_json, print_line, print_table, sentence},
-    plan,
+    plan, sandbox,
 };
 use crate::{
     config::Config,
@@ -23,7 +23,7 @@ use crate::{
         platform::{
             institutions::{self, Institution, InstitutionFilter, Status},
             operations::{self, Kind},
-            registrations, tenant_databases,
+            registrations, sandboxes, tenant_databases,
         },
     },
     services::{decisions, platform::Platform},
@@ -104,6 +104,9 @@ Examples:
         /// Its domain, such as ada.edu
         domain: String,
     },
+    /// Make a sandbox: an institution of its own with a masked copy of this one's records
+    #[command(after_help = sandbox::HELP)]
+    Sandbox(sandbox::Wanted),
     /// Archive an institution: back it up, prove the backup by restoring it, and remove its database
     #[command(after_help = leaving::ARCHIVE_HELP)]
     Archive(leaving::Archive),
@@ -127,6 +130,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Suspend { domain, reason, yes } => suspend(&platform, &domain, &reason, yes),
         Command::Plan(wanted) => plan::institution_plan(&platform, &wanted),
         Command::Reactivate { domain } => reactivate(&platform, &domain),
+        Command::Sandbox(wanted) => sandbox::run(&platform, &wanted),
         Command::Archive(wanted) => leaving::archive(&platform, &wanted),
         Command::BringBack { domain } => leaving::bring_back(&platform, &domain),
         Command::Delete(wanted) => leaving::delete(&platform, &wanted),
@@ -155,6 +159,7 @@ struct Listed {
     status_changed_at: NaiveDateTime,
     plan: String,
     registered_at: NaiveDateTime,
+    sandbox_of: Option<String>,
 }
 
 fn list(platform: &Platform, status: Option<&str>, search: Option<String>, json: bool) -> Outcome {
@@ -167,7 +172,13 @@ fn list(platform: &Platform, status: Option<&str>, search: Option<String>, json:
     let mut connection = platform.shared.get().map_err(sentence)?;
     let rows = institutions::page(&mut connection, &filter, &paging).map_err(sentence)?.rows;
     if json {
+        let ids: Vec<Id> = rows.iter().map(|row| row.id).collect();
+        let mut originals = HashMap::new();
+        for some in ids.chunks(500) {
+            originals.extend(sandboxes::among(&mut connection, some).map_err(sentence)?);
+        }
         let listed = rows.into_iter().map(|row| Listed {
+            sandbox_of: originals.remove(&row.id),
             domain: row.domain,
             name: row.name,
             kind: row.kind,
@@ -202,6 +213,7 @@ struct Shown {
     trial_ends_at: Option<NaiveDateTime>,
     registered_at: NaiveDateTime,
     first_admin: Option<String>,
+    sandbox_of: Option<String>,
     database: Option<ShownDatabase>,
     history: Vec<ShownChange>,
 }
@@ -238,6 +250,9 @@ fn show(platform: &Platform, domain: &str, json: bool) -> Outcome {
     line("Time zone", &shown.time_zone);
     line("Website", shown.website.as_deref().unwrap_or("none"));
     line("First admin", shown.first_admin.as_deref().unwrap_or("none named"));
+    if let Some(of) = &shown.sandbox_of {
+        line("Sandbox of", of);
+    }
     line("Status", &format!("{} since {} UTC", shown.status.label(), at(shown.status_changed_at)));
     match &shown.database {
         Some(database) => {
@@ -266,6 +281,7 @@ fn gather(connection: &mut SharedConn, institution: Institution) -> crate::model
         Some(name) => format!("{name} <{email}>"),
         None => email,
     });
+    let sandbox_of = sandboxes::find(connection, institution.id)?.map(|sandbox| sandbox.source_name);
     Ok(Shown {
         domain: institution.domain,
         name: institution.name,
@@ -280,6 +296,7 @@ fn gather(connection: &mut SharedConn, institution: Institution) -> crate::model
         trial_ends_at: institution.trial_ends_at,
         registered_at: institution.created_at,
         first_admin: admin,
+        sandbox_of,
         database: database.map(|database| ShownDatabase {
             engine: database.engine.to_string(),
             name: database.database_name,

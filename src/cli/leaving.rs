@@ -79,10 +79,12 @@ pub(super) fn bring_back(platform: &Arc<Platform>, domain: &str) -> Outcome {
 
 pub(super) const DELETE_HELP: &str = "\
 Two must agree: a super admin and another, or a super admin and the operator who runs this command. Then 30 days pass,
-in which it can be taken back; everybody is told before. With --json alone, it shows how far it is.
+in which it can be taken back; everybody is told before. One that is archived, or a sandbox, need not wait for them.
+With --json alone, it shows how far it is.
 
 Examples:
   provost institution delete ada.edu --reason 'They asked for it on 3 May.'
+  provost institution delete ada.edu --reason 'They asked for it.' --at-once
   provost institution delete ada.edu --agree
   provost institution delete ada.edu --cancel
   provost institution delete ada.edu --json";
@@ -95,6 +97,9 @@ pub(super) struct Delete {
     /// Ask for it, and say why; its owners read it
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["agree", "cancel"])]
     reason: Option<String>,
+    /// Without the 30 days: for one that is archived, and for a sandbox
+    #[arg(long, requires = "reason")]
+    at_once: bool,
     /// Agree to what a super admin has asked for
     #[arg(long, conflicts_with = "cancel")]
     agree: bool,
@@ -118,9 +123,9 @@ pub(super) fn delete(platform: &Arc<Platform>, wanted: &Delete) -> Outcome {
         confirm(&question, wanted.yes)?;
     }
     if let Some(reason) = &wanted.reason {
-        deletion::ask(&mut connection, platform, &audit, id, reason).map_err(sentence)?;
+        deletion::ask(&mut connection, platform, &audit, id, reason, wanted.at_once).map_err(sentence)?;
     } else if wanted.agree {
-        deletion::agree(&mut connection, &audit, id).map_err(sentence)?;
+        deletion::agree(&mut connection, platform, &audit, id).map_err(sentence)?;
     } else if wanted.cancel {
         deletion::cancel(&mut connection, platform, &audit, id).map_err(sentence)?;
     } else if !wanted.json {
@@ -134,9 +139,13 @@ pub(super) fn delete(platform: &Arc<Platform>, wanted: &Delete) -> Outcome {
             "agreed_by": asked.as_ref().and_then(|asked| asked.agreed_by_name.as_ref()),
             "reason": asked.as_ref().map(|asked| &asked.reason),
             "due_at": asked.as_ref().map(|asked| asked.due_at),
+            "at_once": asked.as_ref().map(|asked| asked.is_at_once()),
         }));
     }
     print_line(&match asked {
+        Some(asked) if asked.agreed_at.is_some() && asked.is_at_once() => {
+            format!("{} is being deleted.", institution.name)
+        }
         Some(asked) if asked.agreed_at.is_some() => {
             format!("{} is deleted on {} UTC.", institution.name, asked.due_at.format("%Y-%m-%d %H:%M"))
         }

@@ -18,6 +18,7 @@ mod monitor;
 mod output;
 mod plan;
 mod reconcile;
+mod sandbox;
 mod serve;
 mod server;
 

@@ -736,6 +736,7 @@ diesel::table! {
         agreed_by_name -> Nullable<Text>,
         agreed_at -> Nullable<Timestamp>,
         reminded -> Nullable<Integer>,
+        at_once -> Integer,
     }
 }
 
@@ -747,22 +748,6 @@ diesel::table! {
         institution_id -> Uuid,
         sealed -> Binary,
         created_at -> Timestamp,
-    }
-}
-
-diesel::table! {
-    use diesel::sql_types::*;
-    use crate::db::types::Uuid;
-
-    institution_exports (id) {
-        id -> Uuid,
-        institution_id -> Uuid,
-        by_platform -> Integer,
-        asked_by_name -> Text,
-        bytes -> BigInt,
-        row_total -> BigInt,
-        created_at -> Timestamp,
-        expires_at -> Timestamp,
     }
 }
 
@@ -850,6 +835,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Uuid;
+
+    sandboxes (institution_id) {
+        institution_id -> Uuid,
+        source_id -> Uuid,
+        source_name -> Text,
+        state_of -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
 diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
@@ -903,3 +901,8 @@ diesel::allow_tables_to_appear_in_same_query!(institutions, maintenance_needs);
 diesel::allow_tables_to_appear_in_same_query!(tenant_databases, maintenance_needs);
 diesel::allow_tables_to_appear_in_same_query!(institutions, maintenance_runs);
 diesel::allow_tables_to_appear_in_same_query!(institutions, log_archives);
+diesel::joinable!(sandboxes -> institutions (institution_id));
+diesel::allow_tables_to_appear_in_same_query!(sandboxes, institutions);
+diesel::allow_tables_to_appear_in_same_query!(sandboxes, tenant_databases);
+diesel::allow_tables_to_appear_in_same_query!(sandboxes, subscriptions);
+diesel::allow_tables_to_appear_in_same_query!(sandboxes, plans);

@@ -296,7 +296,7 @@ pub async fn send_reset_link(platform: &Arc<Platform>, account: Account) -> Resu
             c.write_tx(|c| {
                 let (purpose, holder) = (Purpose::PasswordReset, account.holder());
                 account_tokens::create(c, purpose, holder, &token.hash(), lifetime)?;
-                outbox::enqueue(c, &keys, &message)
+                outbox::enqueue(c, &keys, account.institution_id, &message)
             })
         })
         .await?;

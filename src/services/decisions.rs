@@ -205,7 +205,8 @@ fn tell(
     };
     let to = Recipient { email: &email, name: about.registration.admin_name.as_deref().unwrap_or_default() };
     let status = platform.link(&status_path(platform, &about.registration));
-    outbox::enqueue(connection, &platform.keys, &words(to, &about.institution.name, &status))
+    let message = words(to, &about.institution.name, &status);
+    outbox::enqueue(connection, &platform.keys, Some(about.institution.id), &message)
 }
 
 /// The institution's own owners, read before its status changes; none when its database cannot be read, which
@@ -240,7 +241,7 @@ pub(super) fn tell_owners(
     for owner in owners {
         let Ok(email) = Email::parse(&owner.email) else { continue };
         let to = Recipient { email: &email, name: &owner.name };
-        outbox::enqueue(connection, &platform.keys, &words(to, name))?;
+        outbox::enqueue(connection, &platform.keys, Some(about.institution.id), &words(to, name))?;
         told = true;
     }
     if told { Ok(()) } else { tell(connection, platform, about, |to, name, _| words(to, name)) }

@@ -47,7 +47,25 @@ pub async fn invite(
 ) -> ModelResult<Id> {
     let inviter = activity.actor.name.clone();
     let id = db.run(move |c| users::create_invited(c, &activity, &new)).await?;
-    send_invitation(platform, db, institution, &inviter, id).await?;
+    send(platform, db, institution, (&inviter, Some(institution.id)), id).await?;
+    Ok(id)
+}
+
+/// As [`invite`], in the name of the platform: this mail goes out to a sandbox as well, for nobody else could let
+/// anybody in there.
+///
+/// # Errors
+/// As [`invite`].
+pub async fn invite_for_platform(
+    platform: &Arc<Platform>,
+    db: &TenantDb,
+    institution: &Institution,
+    activity: Activity,
+    new: NewUser,
+) -> ModelResult<Id> {
+    let inviter = activity.actor.name.clone();
+    let id = db.run(move |c| users::create_invited(c, &activity, &new)).await?;
+    send(platform, db, institution, (&inviter, None), id).await?;
     Ok(id)
 }
 
@@ -60,6 +78,17 @@ pub async fn send_invitation(
     db: &TenantDb,
     institution: &Institution,
     inviter: &str,
+    id: Id,
+) -> ModelResult<()> {
+    send(platform, db, institution, (inviter, Some(institution.id)), id).await
+}
+
+/// `of` is whose mail it is.
+async fn send(
+    platform: &Arc<Platform>,
+    db: &TenantDb,
+    institution: &Institution,
+    (inviter, of): (&str, Option<Id>),
     id: Id,
 ) -> ModelResult<()> {
     let user = db.run(move |c| users::find(c, id)).await?;
@@ -83,7 +112,7 @@ pub async fn send_invitation(
                 let holder = Holder { institution_id: Some(institution_id), user_id: Some(id) };
                 let lifetime = Purpose::Invitation.lifetime();
                 account_tokens::create(c, Purpose::Invitation, holder, &token_hash, lifetime)?;
-                outbox::enqueue(c, &keys, &message)
+                outbox::enqueue(c, &keys, of, &message)
             })
         })
         .await

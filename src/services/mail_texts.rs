@@ -195,21 +195,28 @@ impl MailTexts {
         to: Recipient<'_>,
         institution: &str,
         reason: &str,
-        when: &str,
+        when: Option<&str>,
         link: &str,
     ) -> Message {
         let institution = line(institution);
+        let (on, rest) = match when {
+            Some(when) => (
+                format!(" on {when}"),
+                format!("Until then it can be taken back, and the data can be taken along:\n{link}"),
+            ),
+            None => (String::new(), format!("Until then it can be taken back:\n{link}")),
+        };
         self.message(
             to,
-            format!("{institution} is to be deleted on {when}"),
+            format!("{institution} is to be deleted{on}"),
             &[
                 &format!(
-                    "Once a second administrator agrees, {institution} is deleted from {} on {when}, with all its \
-                     records and backups. That cannot be undone.",
+                    "Once a second administrator agrees, {institution} is deleted from {}{on}, with all its records \
+                     and backups. That cannot be undone.",
                     self.platform
                 ),
                 &reason_given(reason),
-                &format!("Until then it can be taken back, and the data can be taken along:\n{link}"),
+                &rest,
             ],
         )
     }
@@ -509,7 +516,7 @@ mod tests {
             texts.grace_begins(to, institution, reason, "5 December 2026", LINK),
             texts.read_only_now(to, institution, LINK),
             texts.institution_archived(to, institution, reason, LINK),
-            texts.deletion_asked(to, institution, reason, "5 December 2026", LINK),
+            texts.deletion_asked(to, institution, reason, Some("5 December 2026"), LINK),
             texts.deletion_soon(to, institution, 7, "5 December 2026", LINK),
             texts.deletion_cancelled(to, institution, LINK),
             texts.institution_deleted(to, institution, "5 December 2026", LINK),

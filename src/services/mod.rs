@@ -29,6 +29,7 @@ pub mod platform;
 pub mod reconcile;
 pub mod registration_import;
 pub mod rollouts;
+pub mod sandboxes;
 pub mod schedule;
 pub mod secrets;
 pub mod servers;

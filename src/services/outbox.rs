@@ -10,10 +10,13 @@ use super::{
     mail::{MailError, Mailer, Message},
 };
 use crate::{
-    db::{now, pools::SharedPool, shared::SharedConn},
+    db::{Id, now, pools::SharedPool, shared::SharedConn},
     models::{
         ModelError, ModelResult,
-        platform::outgoing_mails::{self, DueMail},
+        platform::{
+            outgoing_mails::{self, DueMail},
+            sandboxes,
+        },
         text::Email,
     },
 };
@@ -32,11 +35,23 @@ struct Stored {
     body: String,
 }
 
-/// Puts a message into the outbox. Call it inside the `write_tx` of the change it tells of.
+/// Puts a message into the outbox. Call it inside the `write_tx` of the change it tells of. `of` is the institution whose
+/// people it is for, none for the platform's: here, and nowhere else, mail to the people of a sandbox comes to its end.
 ///
 /// # Errors
 /// Any database error, or no key.
-pub fn enqueue(connection: &mut SharedConn, keys: &Keys, message: &Message) -> ModelResult<()> {
+pub fn enqueue(
+    connection: &mut SharedConn,
+    keys: &Keys,
+    of: Option<Id>,
+    message: &Message,
+) -> ModelResult<()> {
+    if let Some(id) = of
+        && sandboxes::is_one(connection, id)?
+    {
+        log::info!("a mail to somebody at the sandbox {id} was held back");
+        return Ok(());
+    }
     let stored = Stored {
         to: message.to.as_str().to_owned(),
         to_name: message.to_name.clone(),

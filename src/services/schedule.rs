@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use super::{
     backups::{copies, retention},
     housekeeping,
-    leaving::{deletion, export},
+    leaving::deletion,
     log_archives,
     monitoring::{alerts, sizes},
     operations::Failure,
@@ -44,7 +44,6 @@ const JOBS: &[Job] = &[
     Job { name: "backups' order", every: Duration::from_secs(3_600), run: |p| told(retention::tidy(p)) },
     Job { name: "deletions", every: Duration::from_secs(600), run: deletion::run },
     Job { name: "reconciliation", every: Duration::from_secs(86_400), run: reconcile::run },
-    Job { name: "exports", every: Duration::from_secs(3_600), run: export::run },
     Job { name: "upkeep", every: Duration::from_secs(600), run: upkeep::run },
     Job { name: "weekly upkeep", every: Duration::from_secs(7 * 86_400), run: upkeep::request_due },
     Job { name: "log archives", every: Duration::from_secs(86_400), run: log_archives::run },

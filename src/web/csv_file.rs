@@ -41,7 +41,10 @@ impl<T: 'static, K: 'static> CsvFile<T, K> {
         let rest =
             stream::try_unfold((self, last, csv, read), |(file, last, mut csv, mut read)| async move {
                 let Some(last) = last else { return Ok(None) };
-                let (piece, last) = file.piece(&mut csv, read(Some(last)).await?);
+                // Beside the body, which nobody looks at while it is not taken: a wait for a connection goes on there.
+                let rows = actix_web::rt::spawn(read(Some(last)));
+                let rows = rows.await.map_err(|error| AppError::internal(error.to_string()))??;
+                let (piece, last) = file.piece(&mut csv, rows);
                 Ok(Some((piece, (file, last, csv, read))))
             });
         Ok(answer.streaming(first.chain(rest)))

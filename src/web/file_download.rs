@@ -1,35 +1,72 @@
-//! A file to download: read and sent in pieces, however long it is.
-
-use std::{fs::File, io::Read as _};
+//! An institution's data as a download: read, packed and sent a piece at a time, however much it is.
 
 use actix_web::{
     HttpResponse,
-    error::ErrorInternalServerError,
     http::header,
     web::{Bytes, block},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, future::ready, stream};
 
-/// Read at a time.
-const PIECE: usize = 64 * 1024;
+use crate::{
+    db::pools::TenantDb,
+    error::AppError,
+    models::platform::institutions::Institution,
+    services::{
+        leaving::export::{Archive, Chunk},
+        operations::Failure,
+    },
+};
 
-/// A ZIP archive under this name.
-pub fn zip(name: &str, file: File) -> HttpResponse {
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect();
-    let pieces = stream::try_unfold(file, |mut file| async move {
-        let read = block(move || {
-            let mut piece = vec![0; PIECE];
-            let length = file.read(&mut piece)?;
-            piece.truncate(length);
-            std::io::Result::Ok((piece, file))
-        });
-        let (piece, file) =
-            read.await.map_err(ErrorInternalServerError)?.map_err(ErrorInternalServerError)?;
-        let next = if piece.is_empty() { None } else { Some((Bytes::from(piece), file)) };
-        Ok::<_, actix_web::Error>(next)
+/// The next piece, and the archive to go on with. It is made whether or not somebody takes it by then: the answer's body
+/// is looked at only while there is room for more of it, and whoever waits for a connection in there, and is given it,
+/// would keep it from everybody else.
+async fn next(db: &TenantDb, archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
+    let made = actix_web::rt::spawn(piece(db.clone(), archive));
+    made.await.map_err(|error| broken(&error))?
+}
+
+async fn piece(db: TenantDb, mut archive: Archive) -> Result<Option<(Bytes, Archive)>, Failure> {
+    while let Some(next) = archive.next() {
+        let chunk: Result<Chunk, Failure> = db.run(move |c| next.read(c)).await;
+        let chunk = chunk?;
+        let packed = block(move || archive.add(&chunk).map(|bytes| (bytes, archive)));
+        let (bytes, packed) = packed.await.map_err(|error| broken(&error))??;
+        if !bytes.is_empty() {
+            return Ok(Some((Bytes::from(bytes), packed)));
+        }
+        archive = packed;
+    }
+    Ok(None)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Transient(format!("The export broke off: {error}."))
+}
+
+/// Everything of an institution. What fails before the first piece is an error; later the download breaks off, so that
+/// nobody takes half for all.
+///
+/// # Errors
+/// When its database cannot be read.
+pub async fn everything(db: &TenantDb, institution: &Institution) -> Result<HttpResponse, AppError> {
+    let domain: String =
+        institution.domain.chars().filter(|c| c.is_ascii_alphanumeric() || "-.".contains(*c)).collect();
+    let Some((first, archive)) = next(db, Archive::new(institution)).await.map_err(told)? else {
+        return Err(AppError::NotFound);
+    };
+    let rest = stream::try_unfold((db.clone(), archive), |(db, archive)| async move {
+        let piece = next(&db, archive).await.map_err(actix_web::error::ErrorInternalServerError)?;
+        Ok::<_, actix_web::Error>(piece.map(|(bytes, archive)| (bytes, (db, archive))))
     });
-    HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .content_type("application/zip")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(pieces)
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{domain}.zip\"")))
+        .streaming(stream::once(ready(Ok(first))).chain(rest)))
+}
+
+fn told(failure: Failure) -> AppError {
+    match failure {
+        Failure::Transient(words) => AppError::Unavailable(words, 30),
+        other => AppError::internal(other),
+    }
 }

@@ -36,6 +36,7 @@ journey("running the fleet", { superAdmin }, async ({ person }) => {
     "institution-archiving": `${platformPage}/archiving`,
     "institution-deletion": `${platformPage}/deletion`,
     "institution-export": `${platformPage}/export`,
+    "institution-sandbox": `${platformPage}/sandboxes`,
     "institution-subscription": `${platformPage}/subscription`,
     "institution-subscription-edit": `${platformPage}/subscription/edit`,
     alerts: "/platform/alerts",

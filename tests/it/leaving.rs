@@ -8,8 +8,7 @@ use provost::{
     db::{
         Engine, Id, now,
         schema_shared::{
-            backups as backups_table, institution_deletions, institution_exports, institution_keys,
-            login_index, registrations,
+            backups as backups_table, institution_deletions, institution_keys, login_index, registrations,
         },
     },
     models::{
@@ -28,7 +27,7 @@ use provost::{
 };
 
 use crate::support::{
-    app::{Institution, PASSWORD, TestApp},
+    app::{Institution, PASSWORD, TestApp, eventually},
     caller::Caller,
     engine, finished, status,
 };
@@ -260,7 +259,7 @@ fn an_archived_institution_is_deleted_too_and_its_people_are_told() {
     let (admin, second) = (app.super_admin(), app.super_admin());
     archive(&app, &admin, &mit);
     let place = format!("/platform/institutions/{}", mit.domain);
-    let fields = [("reason", "They left."), ("confirmation", "mit.edu")];
+    let fields = [("when", "grace"), ("reason", "They left."), ("confirmation", "mit.edu")];
     admin.post(&format!("{place}/deletion"), &fields).is(303);
     // Who wants it back takes the deletion back first.
     admin.post(&format!("{place}/archiving/remove"), &[]).leads_to(&place);
@@ -280,6 +279,49 @@ fn an_archived_institution_is_deleted_too_and_its_people_are_told() {
         let trash = app.platform.settings.data_dir.join("trash");
         assert_eq!(fs::read_dir(trash).map(|files| files.count()).unwrap_or_default(), 0);
     }
+}
+
+#[test]
+fn an_archived_institution_need_not_wait_once_two_agree() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let mit = app.institution("mit.edu");
+    let (admin, second) = (app.super_admin(), app.super_admin());
+    let place = format!("/platform/institutions/{}/deletion", mit.domain);
+    let fields = [("when", "at_once"), ("reason", "They left."), ("confirmation", "mit.edu")];
+    // While people work there, the days stand.
+    assert!(!admin.get(&place).is(200).main().contains("As soon as"));
+    admin.post(&place, &fields).leads_to(&place);
+    admin.get(&place).is(200).shows("is in use. Archive it first");
+    archive(&app, &admin, &mit);
+    admin.post(&place, &fields[..2]).is(422);
+    let form = admin.get(&place).is(200).form("main form");
+    let form = fields.iter().fold(form, |form, (name, value)| form.fill(name, value));
+    form.submit(&admin).leads_to(&place);
+    assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("is to be deleted")));
+    admin.get(&place).is(200).shows("As soon as another super admin agrees");
+    // Not by one alone, however often they look; taken back in one act.
+    admin.post(&format!("{place}/agreement"), &[]).leads_to(&place);
+    assert_eq!(deletion::sweep(&app.platform, now()).expect("swept"), deletion::Swept::default());
+    second.post(&format!("{place}/remove"), &[]).is(303);
+    assert_eq!(status(&app.platform, mit.id), "archived");
+    let command = |arguments: &[&str]| {
+        let output = crate::support::binary::provost(app.site(), arguments).output().expect("run");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let asked =
+        ["institution", "delete", "mit.edu", "--reason", "They left.", "--at-once", "--yes", "--json"];
+    assert_eq!(command(&asked)["at_once"], true);
+    second.post(&format!("{place}/agreement"), &[]).leads_to(&place);
+    let id = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        operations::latest(connection, mit.id, Kind::Delete).expect("read").expect("begun").id
+    };
+    assert_eq!(finished(&app.platform, id).status, OperationStatus::Succeeded);
+    assert_eq!(status(&app.platform, mit.id), "deleted");
+    assert_eq!(rows(&app.platform, mit.id), (0, 0, 0, 0));
+    assert_no_strays(&app.platform, "deleted at once");
+    assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("gone for good")));
 }
 
 /// What is in an archive, by name.
@@ -304,11 +346,9 @@ fn the_data_can_be_taken_along_by_those_who_may_and_nobody_else() {
     let form = owner.get(&mit.path("/students/new")).is(200).form("main form");
     form.fill("name", "=1+1").fill("student_number", "S-1").submit(&owner).is(303);
     owner.get(&mit.path("/settings")).is(200).shows("Export all data");
-    owner.post(&mit.path("/export"), &[]).leads_to(&mit.path("/export"));
-    let page = owner.get(&mit.path("/export")).is(200).shows("The export is ready");
-    let start = mit.path("/export/");
-    let links = page.attributes("main a", "href");
-    let link = links.iter().find(|link| link.starts_with(&start)).expect("a link").clone();
+    let link = mit.path("/export.zip");
+    let page = owner.get(&mit.path("/export")).is(200);
+    assert!(page.attributes("main a", "href").contains(&link), "{}", page.text());
     let taken = owner.get(&link).is(200);
     assert_eq!(taken.header("content-type"), Some("application/zip"));
     let files = unpacked(&taken.body);
@@ -322,35 +362,80 @@ fn the_data_can_be_taken_along_by_those_who_may_and_nobody_else() {
     assert!(files["README.txt"].contains("students.csv: 1 rows"), "{}", files["README.txt"]);
     let manifest: serde_json::Value = serde_json::from_str(&files["manifest.json"]).expect("JSON");
     assert_eq!(manifest["rows"]["students.csv"], 1);
+    owner.get(&mit.path("/activity")).is(200).shows("Took export");
 
-    // Nobody else's: not another institution's, not below an owner, not the other side.
-    let id = link.rsplit('/').next().expect("an id").to_owned();
+    // Nobody else's: not another institution's, not below an owner.
     neighbour.get(&link).is(404);
-    neighbour.get(&eth.path(&format!("/export/{id}"))).is(404);
     registrar.get(&link).is(403);
     app.visitor().get(&link).is(303);
-    let place = format!("/platform/institutions/{}/export", mit.domain);
-    admin.get(&format!("{place}/{id}")).is(404);
-    admin.post(&place, &[]).leads_to(&place);
-    let page = admin.get(&place).is(200);
-    let links = page.attributes("main a", "href");
-    let own = links.iter().find(|link| link.starts_with(&format!("{place}/"))).expect("a link").clone();
+    owner.get("/platform/institutions/mit.edu/export.zip").is(404);
+    let place = "/platform/institutions/mit.edu/export";
+    let page = admin.get(place).is(200);
+    let own = format!("{place}.zip");
+    assert!(page.attributes("main a", "href").contains(&own), "{}", page.text());
     assert_eq!(unpacked(&admin.get(&own).is(200).body).len(), 6);
-    let theirs = own.rsplit('/').next().expect("an id");
-    owner.get(&mit.path(&format!("/export/{theirs}"))).is(404);
+    admin.get("/platform/audit?action=institution_data.exported").is(200).shows("Took export");
+    archive(&app, &admin, &mit);
+    admin.get(&own).leads_to(place);
+    admin.get(place).is(200).shows("Nothing was exported");
+}
 
-    // On the disk for the platform alone, and only for a while.
-    let path = leaving::export::path(&app.platform, id.parse().expect("an id"));
-    let mode = |path: &std::path::Path| {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::metadata(path).expect("there").permissions().mode() & 0o777
+/// More records than are read at once, which nothing makes small.
+fn fill_long(app: &TestApp, of: &Institution, count: usize) {
+    use provost::models::institution::{
+        Activity,
+        people::PersonFields,
+        students::{self, StudentFields, StudentStatus},
     };
-    assert_eq!((mode(&path), mode(path.parent().expect("a folder"))), (0o600, 0o700));
-    diesel::update(institution_exports::table)
-        .set(institution_exports::expires_at.eq(now() - TimeDelta::minutes(1)))
-        .execute(&mut *app.platform.shared.get().expect("shared"))
-        .expect("aged");
-    owner.get(&link).is(404);
-    leaving::export::tidy(&app.platform).expect("tidied");
-    assert!(!path.exists());
+    let activity = Activity::new(Actor::command_line());
+    let added = app.behind(of).write_tx::<_, provost::models::ModelError>(|c| {
+        for number in 0..count {
+            let notes: String = (0..850).map(|_| Id::new().to_string()[24..].to_owned()).collect();
+            let person = PersonFields { name: format!("Student {number}"), ..PersonFields::default() };
+            let fields = StudentFields {
+                student_number: format!("S-{number:05}"),
+                person,
+                status: StudentStatus::Active,
+                admission_year: None,
+                programme: None,
+                notes: Some(notes),
+            };
+            students::create(c, &activity, &fields)?;
+        }
+        Ok(())
+    });
+    added.expect("added");
+}
+
+#[test]
+fn who_takes_much_data_slowly_keeps_nobody_waiting() {
+    use std::io::{Read as _, Write as _};
+    let app = TestApp::with(|settings| settings.limits.tenant_connections = 1);
+    let mit = app.institution("mit.edu");
+    fill_long(&app, &mit, 1_500);
+    let owner = app.owner(&mit);
+    let whole = unpacked(&owner.get(&mit.path("/export.zip")).is(200).body);
+    let lines = |text: &str| text.lines().count() - 1;
+    assert_eq!(lines(&whole["students.csv"]), 1_500);
+    assert!(whole["README.txt"].contains("students.csv: 1500 rows"), "{}", whole["README.txt"]);
+    assert!(whole["students.csv"].contains("S-01499") && whole["students.csv"].contains("S-00000"));
+    assert!(lines(&whole["activity.csv"]) > 1_500);
+    assert_eq!(whole["students.csv"].matches('\u{FEFF}').count(), 1);
+
+    // Somebody begins to take it, and takes no more: the only connection is free for others.
+    let cookie = owner.cookie("provost").or_else(|| owner.cookie("__Host-provost")).expect("signed in");
+    let mut stream = std::net::TcpStream::connect(app.address).expect("connected");
+    let name = if owner.cookie("provost").is_some() { "provost" } else { "__Host-provost" };
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\ncookie: {name}={cookie}\r\n\r\n",
+        mit.path("/export.zip"),
+        app.address
+    );
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut begun = [0; 512];
+    stream.read_exact(&mut begun).expect("begun");
+    assert!(begun.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&begun));
+    for _ in 0..3 {
+        eventually("the connection is free", || owner.get(&mit.path("/students")).status == 200);
+    }
 }

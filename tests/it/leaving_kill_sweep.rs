@@ -125,7 +125,7 @@ fn deleting_survives_kill_at_every_point() {
                 role: AdminRole::SuperAdmin,
             };
             admins::create(connection, &audit, &admin, "$2b$04$not.a.real.hash").expect("made");
-            let asked = deletion::ask(connection, &platform, &audit, id, "They left.");
+            let asked = deletion::ask(connection, &platform, &audit, id, "They left.", false);
             asked.expect("asked");
             diesel::update(institution_deletions::table.find(id))
                 .set((

@@ -42,6 +42,9 @@ mod reconciliation;
 mod rollouts;
 mod routes;
 mod runbooks;
+mod sandboxes;
+#[cfg(feature = "crash-points")]
+mod sandboxes_kill_sweep;
 mod schema;
 mod servers;
 mod sessions;

@@ -111,7 +111,8 @@ fn no_further_mail_is_begun_once_it_is_time_to_stop() {
         let email = provost::models::text::Email::parse(&format!("a{number}@b.example")).expect("an address");
         let to = provost::services::mail_texts::Recipient { email: &email, name: "Ada" };
         let mail = platform.mail_texts.institution_ready(to, "Here", &platform.link("/sign-in"));
-        outbox::enqueue(&mut platform.shared.get().expect("shared"), &platform.keys, &mail).expect("kept");
+        outbox::enqueue(&mut platform.shared.get().expect("shared"), &platform.keys, None, &mail)
+            .expect("kept");
     }
     let asked = Cell::new(0);
     let once = || asked.replace(asked.get() + 1) == 0;

@@ -348,6 +348,15 @@ pub trait TenantEngine: Send + Sync {
         permit: Permit<'_>,
     ) -> Result<(), EngineError>;
 
+    /// Makes a database that was loaded from a copy of another institution's the one of its own place; does nothing where
+    /// the engine tells them apart by their names alone.
+    ///
+    /// # Errors
+    /// When it is neither's.
+    fn adopt(&self, _place: &Place, _from: Id) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Counts what is in a database.
     ///
     /// # Errors
@@ -373,6 +382,13 @@ pub trait TenantEngine: Send + Sync {
     /// # Errors
     /// Somebody in the way, no room, the server's words.
     fn tend(&self, place: &Place, act: Act, room: Room<'_>) -> Result<(), EngineError>;
+
+    /// Writes the whole database anew, its statistics too: of rows that were changed or removed nothing is left in its
+    /// files. For a database that nobody uses yet.
+    ///
+    /// # Errors
+    /// No room, the server's words.
+    fn write_anew(&self, place: &Place) -> Result<(), EngineError>;
 
     /// Looks into a database for what is wrong with it. Changes nothing.
     ///

@@ -454,6 +454,10 @@ impl TenantEngine for PostgresEngine {
         upkeep::tend(&mut self.open_as_owner(place)?, act)
     }
 
+    fn write_anew(&self, place: &Place) -> Result<(), EngineError> {
+        upkeep::write_anew(&mut self.open_as_owner(place)?)
+    }
+
     fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError> {
         let mut open_doors =
             self.admin()?.enterable_databases(&place.name, &self.prefix, self.holds_shared)?;

@@ -336,6 +336,25 @@ impl TenantEngine for SqliteEngine {
         upkeep::tend(&mut self.open_as_owner(place)?, act, self.size(place)?, room)
     }
 
+    fn adopt(&self, place: &Place, from: Id) -> Result<(), EngineError> {
+        let own = stamp(place.institution_id);
+        if self.open_as_owner(place).is_ok() {
+            return Ok(());
+        }
+        let target = Target::Sqlite(self.file(place)?);
+        open_stamped(&target, stamp(from))
+            .map_err(|error| error.to_string())
+            .and_then(|mut connection| {
+                let statement = format!("PRAGMA user_version = {own}; PRAGMA wal_checkpoint(TRUNCATE)");
+                connection.batch_execute(&statement).map_err(|error| error.to_string())
+            })
+            .map_err(|error| EngineError::transient(format!("The copy cannot be made another's: {error}.")))
+    }
+
+    fn write_anew(&self, place: &Place) -> Result<(), EngineError> {
+        upkeep::write_anew(&mut self.open_as_owner(place)?)
+    }
+
     fn examine(&self, place: &Place, connection: &mut TenantConn) -> Result<Examined, EngineError> {
         upkeep::examine(connection, self.size(place)?)
     }

@@ -137,7 +137,7 @@ impl Activity {
             record_id,
             record_label: label.to_owned(),
             changes: serde_json::to_string(changes).unwrap_or_else(|_| "[]".into()),
-            search_key: fold(&format!("{label} {} {action}", self.actor.name)),
+            search_key: search_key(label, &self.actor.name, action),
             ip: self.actor.ip.clone(),
             user_agent: self.actor.user_agent.clone(),
         }
@@ -150,6 +150,11 @@ impl Activity {
     pub fn record_many(&self, connection: &mut TenantConn, entries: &[Entry]) -> ModelResult<()> {
         Ok(insert_many!(connection, activity_log::table, entries)?)
     }
+}
+
+/// What a search for an entry looks through, folded.
+pub(super) fn search_key(label: &str, actor: &str, action: &str) -> String {
+    fold(&format!("{label} {actor} {action}"))
 }
 
 /// Filters of the activity page.

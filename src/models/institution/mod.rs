@@ -3,6 +3,7 @@
 pub mod activity;
 mod bulk;
 pub mod imports;
+pub mod masking;
 pub mod people;
 pub mod profile;
 pub mod quota;

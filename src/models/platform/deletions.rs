@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     audit::Audit,
     institutions::{self, Institution, Status},
-    registrations,
+    registrations, sandboxes,
 };
 use crate::{
     db::{
@@ -44,9 +44,17 @@ pub struct Deletion {
     pub agreed_at: Option<NaiveDateTime>,
     /// Days before the end at which its people were told last.
     pub reminded: Option<i32>,
+    /// 1 when it happens as soon as the other one agrees.
+    pub at_once: i32,
 }
 
 impl Deletion {
+    /// Whether there are no days of grace.
+    #[must_use]
+    pub const fn is_at_once(&self) -> bool {
+        self.at_once == 1
+    }
+
     /// Whether it happens by itself at `at`.
     #[must_use]
     pub fn is_due(&self, at: NaiveDateTime) -> bool {
@@ -77,15 +85,25 @@ pub fn agreed_until(connection: &mut SharedConn, until: NaiveDateTime) -> ModelR
         .load(connection)?)
 }
 
+/// Whether nobody works there any more, so that a deletion need not wait: it is archived, or a sandbox.
+///
+/// # Errors
+/// Any database error.
+pub fn may_be_at_once(connection: &mut SharedConn, institution: &Institution) -> ModelResult<bool> {
+    Ok(institution.status == Status::Archived || sandboxes::is_one(connection, institution.id)?)
+}
+
 /// Asks that an institution be deleted. Call it inside a `write_tx`.
 ///
 /// # Errors
-/// `Changed` when somebody has asked before, or the institution is not one that can go; `Refused` without a reason.
+/// `Changed` when somebody has asked before, or the institution is not one that can go; `Refused` without a reason, and
+/// without the days of grace while people work there.
 pub fn ask(
     connection: &mut SharedConn,
     audit: &Audit,
     institution_id: Id,
     reason: &str,
+    at_once: bool,
 ) -> ModelResult<(Institution, Deletion)> {
     let reason = reason.trim();
     if reason.is_empty() {
@@ -99,7 +117,12 @@ pub fn ask(
         let sentence = format!("{} has asked for its deletion already.", known.asked_by_name);
         return Err(ModelError::Changed(sentence));
     }
+    if at_once && !may_be_at_once(connection, &institution)? {
+        let sentence = format!("{} is in use. Archive it first, or let the 30 days pass.", institution.name);
+        return Err(ModelError::Refused(sentence));
+    }
     let at = now();
+    let due_at = if at_once { at } else { at + GRACE };
     diesel::insert_into(institution_deletions::table)
         .values((
             institution_deletions::institution_id.eq(institution_id),
@@ -107,10 +130,11 @@ pub fn ask(
             institution_deletions::asked_by_name.eq(&audit.actor.name),
             institution_deletions::reason.eq(reason),
             institution_deletions::asked_at.eq(at),
-            institution_deletions::due_at.eq(at + GRACE),
+            institution_deletions::due_at.eq(due_at),
+            institution_deletions::at_once.eq(i32::from(at_once)),
         ))
         .execute(connection)?;
-    let detail = json!({ "reason": reason, "due_at": at + GRACE });
+    let detail = json!({ "reason": reason, "due_at": due_at, "at_once": at_once });
     audit.record(connection, "institution.deletion_asked", &institution.subject(), &detail)?;
     let asked = find(connection, institution_id)?.ok_or(ModelError::NOT_FOUND)?;
     Ok((institution, asked))
@@ -136,13 +160,21 @@ pub fn agree(
         ));
     }
     let at = now();
+    let due_at = if asked.is_at_once() { at } else { asked.due_at.max(at + GRACE_AFTER_AGREEMENT) };
+    // It may have been brought back since.
+    if asked.is_at_once() && !may_be_at_once(connection, &institution)? {
+        return Err(ModelError::Refused(format!(
+            "{} is in use again. Take the deletion back, and ask for it anew.",
+            institution.name
+        )));
+    }
     let agreed = diesel::update(institution_deletions::table.find(institution_id))
         .filter(institution_deletions::agreed_at.is_null())
         .set((
             institution_deletions::agreed_by.eq(audit.actor.id),
             institution_deletions::agreed_by_name.eq(&audit.actor.name),
             institution_deletions::agreed_at.eq(at),
-            institution_deletions::due_at.eq(asked.due_at.max(at + GRACE_AFTER_AGREEMENT)),
+            institution_deletions::due_at.eq(due_at),
         ))
         .execute(connection)?;
     if agreed == 0 {

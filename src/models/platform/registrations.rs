@@ -30,7 +30,13 @@ pub use list::{
 
 crate::text_enum! {
     /// How a registration came in.
-    Source { Form = "form", Import = "import", CommandLine = "command_line" }
+    Source {
+        Form = "form",
+        Import = "import",
+        CommandLine = "command_line",
+        /// Nobody registered: a super admin wanted a copy.
+        Sandbox = "sandbox",
+    }
 }
 
 impl Source {
@@ -41,6 +47,7 @@ impl Source {
             Self::Form => "Form",
             Self::Import => "Import",
             Self::CommandLine => "Command line",
+            Self::Sandbox => "Sandbox",
         }
     }
 }

@@ -7,11 +7,13 @@ mod terms;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
-use super::{institutions::Institution, plans::Plan, tenant_databases::TenantDatabase};
+use super::{institutions::Institution, plans::Plan, sandboxes::Sandbox, tenant_databases::TenantDatabase};
 use crate::{
     db::{
         Id, now,
-        schema_shared::{institutions, plans, subscription_changes, subscriptions, tenant_databases},
+        schema_shared::{
+            institutions, plans, sandboxes, subscription_changes, subscriptions, tenant_databases,
+        },
         shared::SharedConn,
     },
     models::{ModelResult, platform::institutions::Status},
@@ -150,14 +152,15 @@ pub struct Entered {
     pub institution: Institution,
     pub database: Option<TenantDatabase>,
     pub terms: Terms,
+    pub sandbox: Option<Sandbox>,
 }
 
-type EnteredRow = (Institution, Option<TenantDatabase>, Option<Subscription>, Option<Plan>);
+type EnteredRow = (Institution, Option<TenantDatabase>, Option<Subscription>, Option<Plan>, Option<Sandbox>);
 
 impl From<EnteredRow> for Entered {
-    fn from((institution, database, subscription, plan): EnteredRow) -> Self {
+    fn from((institution, database, subscription, plan, sandbox): EnteredRow) -> Self {
         let terms = Subscribed::of((institution.clone(), subscription, plan)).terms();
-        Self { institution, database, terms }
+        Self { institution, database, terms, sandbox }
     }
 }
 
@@ -167,12 +170,14 @@ macro_rules! entered {
             .left_join(tenant_databases::table)
             .left_join(subscriptions::table)
             .left_join(plans::table.on(plans::key.eq(institutions::plan)))
+            .left_join(sandboxes::table.on(sandboxes::institution_id.eq(institutions::id)))
             .filter($found)
             .select((
                 Institution::as_select(),
                 Option::<TenantDatabase>::as_select(),
                 Option::<Subscription>::as_select(),
                 Option::<Plan>::as_select(),
+                Option::<Sandbox>::as_select(),
             ))
             .first($connection)?;
         row.into()

@@ -158,7 +158,7 @@ impl Change {
         sessions::end_all_of_user(connection, self.account.user_id, keep)?;
         account_tokens::revoke_for(connection, self.account.holder(), Purpose::PasswordReset)?;
         note(connection, "password.changed", self.account, &self.actor)?;
-        outbox::enqueue(connection, &self.keys, &self.message)
+        outbox::enqueue(connection, &self.keys, self.account.institution_id, &self.message)
     }
 }
 

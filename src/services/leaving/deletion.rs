@@ -70,7 +70,8 @@ pub fn require_second(
     )))
 }
 
-/// Asks that an institution be deleted; its owners and the super admins are told.
+/// Asks that an institution be deleted; its owners and the super admins are told. `at_once` leaves out the days of grace,
+/// where [`deletions::may_be_at_once`] says so.
 ///
 /// # Errors
 /// As [`deletions::ask`] and [`require_second`].
@@ -80,22 +81,30 @@ pub fn ask(
     audit: &Audit,
     institution_id: Id,
     reason: &str,
+    at_once: bool,
 ) -> ModelResult<Deletion> {
     let institution = institutions::find(connection, institution_id)?;
     let owners = decisions::active_owners(connection, platform, institution_id);
-    let people = contacts(connection, platform, &institution)?;
+    let (own, people) = (Some(institution_id), contacts(connection, platform, &institution)?);
     connection.write_tx(|connection| {
         require_second(connection, &audit.actor, &institution)?;
-        let (institution, asked) = deletions::ask(connection, audit, institution_id, reason)?;
+        let (institution, asked) = deletions::ask(connection, audit, institution_id, reason, at_once)?;
         let (name, when) = (institution.name.as_str(), day(asked.due_at));
+        let when = (!at_once).then_some(when.as_str());
         let (inside, outside) =
             (platform.link(&export_page(&institution)), platform.link(&page(&institution)));
         let texts = &platform.mail_texts;
-        tell(connection, platform, &people, |to| texts.deletion_asked(to, name, reason, &when, &inside))?;
         let admins = super_admins(connection)?;
-        tell(connection, platform, &admins, |to| texts.deletion_asked(to, name, reason, &when, &outside))?;
-        let text = format!("{name} is to be deleted on {when}, once a second super admin agrees.");
+        for (people, link) in [((own, &*people), &inside), ((None, &*admins), &outside)] {
+            tell(connection, platform, people, |to| texts.deletion_asked(to, name, reason, when, link))?;
+        }
+        let text = match when {
+            Some(when) => format!("{name} is to be deleted on {when}, once a second super admin agrees."),
+            None => format!("{name} is to be deleted as soon as a second super admin agrees."),
+        };
         notifications::tell_admins(connection, Topic::Operation, &text, &page(&institution))?;
+        // Nobody gets in any more to whom the rest could be said.
+        let Some(when) = when else { return Ok(asked) };
         let ids: Vec<Id> = owners.iter().map(|owner| owner.id).collect();
         let text = format!("{name} is to be deleted on {when}. Take your data along in time.");
         let href = export_page(&institution);
@@ -106,17 +115,31 @@ pub fn ask(
     })
 }
 
-/// Agrees to the deletion that somebody else has asked for.
+/// Agrees to the deletion that somebody else has asked for; one that need not wait is begun.
 ///
 /// # Errors
 /// As [`deletions::agree`].
-pub fn agree(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> ModelResult<Deletion> {
-    connection.write_tx(|connection| {
+pub fn agree(
+    connection: &mut SharedConn,
+    platform: &Platform,
+    audit: &Audit,
+    institution_id: Id,
+) -> ModelResult<Deletion> {
+    let agreed = connection.write_tx(|connection| {
         let (institution, agreed) = deletions::agree(connection, audit, institution_id)?;
-        let text = format!("{} will be deleted on {}.", institution.name, day(agreed.due_at));
+        let text = if agreed.is_at_once() {
+            format!("{} is being deleted.", institution.name)
+        } else {
+            format!("{} will be deleted on {}.", institution.name, day(agreed.due_at))
+        };
         notifications::tell_admins(connection, Topic::Operation, &text, &page(&institution))?;
-        Ok(agreed)
-    })
+        if agreed.is_at_once() {
+            begin(connection, platform, &agreed, now())?;
+        }
+        ModelResult::Ok(agreed)
+    })?;
+    platform.operations.wake();
+    Ok(agreed)
 }
 
 /// Takes a deletion back before it has begun; everybody is told.
@@ -142,7 +165,7 @@ pub fn cancel(
         let texts = &platform.mail_texts;
         let link = platform.link("/");
         let admins = super_admins(connection)?;
-        for people in [&people, &admins] {
+        for people in [(Some(institution_id), &*people), (None, &*admins)] {
             tell(connection, platform, people, |to| texts.deletion_cancelled(to, &institution.name, &link))?;
         }
         Ok(institution)
@@ -213,9 +236,10 @@ fn remind(
         let (name, when, texts) = (institution.name.as_str(), day(known.due_at), &platform.mail_texts);
         let link = platform.link(&export_page(&institution));
         let days = i64::from(due);
-        tell(connection, platform, &people, |to| texts.deletion_soon(to, name, days, &when, &link))?;
+        let people = (Some(institution.id), &*people);
+        tell(connection, platform, people, |to| texts.deletion_soon(to, name, days, &when, &link))?;
         let (link, admins) = (platform.link(&page(&institution)), super_admins(connection)?);
-        tell(connection, platform, &admins, |to| texts.deletion_soon(to, name, days, &when, &link))?;
+        tell(connection, platform, (None, &admins), |to| texts.deletion_soon(to, name, days, &when, &link))?;
         Ok(true)
     })
 }

@@ -1,151 +1,252 @@
-//! What an institution takes along: its records as files that any spreadsheet reads, in one archive. The file lies in
-//! the data folder, readable by the platform alone, and goes by itself after a few days.
+//! What an institution takes along: its records as files that any spreadsheet reads, in one archive.
+//!
+//! The archive is made while it is sent, a piece at a time: it lies nowhere, any node can send it, and between two pieces it
+//! holds no connection, however slowly it is taken. Nor is one held while rows are packed.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde_json::json;
-use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+use zip::{
+    CompressionMethod, ZipWriter,
+    write::{SimpleFileOptions, StreamWriter},
+};
 
 use crate::{
     db::{Id, now, tenant::TenantConn},
     models::{
-        ModelResult,
         institution::{
             activity::{self, ActivityFilter, Entry},
-            profile,
+            profile::{self, Profile},
             students::{self, Student, StudentFilter},
             users::{self, User, UserFilter},
         },
-        platform::{
-            exports::{self, Export, KEPT},
-            institutions::Institution,
-        },
+        platform::institutions::Institution,
     },
-    services::{csv_text::CsvWriter, operations::Failure, platform::Platform},
+    services::{csv_text::CsvWriter, operations::Failure},
 };
 
 /// Rows read at a time.
 const CHUNK: i64 = 1_000;
-/// What nobody has written to for so long is the rest of an interrupted one.
-const SILENT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-type Zip = ZipWriter<File>;
+const SETTINGS: [&str; 8] =
+    ["domain", "name", "kind", "country", "website", "time_zone", "locale", "week_start"];
+const STUDENTS: [&str; 15] = [
+    "id",
+    "student_number",
+    "name",
+    "preferred_name",
+    "birth_date",
+    "email",
+    "phone",
+    "address",
+    "status",
+    "admission_year",
+    "programme",
+    "notes",
+    "archived_at",
+    "created_at",
+    "updated_at",
+];
+const USERS: [&str; 7] = ["id", "name", "email", "roles", "status", "last_sign_in_at", "created_at"];
+const ACTIVITY: [&str; 9] =
+    ["id", "at", "who", "action", "record_kind", "record_id", "record", "changes", "ip"];
 
-fn folder(platform: &Platform) -> PathBuf {
-    platform.settings.data_dir.join("exports")
-}
+/// What was packed and not yet sent.
+#[derive(Clone, Default)]
+struct Packed(Arc<Mutex<Vec<u8>>>);
 
-/// Where the file of an export lies.
-#[must_use]
-pub fn path(platform: &Platform, id: Id) -> PathBuf {
-    folder(platform).join(format!("{id}.zip"))
-}
-
-fn cannot_write(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Transient(
-            "There is no space left for the export. Free some space, then try again.".into(),
-        ),
-        _ => Failure::Transient(format!("The export could not be written: {error}.")),
+impl Packed {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn cannot_pack(error: zip::result::ZipError) -> Failure {
-    cannot_write(&io::Error::from(error))
-}
-
-/// Gathers everything of an institution into one file and enters it. Blocks.
-///
-/// # Errors
-/// A full disk, too many files, any database error; nothing is left behind.
-pub fn make(
-    platform: &Platform,
-    tenant: &mut TenantConn,
-    institution: &Institution,
-    by_platform: bool,
-    asked_by_name: &str,
-) -> Result<Export, Failure> {
-    exports::require_room(&mut *platform.shared.get()?, institution.id)?;
-    let id = Id::new();
-    let folder = folder(platform);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| cannot_write(&error))?;
-    let part = folder.join(format!("{id}.part"));
-    let made = write(&part, tenant, institution).inspect_err(|_| {
-        let _ = fs::remove_file(&part);
-    });
-    let (row_total, bytes) = made?;
-    let placed = fs::rename(&part, path(platform, id)).and_then(|()| File::open(&folder)?.sync_all());
-    placed.map_err(|error| cannot_write(&error))?;
-    let export = Export {
-        id,
-        institution_id: institution.id,
-        by_platform: i32::from(by_platform),
-        asked_by_name: asked_by_name.to_owned(),
-        bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-        row_total,
-        created_at: now(),
-        expires_at: now() + KEPT,
-    };
-    platform.shared.get()?.write_tx(|connection| exports::insert(connection, &export))?;
-    Ok(export)
-}
-
-fn write(part: &Path, tenant: &mut TenantConn, institution: &Institution) -> Result<(i64, u64), Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part);
-    let mut zip = ZipWriter::new(file.map_err(|error| cannot_write(&error))?);
-    let counts = [
-        ("settings.csv", settings(&mut zip, tenant)?),
-        ("students.csv", students_file(&mut zip, tenant)?),
-        ("users.csv", users_file(&mut zip, tenant)?),
-        ("activity.csv", activity_file(&mut zip, tenant)?),
-    ];
-    let (text, manifest) = (readme(institution, &counts), manifest(institution, &counts));
-    for (name, content) in [("README.txt", text), ("manifest.json", manifest)] {
-        begin(&mut zip, name)?;
-        zip.write_all(content.as_bytes()).map_err(|error| cannot_write(&error))?;
+impl Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
     }
-    let file = zip.finish().map_err(cannot_pack)?;
-    let length = file.sync_all().and_then(|()| file.metadata()).map_err(|error| cannot_write(&error))?.len();
-    Ok((counts.iter().map(|(_, rows)| rows).sum(), length))
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-fn begin(zip: &mut Zip, name: &str) -> Result<(), Failure> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .unix_permissions(0o600)
-        .large_file(true);
-    zip.start_file(name, options).map_err(cannot_pack)
+/// Which rows come next: those after the last one that was read.
+#[derive(Clone, Default)]
+pub enum Next {
+    /// The institution's own row.
+    Settings,
+    /// Those on the list, and then the archived ones.
+    Students(bool, Option<String>),
+    /// Without their passwords, in whatever form.
+    Users(Option<Id>),
+    /// Who did what.
+    Activity(Option<Id>),
+    /// No row: what is in it, in words.
+    Words,
+    /// It is whole.
+    #[default]
+    Nothing,
 }
 
-/// One file of rows that are read a chunk after the other; `next` gives those after the last one.
-fn rows<T>(
-    zip: &mut Zip,
-    name: &str,
-    heads: &[&str],
-    mut next: impl FnMut(Option<&T>) -> ModelResult<Vec<T>>,
-    cells: impl Fn(&T) -> Vec<String>,
-) -> Result<i64, Failure> {
-    begin(zip, name)?;
-    let mut csv = CsvWriter::new();
-    csv.row(heads);
-    let (mut count, mut last) = (0, None);
-    loop {
-        let chunk = next(last.as_ref())?;
-        chunk.iter().for_each(|row| csv.row(cells(row)));
-        zip.write_all(&csv.take()).map_err(|error| cannot_write(&error))?;
-        let read = i64::try_from(chunk.len()).unwrap_or(i64::MAX);
-        count += read;
-        last = chunk.into_iter().last();
-        if read < CHUNK {
-            return Ok(count);
+/// Rows that were read together.
+pub enum Chunk {
+    /// Of [`Next::Settings`].
+    Settings(Box<Profile>),
+    /// Of [`Next::Students`].
+    Students(Vec<Student>),
+    /// Of [`Next::Users`].
+    Users(Vec<User>),
+    /// Of [`Next::Activity`].
+    Activity(Vec<Entry>),
+    /// Where there is no row.
+    None,
+}
+
+impl Next {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn read(&self, tenant: &mut TenantConn) -> Result<Chunk, Failure> {
+        Ok(match self {
+            Self::Settings => Chunk::Settings(Box::new(profile::find(tenant)?)),
+            Self::Students(archived, after) => {
+                let filter = StudentFilter { archived: *archived, ..StudentFilter::default() };
+                Chunk::Students(students::after_number(tenant, &filter, after.as_deref(), CHUNK)?)
+            }
+            Self::Users(after) => {
+                Chunk::Users(users::older_than(tenant, &UserFilter::default(), *after, CHUNK)?)
+            }
+            Self::Activity(after) => {
+                Chunk::Activity(activity::older_than(tenant, &ActivityFilter::default(), *after, CHUNK)?)
+            }
+            Self::Words | Self::Nothing => Chunk::None,
+        })
+    }
+}
+
+/// An archive on its way.
+pub struct Archive {
+    zip: Option<ZipWriter<StreamWriter<Packed>>>,
+    packed: Packed,
+    /// Of the file that was begun last.
+    csv: CsvWriter,
+    next: Next,
+    /// Files that were begun, and their rows until now.
+    counts: Vec<(&'static str, i64)>,
+    institution: Institution,
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::Transient(format!("The export could not be packed: {error}."))
+}
+
+impl Archive {
+    /// Everything of an institution.
+    #[must_use]
+    pub fn new(institution: &Institution) -> Self {
+        let packed = Packed::default();
+        Self {
+            zip: Some(ZipWriter::new_stream(packed.clone())),
+            packed,
+            csv: CsvWriter::new(),
+            next: Next::Settings,
+            counts: Vec::new(),
+            institution: institution.clone(),
         }
+    }
+
+    /// What is to be read next; nothing when it is whole.
+    #[must_use]
+    pub fn next(&self) -> Option<Next> {
+        (!matches!(self.next, Next::Nothing)).then(|| self.next.clone())
+    }
+
+    /// Packs what was read. The bytes that are whole by now, often none.
+    ///
+    /// # Errors
+    /// When it cannot be packed.
+    pub fn add(&mut self, chunk: &Chunk) -> Result<Vec<u8>, Failure> {
+        self.next = match (std::mem::take(&mut self.next), chunk) {
+            (Next::Settings, Chunk::Settings(found)) => {
+                self.pack("settings.csv", &SETTINGS, std::slice::from_ref(&**found), settings)?;
+                Next::Students(false, None)
+            }
+            (Next::Students(archived, _), Chunk::Students(rows)) => {
+                match self.pack("students.csv", &STUDENTS, rows, student)? {
+                    Some(last) => Next::Students(archived, Some(last.student_number.clone())),
+                    None if !archived => Next::Students(true, None),
+                    None => Next::Users(None),
+                }
+            }
+            (Next::Users(_), Chunk::Users(rows)) => {
+                let last = self.pack("users.csv", &USERS, rows, user)?;
+                last.map_or(Next::Activity(None), |last| Next::Users(Some(last.id)))
+            }
+            (Next::Activity(_), Chunk::Activity(rows)) => {
+                let last = self.pack("activity.csv", &ACTIVITY, rows, entry)?;
+                last.map_or(Next::Words, |last| Next::Activity(Some(last.id)))
+            }
+            _ => {
+                self.end()?;
+                Next::Nothing
+            }
+        };
+        Ok(self.packed.take())
+    }
+
+    /// Adds rows to a file. The last of them, where others may follow.
+    fn pack<'r, T>(
+        &mut self,
+        name: &'static str,
+        heads: &[&str],
+        rows: &'r [T],
+        cells: fn(&T) -> Vec<String>,
+    ) -> Result<Option<&'r T>, Failure> {
+        if self.counts.last().is_none_or(|(begun, _)| *begun != name) {
+            self.begin(name)?;
+            self.counts.push((name, 0));
+            self.csv = CsvWriter::new();
+            self.csv.row(heads);
+        }
+        rows.iter().for_each(|row| self.csv.row(cells(row)));
+        let text = self.csv.take();
+        self.write(&text)?;
+        let read = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if let Some((_, count)) = self.counts.last_mut() {
+            *count += read;
+        }
+        Ok(rows.last().filter(|_| read == CHUNK))
+    }
+
+    fn begin(&mut self, name: &str) -> Result<(), Failure> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .unix_permissions(0o600)
+            .large_file(true);
+        self.zip.as_mut().map_or(Ok(()), |zip| zip.start_file(name, options)).map_err(broken)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.zip.as_mut().map_or(Ok(()), |zip| zip.write_all(bytes)).map_err(broken)
+    }
+
+    /// What is in it, in words and for programs; now that it is known.
+    fn end(&mut self) -> Result<(), Failure> {
+        let files = [
+            ("README.txt", readme(&self.institution, &self.counts)),
+            ("manifest.json", manifest(&self.institution, &self.counts)),
+        ];
+        for (name, content) in files {
+            self.begin(name)?;
+            self.write(content.as_bytes())?;
+        }
+        self.zip.take().map_or(Ok(()), |zip| zip.finish().map(drop)).map_err(broken)
     }
 }
 
@@ -153,122 +254,65 @@ fn text(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-fn settings(zip: &mut Zip, tenant: &mut TenantConn) -> Result<i64, Failure> {
-    let found = profile::find(tenant)?;
-    let heads = ["domain", "name", "kind", "country", "website", "time_zone", "locale", "week_start"];
-    let mut once = Some(found);
-    rows(
-        zip,
-        "settings.csv",
-        &heads,
-        |_| Ok(once.take().into_iter().collect()),
-        |found| {
-            vec![
-                found.domain.clone(),
-                found.name.clone(),
-                found.kind.clone(),
-                found.country.clone(),
-                text(found.website.as_ref()),
-                found.time_zone.clone(),
-                found.locale.clone(),
-                found.week_start.to_string(),
-            ]
-        },
-    )
+fn settings(found: &Profile) -> Vec<String> {
+    vec![
+        found.domain.clone(),
+        found.name.clone(),
+        found.kind.clone(),
+        found.country.clone(),
+        text(found.website.as_ref()),
+        found.time_zone.clone(),
+        found.locale.clone(),
+        found.week_start.to_string(),
+    ]
 }
 
-/// Those on the list, and then the archived ones.
-fn students_file(zip: &mut Zip, tenant: &mut TenantConn) -> Result<i64, Failure> {
-    let heads = [
-        "id",
-        "student_number",
-        "name",
-        "preferred_name",
-        "birth_date",
-        "email",
-        "phone",
-        "address",
-        "status",
-        "admission_year",
-        "programme",
-        "notes",
-        "archived_at",
-        "created_at",
-        "updated_at",
-    ];
-    let mut archived = false;
-    let next = |last: Option<&Student>| {
-        let after = last.filter(|last| last.archived_at.is_some() == archived);
-        let mut filter = StudentFilter { archived, ..StudentFilter::default() };
-        let number = after.map(|last| last.student_number.as_str());
-        let mut found = students::after_number(tenant, &filter, number, CHUNK)?;
-        let room = CHUNK - i64::try_from(found.len()).unwrap_or(CHUNK);
-        if !archived && room > 0 {
-            archived = true;
-            filter.archived = true;
-            found.extend(students::after_number(tenant, &filter, None, room)?);
-        }
-        Ok(found)
-    };
-    rows(zip, "students.csv", &heads, next, |student| {
-        let person = &student.person;
-        vec![
-            student.id.to_string(),
-            student.student_number.clone(),
-            person.name.clone(),
-            text(person.preferred_name.as_ref()),
-            text(person.birth_date),
-            text(person.email.as_ref()),
-            text(person.phone.as_ref()),
-            text(person.address.as_ref()),
-            student.status.to_string(),
-            text(student.admission_year),
-            text(student.programme.as_ref()),
-            text(student.notes.as_ref()),
-            text(student.archived_at),
-            student.created_at.to_string(),
-            student.updated_at.to_string(),
-        ]
-    })
+fn student(student: &Student) -> Vec<String> {
+    let person = &student.person;
+    vec![
+        student.id.to_string(),
+        student.student_number.clone(),
+        person.name.clone(),
+        text(person.preferred_name.as_ref()),
+        text(person.birth_date),
+        text(person.email.as_ref()),
+        text(person.phone.as_ref()),
+        text(person.address.as_ref()),
+        student.status.to_string(),
+        text(student.admission_year),
+        text(student.programme.as_ref()),
+        text(student.notes.as_ref()),
+        text(student.archived_at),
+        student.created_at.to_string(),
+        student.updated_at.to_string(),
+    ]
 }
 
-/// Without their passwords, in whatever form.
-fn users_file(zip: &mut Zip, tenant: &mut TenantConn) -> Result<i64, Failure> {
-    let heads = ["id", "name", "email", "roles", "status", "last_sign_in_at", "created_at"];
-    let filter = UserFilter::default();
-    let next = |last: Option<&User>| users::older_than(tenant, &filter, last.map(|user| user.id), CHUNK);
-    rows(zip, "users.csv", &heads, next, |user| {
-        let roles: Vec<String> = user.roles.iter().map(ToString::to_string).collect();
-        vec![
-            user.id.to_string(),
-            user.name.clone(),
-            user.email.clone(),
-            roles.join(" "),
-            user.status.to_string(),
-            text(user.last_sign_in_at),
-            user.created_at.to_string(),
-        ]
-    })
+fn user(user: &User) -> Vec<String> {
+    let roles: Vec<String> = user.roles.iter().map(ToString::to_string).collect();
+    vec![
+        user.id.to_string(),
+        user.name.clone(),
+        user.email.clone(),
+        roles.join(" "),
+        user.status.to_string(),
+        text(user.last_sign_in_at),
+        user.created_at.to_string(),
+    ]
 }
 
-fn activity_file(zip: &mut Zip, tenant: &mut TenantConn) -> Result<i64, Failure> {
-    let heads = ["id", "at", "who", "action", "record_kind", "record_id", "record", "changes", "ip"];
-    let filter = ActivityFilter::default();
-    let next =
-        |last: Option<&Entry>| activity::older_than(tenant, &filter, last.map(|entry| entry.id), CHUNK);
-    rows(zip, "activity.csv", &heads, next, |entry| {
-        vec![
-            entry.id.to_string(),
-            entry.at.to_string(),
-            entry.actor_name.clone(),
-            entry.action.clone(),
-            entry.record_kind.clone(),
-            text(entry.record_id),
-            entry.record_label.clone(),
-            entry.changes.clone(),
-            text(entry.ip.as_ref()),
-        ]
-    })
+fn entry(entry: &Entry) -> Vec<String> {
+    vec![
+        entry.id.to_string(),
+        entry.at.to_string(),
+        entry.actor_name.clone(),
+        entry.action.clone(),
+        entry.record_kind.clone(),
+        text(entry.record_id),
+        entry.record_label.clone(),
+        entry.changes.clone(),
+        text(entry.ip.as_ref()),
+    ]
 }
 
 fn readme(institution: &Institution, counts: &[(&str, i64)]) -> String {
@@ -291,51 +335,4 @@ fn manifest(institution: &Institution, counts: &[(&str, i64)]) -> String {
         "made_at": now(), "made_by": concat!("Provost ", env!("CARGO_PKG_VERSION")), "rows": rows,
     });
     format!("{manifest:#}\n")
-}
-
-fn remove(platform: &Platform, id: Id) -> Result<(), Failure> {
-    match fs::remove_file(path(platform, id)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Failure::Transient(format!("An export could not be removed: {error}.")));
-        }
-        _ => {}
-    }
-    Ok(platform.shared.get()?.write_tx(|connection| exports::forget(connection, id))?)
-}
-
-/// Removes every export of an institution, for its deletion. Returns how many there were.
-///
-/// # Errors
-/// The folder, or any database error.
-pub fn remove_all(platform: &Platform, institution_id: Id) -> Result<usize, Failure> {
-    let all = exports::all_of(&mut *platform.shared.get()?, institution_id)?;
-    for id in &all {
-        remove(platform, *id)?;
-    }
-    Ok(all.len())
-}
-
-/// The scheduled job: what has had its time goes, and the rests of interrupted ones.
-pub(in crate::services) fn run(platform: &Arc<Platform>) -> Result<(), String> {
-    tidy(platform).map_err(|failure| failure.to_string())
-}
-
-/// As the scheduled job.
-///
-/// # Errors
-/// The folder, or any database error.
-pub fn tidy(platform: &Platform) -> Result<(), Failure> {
-    for id in exports::expired(&mut *platform.shared.get()?)? {
-        remove(platform, id)?;
-    }
-    let Ok(entries) = fs::read_dir(folder(platform)) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let is_part = path.extension().is_some_and(|end| end == "part");
-        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
-        if is_part && age.is_some_and(|age| age > SILENT_FOR) {
-            fs::remove_file(&path).map_err(|error| cannot_write(&error))?;
-        }
-    }
-    Ok(())
 }

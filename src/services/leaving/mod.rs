@@ -166,15 +166,15 @@ pub(super) fn keep_contacts(
     Ok(deletions::keep_contacts(connection, institution_id, &sealed)?)
 }
 
-/// Puts a message to each of them into the outbox.
+/// Puts a message to each of them into the outbox: people of an institution, or of the platform where there is none.
 pub(super) fn tell(
     connection: &mut SharedConn,
     platform: &Platform,
-    contacts: &[Contact],
+    (of, contacts): (Option<Id>, &[Contact]),
     words: impl Fn(Recipient<'_>) -> Message,
 ) -> ModelResult<()> {
     for (email, name) in contacts {
-        outbox::enqueue(connection, &platform.keys, &words(Recipient { email, name }))?;
+        outbox::enqueue(connection, &platform.keys, of, &words(Recipient { email, name }))?;
     }
     Ok(())
 }

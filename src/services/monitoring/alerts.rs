@@ -75,7 +75,7 @@ fn mail(c: &mut SharedConn, platform: &Platform, fired: &[Alert]) -> ModelResult
         let Ok(email) = Email::parse(&admin.email) else { continue };
         let to = Recipient { email: &email, name: &admin.name };
         let message = platform.mail_texts.alerts(to, &lines, &platform.link("/platform/alerts"));
-        outbox::enqueue(c, &platform.keys, &message)?;
+        outbox::enqueue(c, &platform.keys, None, &message)?;
     }
     Ok(())
 }

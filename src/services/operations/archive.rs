@@ -211,7 +211,7 @@ fn archived(work: &Work<'_>) -> Result<String, Failure> {
         let audit = work.audit();
         audit.record(connection, "institution.archived", &institution.subject(), &detail)?;
         let (texts, link) = (&platform.mail_texts, platform.link("/"));
-        leaving::tell(connection, platform, &people, |to| {
+        leaving::tell(connection, platform, (Some(institution_id), &people), |to| {
             texts.institution_archived(to, &institution.name, &input.reason, &link)
         })?;
         Ok(())

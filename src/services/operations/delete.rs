@@ -41,7 +41,7 @@ pub fn step_label(step: &str) -> &'static str {
         "detach" => "Take the database out of service",
         "databases" => "Remove the database and every copy",
         "end" => "Destroy the keys, and forget its people",
-        "files" => "Remove the files of its backups and exports",
+        "files" => "Remove the files of its backups",
         _ => "Unknown step",
     }
 }
@@ -142,7 +142,7 @@ fn end(work: &Work<'_>) -> Result<(), Failure> {
         audit.record(connection, "institution.deleted", &institution.subject(), &detail)?;
         let (link, when) = (platform.link("/"), now().format("%-d %B %Y").to_string());
         let admins = leaving::super_admins(connection)?;
-        for people in [&people, &admins] {
+        for people in [(Some(institution_id), &*people), (None, &*admins)] {
             leaving::tell(connection, platform, people, |to| {
                 platform.mail_texts.institution_deleted(to, &institution.name, &when, &link)
             })?;
@@ -164,6 +164,5 @@ fn remove_files(work: &Work<'_>) -> Result<String, Failure> {
         crate::crash_point!("delete:file-removed");
         removed += 1;
     }
-    removed += leaving::export::remove_all(work.platform, work.institution_id()?)?;
     Ok(if removed == 1 { "1 file".into() } else { format!("{removed} files") })
 }

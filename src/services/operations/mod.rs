@@ -14,6 +14,7 @@ pub mod move_database;
 pub mod provision;
 pub mod restore;
 mod runner;
+pub mod sandbox;
 pub mod verify_backup;
 mod work;
 

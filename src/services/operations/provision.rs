@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Failure, Handler, Work};
+use super::{Failure, Handler, Work, sandbox};
 use crate::{
     db::{
         Engine, Id,
@@ -44,7 +44,7 @@ const STEPS: [&str; 9] =
     ["reserve", "keys", "role", "database", "open", "seed", "login", "verify", "activate"];
 
 /// How long a first admin may take to accept the invitation.
-const INVITATION_DAYS: i64 = 14;
+pub(super) const INVITATION_DAYS: i64 = 14;
 
 /// The steps of provisioning on an engine.
 #[must_use]
@@ -65,7 +65,7 @@ pub fn step_label(step: &str) -> &'static str {
         "login" => "Let the first admin sign in",
         "verify" => "Verify that it works and is closed to others",
         "activate" => "Activate the institution",
-        _ => "Unknown step",
+        other => sandbox::step_label(other),
     }
 }
 
@@ -83,9 +83,12 @@ pub fn crash_points(engine: Engine) -> Vec<String> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Input {
+pub(super) struct Input {
     /// Made beforehand, so that a step that is run again makes no second one.
-    admin_user_id: Id,
+    pub admin_user_id: Id,
+    /// A masked copy of another institution is made instead of an empty database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<sandbox::Copied>,
 }
 
 /// Starts provisioning: the institution's status, the operation and the trace of both, in the caller's
@@ -108,7 +111,7 @@ pub fn start(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> 
                 return Err(ModelError::Changed(sentence));
             }
         }
-        let input = json!(Input { admin_user_id: Id::new() });
+        let input = json!(Input { admin_user_id: Id::new(), copied: None });
         let steps = steps(connection.engine());
         let new = NewOperation {
             kind: Kind::Provision,
@@ -122,6 +125,12 @@ pub fn start(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> 
         audit.record(connection, "institution.provisioning_started", &institution.subject(), &json!({}))?;
         Ok(id)
     })
+}
+
+/// What a provisioning is given that makes a copy of another institution.
+#[must_use]
+pub fn input_of_copy(copied: sandbox::Copied) -> serde_json::Value {
+    json!(Input { admin_user_id: Id::new(), copied: Some(copied) })
 }
 
 /// The handler of [`Kind::Provision`].
@@ -157,13 +166,14 @@ impl Handler for Provision {
             "login" => login(work).map(|()| None),
             "verify" => verify(work).map(|()| None),
             "activate" => activate(work).map(|()| None),
-            other => {
-                Err(Failure::Permanent(format!("This version of Provost does not know the step {other}.")))
-            }
+            other => sandbox::perform(other, work),
         }
     }
 
     fn undo(&self, step: &str, work: &Work<'_>) -> Result<(), Failure> {
+        if sandbox::is_own(step) {
+            return sandbox::undo(step, work);
+        }
         let institution_id = work.institution_id()?;
         let engine = &work.platform.engine;
         let database = tenant_databases::find(&mut *work.shared()?, institution_id)?;
@@ -217,7 +227,7 @@ impl Handler for Provision {
             ));
             let to = Recipient { email: &email, name };
             let mail = work.platform.mail_texts.provisioning_failed(to, &work.operation.subject, &link);
-            outbox::enqueue(connection, &work.platform.keys, &mail)?;
+            outbox::enqueue(connection, &work.platform.keys, Some(institution_id), &mail)?;
         }
         Ok(())
     }
@@ -327,12 +337,15 @@ fn place_and_password(work: &Work<'_>) -> Result<(Place, Option<Zeroizing<String
 }
 
 /// The registration that counts; none for an institution that was made without one.
-fn newest_registration(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Option<Registration>> {
+pub(super) fn newest_registration(
+    connection: &mut SharedConn,
+    institution_id: Id,
+) -> ModelResult<Option<Registration>> {
     Ok(registrations::of_institution(connection, institution_id)?.into_iter().next())
 }
 
 /// Address and name of the first admin, where the registration knows them.
-fn first_admin(registration: &Registration) -> Option<(Email, &str)> {
+pub(super) fn first_admin(registration: &Registration) -> Option<(Email, &str)> {
     let email = Email::parse(registration.admin_email.as_deref()?).ok()?;
     Some((email, registration.admin_name.as_deref().unwrap_or_default()))
 }
@@ -426,14 +439,14 @@ fn activate(work: &Work<'_>) -> Result<(), Failure> {
             let link = work.platform.link(&format!("/invitations/{}", token.reveal()));
             texts.first_admin_invitation(to, name, &link, &format!("{INVITATION_DAYS} days"))
         };
-        outbox::enqueue(connection, &work.platform.keys, &mail)?;
+        outbox::enqueue(connection, &work.platform.keys, Some(institution_id), &mail)?;
         // The password lives in the institution's own database from now on.
         registrations::forget_password(connection, registration.id)?;
         Ok(())
     })
 }
 
-fn invite(connection: &mut SharedConn, institution_id: Id, user_id: Id) -> Result<Token, Failure> {
+pub(super) fn invite(connection: &mut SharedConn, institution_id: Id, user_id: Id) -> Result<Token, Failure> {
     let token = Token::generate().map_err(|error| Failure::Transient(format!("{error}.")))?;
     let holder = Holder { institution_id: Some(institution_id), user_id: Some(user_id) };
     let lifetime = TimeDelta::days(INVITATION_DAYS);

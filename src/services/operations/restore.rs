@@ -166,7 +166,7 @@ fn password(work: &Work<'_>, copy: &TenantCopy) -> Result<Option<zeroize::Zeroiz
 }
 
 /// A backup of an older version is brought up to this one before anybody sees it.
-fn migrate(work: &Work<'_>) -> Result<Option<String>, Failure> {
+pub(super) fn migrate(work: &Work<'_>) -> Result<Option<String>, Failure> {
     let copy = copies::find(work, Purpose::Incoming)?;
     let mut connection = work.platform.engine.open_as_owner(&copies::place(&copy))?;
     let course = work.platform.migrations.migrate(&mut connection, &|| Ok(()));
@@ -267,7 +267,7 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
             institutions::bring_back(connection, &audit, institution_id, Status::Active, None)?;
             deletions::forget_contacts(connection, institution_id)?;
             let (texts, link) = (&work.platform.mail_texts, work.platform.link("/sign-in"));
-            leaving::tell(connection, work.platform, &people, |to| {
+            leaving::tell(connection, work.platform, (Some(institution_id), &people), |to| {
                 texts.institution_reactivated(to, &institution.name, &link)
             })?;
         }

@@ -432,6 +432,22 @@ impl Engines {
         self.of(place.server_id)?.tend(place, act, room)
     }
 
+    /// As [`TenantEngine::adopt`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn adopt(&self, place: &Place, from: Id) -> Result<(), EngineError> {
+        self.of(place.server_id)?.adopt(place, from)
+    }
+
+    /// As [`TenantEngine::write_anew`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_anew(&self, place: &Place) -> Result<(), EngineError> {
+        self.of(place.server_id)?.write_anew(place)
+    }
+
     /// As [`TenantEngine::examine`].
     ///
     /// # Errors

@@ -23,12 +23,16 @@ use crate::{
             announcements::{Announcement, Level},
             institutions::{Institution, Status},
             notifications,
+            sandboxes::Sandbox,
             subscriptions::{self, Entered, Standing, Terms},
             support_accesses::{self, SupportAccess},
             tenant_databases::WriteBlock,
         },
     },
-    services::tenants::{Maintenance, TenantError},
+    services::{
+        sandboxes,
+        tenants::{Maintenance, TenantError},
+    },
     web::{
         auth::permission,
         client::Client,
@@ -71,6 +75,8 @@ pub struct InstitutionUser {
     pub session_id: Id,
     /// Where the request comes from.
     pub client: Client,
+    /// Set where it is a copy of another one.
+    sandbox: Option<Sandbox>,
     /// Set for a platform admin who looks inside.
     support: Option<SupportAccess>,
     /// What the platform announces now, to whomever.
@@ -132,7 +138,9 @@ impl InstitutionUser {
             .theme(self.theme)
             .search(self.path("/students"), "Find a student")
             .nav(self.navigation())
-            .banner(self.moving_banner().or_else(|| self.support_banner()).or_else(|| self.banner()))
+            .banner(
+                self.marked(self.moving_banner().or_else(|| self.support_banner()).or_else(|| self.banner())),
+            )
             .flash(identity::take_flash(&self.session))
             .viewer(Viewer {
                 name: self.name.clone(),
@@ -161,6 +169,16 @@ impl InstitutionUser {
             ),
             NavGroup::new("Office", office),
         ]
+    }
+
+    /// A sandbox says on each page that it is one, whatever else there is to say.
+    fn marked(&self, banner: Option<Banner>) -> Option<Banner> {
+        let Some(sandbox) = &self.sandbox else { return banner };
+        let sentence = sandboxes::sentence(sandbox);
+        Some(match banner {
+            Some(banner) => Banner { text: format!("{sentence} {}", banner.text), ..banner },
+            None => Banner::new(NoticeKind::Warning, sentence),
+        })
     }
 
     fn moving_banner(&self) -> Option<Banner> {
@@ -233,9 +251,7 @@ impl InstitutionUser {
     /// Refuses whatever would change a record while the institution is read-only. Signing in and one's own account
     /// are not the institution's records.
     fn may_send(&self, request: &HttpRequest) -> Result<(), AppError> {
-        // To take the data along is reading, although it makes a file.
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD)
-            || request.match_pattern().as_deref() == Some("/i/{domain}/export");
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if !reads && self.write_block == Some(WriteBlock::Move) {
             return Err(AppError::Unavailable(format!("{MOVING} Nothing was changed."), 30));
         }
@@ -302,6 +318,7 @@ struct Found {
     institution: Institution,
     terms: Terms,
     write_block: Option<WriteBlock>,
+    sandbox: Option<Sandbox>,
     announcements: Arc<Vec<Announcement>>,
     unread: i64,
     db: Option<Result<TenantDb, TenantError>>,
@@ -321,7 +338,7 @@ async fn find(
     let platform = super::state_of(request)?;
     let state = platform.clone();
     let visit = move |c: &mut SharedConn| {
-        let Entered { institution, database, terms } = look(c)?;
+        let Entered { institution, database, terms, sandbox } = look(c)?;
         let own = who.is_some_and(|who| who.institution_id == Some(institution.id));
         let guest = match who {
             Some(Identity { user_id, institution_id: None, .. }) => guest(c, institution.id, user_id)?,
@@ -338,6 +355,7 @@ async fn find(
             institution,
             terms,
             write_block,
+            sandbox,
             announcements,
             unread,
             db,
@@ -392,7 +410,8 @@ impl InstitutionUser {
         who: Identity,
         found: Found,
     ) -> Result<Self, AppError> {
-        let Found { institution, terms, write_block, announcements, unread, db, guest, user } = found;
+        let Found { institution, terms, write_block, sandbox, announcements, unread, db, guest, user } =
+            found;
         let db = match db.ok_or(AppError::NotFound)? {
             Err(TenantError::Behind) => super::state_of(request)?.tenant(institution.id).await?,
             db => db?,
@@ -401,7 +420,7 @@ impl InstitutionUser {
             let local = db.run(profile::local).await?;
             let name = format!("{} (support of the platform)", admin.name);
             let caller = Caller { id: admin.id, name, email: admin.email, roles: vec![Role::Viewer], local };
-            let place = Place { institution, terms, write_block, announcements, unread, db };
+            let place = Place { institution, terms, write_block, sandbox, announcements, unread, db };
             return Ok(Self::new(request, session, who, place, caller, Some(access)));
         }
         visited_by(request, db.meter(), who.user_id);
@@ -415,7 +434,7 @@ impl InstitutionUser {
             _ => return Err(AppError::SignInNeeded(format!("/i/{}", institution.domain))),
         };
         let caller = Caller { id: user.id, name: user.name, email: user.email, roles: user.roles, local };
-        let place = Place { institution, terms, write_block, announcements, unread, db };
+        let place = Place { institution, terms, write_block, sandbox, announcements, unread, db };
         Ok(Self::new(request, session, who, place, caller, None))
     }
 
@@ -427,7 +446,7 @@ impl InstitutionUser {
         caller: Caller,
         support: Option<SupportAccess>,
     ) -> Self {
-        let Place { institution, terms, write_block, announcements, unread, db } = place;
+        let Place { institution, terms, write_block, sandbox, announcements, unread, db } = place;
         Self {
             id: caller.id,
             name: caller.name,
@@ -440,6 +459,7 @@ impl InstitutionUser {
             clock: Clock::local(&caller.local.time_zone, &caller.local.locale),
             session_id: who.session_id,
             client: Client::of(request),
+            sandbox,
             support,
             announcements,
             unread,
@@ -456,6 +476,7 @@ struct Place {
     institution: Institution,
     terms: Terms,
     write_block: Option<WriteBlock>,
+    sandbox: Option<Sandbox>,
     announcements: Arc<Vec<Announcement>>,
     unread: i64,
     db: TenantDb,

@@ -234,7 +234,7 @@ fn send_invitation(
     let link = platform.link(&format!("/invitations/{}", token.reveal()));
     let to = Recipient { email: &email, name: &invited.name };
     let message = platform.mail_texts.platform_invitation(to, inviter, &link, VALID_FOR);
-    outbox::enqueue(c, &platform.keys, &message)
+    outbox::enqueue(c, &platform.keys, None, &message)
 }
 
 /// Nobody becomes a super admin unseen.
@@ -248,7 +248,7 @@ fn tell_the_others(
         let Ok(email) = Email::parse(&other.email) else { continue };
         let to = Recipient { email: &email, name: &other.name };
         let message = platform.mail_texts.new_super_admin(to, &new.name, inviter, &platform.link(PATH));
-        outbox::enqueue(c, &platform.keys, &message)?;
+        outbox::enqueue(c, &platform.keys, None, &message)?;
     }
     Ok(())
 }

@@ -49,6 +49,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("institution.activated", "Activated institution"),
     ("institution.suspended", "Suspended institution"),
     ("institution.reactivated", "Reactivated institution"),
+    ("institution.sandbox_requested", "Asked for sandbox"),
     ("institution.archiving_requested", "Asked for archiving"),
     ("institution.closed", "Closed institution"),
     ("institution.archived", "Archived institution"),

@@ -270,7 +270,9 @@ pub async fn detail(
     if admin.is_operator() && whole.institution.is_some() {
         page = page.also(Action::post("Restore beside", format!("{path}/copy")).icon(Icon::Database));
     }
-    if admin.is_super_admin() && whole.institution.is_some() {
+    if let Some(of) = whole.institution.as_ref().filter(|_| admin.is_super_admin()) {
+        let make = format!("{}/{}/sandboxes?backup={id}", super::institutions::PATH, of.domain);
+        page = page.also(Action::link("Make a sandbox of it", make).icon(Icon::Database));
         page = page.also(Action::ask("Restore", format!("{path}/restore")).icon(Icon::Undo).danger());
     }
     Ok(html(&RecordPage::new(page, record(&clock, whole)))?)

@@ -4,11 +4,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{csv, note_export, status_badge};
+use super::{csv, institutions::noted, note_export, status_badge};
 use crate::{
     db::{Engine, Id, pools::PoolStatistics},
     error::AppError,
-    models::platform::tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus, TenantDatabase},
+    models::{
+        ModelResult,
+        platform::{
+            sandboxes,
+            tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus, TenantDatabase},
+        },
+    },
     web::{
         State,
         auth::AnyAdmin,
@@ -93,16 +99,21 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
-    let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
+    let read = move |c: &mut crate::db::shared::SharedConn| {
+        let slice = tenant_databases::page(c, &filter, &paging)?;
+        let ids: Vec<Id> = slice.rows.iter().map(|row| row.database.institution_id).collect();
+        ModelResult::Ok((slice, sandboxes::among(c, &ids)?))
+    };
+    let (slice, sandboxes) = platform.shared.run(read).await?;
     let pools = platform.tenants.statistics();
     let sessions = sessions(&platform).await?;
     let clock = Clock::utc();
     let show = |row: DatabaseRow| {
         let open = connections(&pools, &sessions, row.database.institution_id, &row.database.database_name);
-        let figures = row.figures;
+        let (figures, sandbox_of) = (row.figures, sandboxes.get(&row.database.institution_id));
         Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
             .cell(Cell::mono(row.database.database_name).note(engine_label(row.database.engine)))
-            .cell(Cell::text(row.name).note(row.domain))
+            .cell(Cell::text(row.name).note(noted(row.domain, sandbox_of)))
             .cell(Cell::badges(vec![badge(row.database.status), status_badge(row.institution_status)]))
             .cell(figures.size().map_or_else(Cell::nothing, |size| Cell::figure(bytes(size))))
             .cell(Cell::figure(growth(figures.growth_bytes)))

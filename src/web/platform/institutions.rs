@@ -4,11 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
     asked, backups as backup_pages, country_name, csv, databases, figures, history, leaving, note_export,
-    operations as operation_pages, registrations::website, servers as server_pages, status_badge,
-    subscription,
+    operations as operation_pages, registrations::website, sandbox as sandbox_pages, servers as server_pages,
+    status_badge, subscription,
 };
 use crate::{
-    db::Engine,
+    db::{Engine, Id},
     error::AppError,
     models::{
         ModelError, ModelResult, Paging, Usage as Held,
@@ -22,6 +22,7 @@ use crate::{
             },
             operations::{self, Operation, OperationFilter},
             registrations::{self, Registration, Stand},
+            sandboxes::{self, Sandbox},
             servers::{self, DatabaseServer},
             slow_queries::{self, SlowQuery},
             subscriptions::{self, Subscribed},
@@ -34,6 +35,7 @@ use crate::{
     services::{
         institution_settings::{self, CorrectError},
         registration_import::web_address,
+        sandboxes::sentence,
     },
     web::{
         State,
@@ -88,11 +90,17 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
 pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let (spec, query) = asked(&request, &platform, spec).await?;
     let (filter, paging) = (filter(&query), query.paging());
-    let slice = platform.shared.run(move |c| institutions::page(c, &filter, &paging)).await?;
+    let read = move |c: &mut crate::db::shared::SharedConn| {
+        let slice = institutions::page(c, &filter, &paging)?;
+        let ids: Vec<Id> = slice.rows.iter().map(|row| row.id).collect();
+        ModelResult::Ok((slice, sandboxes::among(c, &ids)?))
+    };
+    let (slice, sandboxes) = platform.shared.run(read).await?;
     let clock = Clock::utc();
     let show = |row: InstitutionRow| {
-        Row::new(row.id, format!("{PATH}/{}", row.domain))
-            .cell(Cell::text(row.name).note(row.domain))
+        let href = format!("{PATH}/{}", row.domain);
+        Row::new(row.id, href)
+            .cell(Cell::text(row.name).note(noted(row.domain, sandboxes.get(&row.id))))
             .cell(status_badge(row.status))
             .cell(row.kind.label())
             .cell(country_name(&row.country))
@@ -101,6 +109,14 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     };
     let rows = slice.rows.into_iter().map(show).collect();
     Ok(html(&ListPage::new(admin.page("Institutions"), ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// A domain in a list, and whose copy is there.
+pub(super) fn noted(domain: String, sandbox_of: Option<&String>) -> String {
+    match sandbox_of {
+        Some(of) => format!("{domain}, sandbox of {of}"),
+        None => domain,
+    }
 }
 
 /// `GET /platform/institutions.csv`: super admins; all that match, the newest first.
@@ -168,6 +184,9 @@ struct Whole {
     slow: Vec<SlowQuery>,
     backups: Vec<Backup>,
     deletion: Option<Deletion>,
+    /// What it is, and the original, where it is a sandbox.
+    sandbox: Option<(Sandbox, Institution)>,
+    sandboxes: Vec<(String, String)>,
 }
 
 fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Whole> {
@@ -177,7 +196,13 @@ fn whole(c: &mut crate::db::shared::SharedConn, domain: &str) -> ModelResult<Who
     let theirs = OperationFilter { institution_id: Some(id), ..OperationFilter::default() };
     let database = tenant_databases::find(c, id)?;
     let server = database.as_ref().map(|row| servers::find(c, row.server_id)).transpose()?;
+    let sandbox = match sandboxes::find(c, id)? {
+        Some(sandbox) => Some((institutions::find(c, sandbox.source_id)?, sandbox)),
+        None => None,
+    };
     Ok(Whole {
+        sandbox: sandbox.map(|(of, sandbox)| (sandbox, of)),
+        sandboxes: sandboxes::of(c, id)?,
         subscribed: subscriptions::find(c, id)?,
         registration: registrations::latest_of(c, id)?,
         database,
@@ -279,6 +304,8 @@ fn record(
         slow,
         backups,
         deletion,
+        sandbox,
+        sandboxes,
     } = whole;
     let place = format!("{PATH}/{}", institution.domain);
     let reason = changes.first().and_then(|change| change.reason.clone()).unwrap_or_default();
@@ -288,10 +315,16 @@ fn record(
         Status::Rejected => Some(Notice::info(format!("Rejected. The reason given: {reason}"))),
         Status::Archived => Some(Notice::info(format!("Archived. The reason given: {reason}"))),
         Status::Deleted => Some(Notice::info(format!("Deleted. The reason given: {reason}"))),
-        _ => None,
+        _ => sandbox.as_ref().map(|(sandbox, _)| Notice::info(sentence(sandbox))),
     };
     let notice = deletion.as_ref().map(|asked| leaving::pending(&place, asked)).or(notice);
     let mut record = Record::new().notice(notice).section(profile(admin, clock, &institution));
+    if let Some((sandbox, of)) = &sandbox {
+        record = record.section(sandbox_pages::facts(clock, sandbox, of));
+    }
+    if !sandboxes.is_empty() {
+        record = record.section(sandbox_pages::list(&sandboxes));
+    }
     let terms = subscription::facts(clock, &subscribed);
     record = record.section(if admin.is_super_admin() {
         terms.edit(format!("{place}/subscription"))
@@ -350,6 +383,11 @@ fn record(
         );
     }
     if admin.is_super_admin() {
+        let copied = matches!(institution.status, Status::Active | Status::Suspended | Status::Archived);
+        if copied && sandbox.is_none() {
+            let make = Action::link("Make a sandbox", format!("{place}/sandboxes")).icon(Icon::Database);
+            record = record.action(make);
+        }
         record = leaving::actions(record, &place, institution.status);
     }
     if institution.status == Status::Active && admin.is_super_admin() {

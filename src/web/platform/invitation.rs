@@ -111,7 +111,8 @@ async fn invite_owner(
     let (audit, subject) = (admin.audit(platform), institution.clone());
     let detail = serde_json::json!({ "name": invited.name, "email": invited.email.as_str() });
     let new = NewUser { email: invited.email, name: invited.name, roles: vec![Role::Owner] };
-    institution_users::invite(platform, &db, institution, Activity::new(admin.actor()), new).await?;
+    let activity = Activity::new(admin.actor());
+    institution_users::invite_for_platform(platform, &db, institution, activity, new).await?;
     platform
         .shared
         .run(move |c| {

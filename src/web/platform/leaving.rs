@@ -28,7 +28,7 @@ use crate::{
         auth::SuperAdmin,
         cell::Cell,
         confirm::{Confirm, ConfirmPage, Confirmed},
-        forms::FormData,
+        forms::{Choice, FormData},
         icons::Icon,
         page::{Action, Notice, Page},
         record::{Record, RecordPage, Section},
@@ -64,6 +64,7 @@ pub(super) fn actions(record: Record, place: &str, status: Status) -> Record {
 pub(super) fn pending(place: &str, asked: &Deletion) -> Notice {
     let when = asked.due_at.format("%-d %B %Y");
     let text = match &asked.agreed_by_name {
+        Some(_) if asked.is_at_once() => "It is being deleted.".to_owned(),
         Some(_) => format!("It is deleted on {when}."),
         None => format!("{} wants it to be deleted; another super admin has to agree.", asked.asked_by_name),
     };
@@ -235,9 +236,10 @@ pub async fn deletion(
         let asked = deletions::find(c, id)?;
         let begun =
             asked.as_ref().map(|asked| deleting::has_begun(c, asked)).transpose()?.unwrap_or_default();
-        ModelResult::Ok((asked, begun, told(deleting::require_second(c, &actor, &about))))
+        let second = told(deleting::require_second(c, &actor, &about));
+        ModelResult::Ok((asked, begun, second, deletions::may_be_at_once(c, &about)?))
     };
-    let (asked, begun, second) = platform.shared.run(look).await?;
+    let (asked, begun, second, at_once) = platform.shared.run(look).await?;
     if let Some(asked) = asked {
         return Ok(html(&under_way(&admin, &institution, &asked, begun))?);
     }
@@ -249,7 +251,7 @@ pub async fn deletion(
         let record = Record::new().notice(Notice::warning(sentence));
         return Ok(html(&RecordPage::new(page, record))?);
     }
-    let confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?);
+    let confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?, at_once);
     Ok(html(&ConfirmPage::new(page, confirm))?)
 }
 
@@ -259,6 +261,7 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
     let own = asked.asked_by == Some(admin.id);
     let text = match &asked.agreed_by_name {
         _ if begun => "It has begun, and cannot be taken back.",
+        Some(_) if asked.is_at_once() => "It happens within moments.",
         Some(_) => "It happens by itself on the day below. Until then it can be taken back.",
         None if own => "Another super admin has to agree. Until then nothing happens.",
         None => "It needs your agreement, or that of another super admin. Until then nothing happens.",
@@ -278,7 +281,13 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
         .fact("Asked", Cell::time(&clock, asked.asked_at))
         .fact("Agreed by", agreed)
         .fact("Agreed", Cell::time(&clock, asked.agreed_at))
-        .fact("Deleted on", Cell::time(&clock, asked.due_at));
+        .fact(
+            "Deleted on",
+            match asked.is_at_once() {
+                true => Cell::text("As soon as another super admin agrees"),
+                false => Cell::time(&clock, asked.due_at),
+            },
+        );
     let mut record = Record::new().notice(Notice::warning(text)).section(facts);
     if institution.status != Status::Archived {
         let export = Action::link("Export its data", format!("{}/export", place(institution)));
@@ -287,15 +296,26 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
     RecordPage::new(page, record)
 }
 
-fn deletion_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
-    let confirm = Confirm::new(format!("{}/deletion", place(institution)), "Ask for deletion")
+fn deletion_question(institution: &Institution, cut_off: &CutOff, may_be_at_once: bool) -> Confirm {
+    let mut confirm = Confirm::new(format!("{}/deletion", place(institution)), "Ask for deletion")
         .says(format!(
             "{} is deleted in 30 days, once another super admin agrees: its database, its backups, and the key \
              without which no copy of them can be read.",
             institution.name
         ))
-        .says("Until then it works as before, and its owners can take its data along. They get your reason by e-mail.")
-        .says("Its history and the audit log are kept. Its domain cannot be registered again.");
+        .says(if institution.status == Status::Archived {
+            "Its owners get your reason by e-mail."
+        } else {
+            "Until then it works as before, and its owners can take its data along. They get your reason by e-mail."
+        });
+    if may_be_at_once {
+        let choices = [("grace", "In 30 days"), ("at_once", "As soon as another super admin agrees")];
+        confirm = confirm
+            .choose("when", "When", choices.into_iter().map(Choice::from).collect())
+            .says("Nobody works there, so the 30 days can be left out.");
+    }
+    let confirm =
+        confirm.says("Its history and the audit log are kept. Its domain cannot be registered again.");
     let confirm = match cut_off.inside {
         Some((people, students)) => {
             confirm.count(ACCOUNTS.of(people), people).count(REMOVED.of(students), students)
@@ -303,7 +323,7 @@ fn deletion_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
         None => confirm,
     };
     confirm
-        .undo("It can be taken back for 30 days. After that nothing can bring it back.")
+        .undo("It can be taken back until it happens. After that nothing can bring it back.")
         .reason("Reason", "The institution reads it, word for word; it stays in the history.", true)
         .typed(institution.domain.as_str())
         .danger()
@@ -318,14 +338,17 @@ pub async fn ask_deletion(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let mut confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?);
+    let about = institution.clone();
+    let may = platform.shared.run(move |c| deletions::may_be_at_once(c, &about)).await?;
+    let mut confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?, may);
     let Some(Confirmed { reason }) = confirm.read(&data) else {
         let page = page_about(&admin, &institution, format!("Delete {}?", institution.name));
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
     };
     let (audit, state, id) = (admin.audit(&platform), platform.clone(), institution.id);
-    let reason = reason.unwrap_or_default();
-    let outcome = platform.shared.run(move |c| deleting::ask(c, &state, &audit, id, &reason)).await;
+    let (reason, at_once) = (reason.unwrap_or_default(), data.get("when") == Some("at_once"));
+    let ask = move |c: &mut SharedConn| deleting::ask(c, &state, &audit, id, &reason, at_once);
+    let outcome = platform.shared.run(ask).await;
     let done = |_| Notice::success("The deletion is asked for. Another super admin has to agree.");
     settled(&admin, outcome, done, &format!("{}/deletion", place(&institution)))
 }
@@ -337,10 +360,13 @@ pub async fn agree(
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let (audit, id) = (admin.audit(&platform), institution.id);
-    let outcome = platform.shared.run(move |c| deleting::agree(c, &audit, id)).await;
+    let (audit, state, id) = (admin.audit(&platform), platform.clone(), institution.id);
+    let outcome = platform.shared.run(move |c| deleting::agree(c, &state, &audit, id)).await;
     let done = |agreed: Deletion| {
-        Notice::success(format!("Agreed. It is deleted on {}.", agreed.due_at.format("%-d %B %Y")))
+        Notice::success(match agreed.is_at_once() {
+            true => "Agreed. It is being deleted.".to_owned(),
+            false => format!("Agreed. It is deleted on {}.", agreed.due_at.format("%-d %B %Y")),
+        })
     };
     settled(&admin, outcome, done, &format!("{}/deletion", place(&institution)))
 }

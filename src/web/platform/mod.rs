@@ -25,6 +25,7 @@ pub mod reconciliation;
 pub mod registration_decisions;
 pub mod registration_import;
 pub mod registrations;
+pub mod sandbox;
 pub mod servers;
 pub mod settings;
 pub mod subscription;

@@ -17,6 +17,7 @@ use crate::{
         platform::{
             institutions::{self, Institution, Status},
             plans::{self, Plan},
+            sandboxes,
             subscriptions::{
                 self, Change, Overrides, Standing, Subscribed, SubscriptionChange, SubscriptionStatus,
             },
@@ -110,7 +111,8 @@ pub async fn show(
 ) -> Result<HttpResponse, AppError> {
     let known = found(&platform, &domain).await?;
     let id = known.institution.id;
-    let changes = platform.shared.run(move |c| subscriptions::changes(c, id)).await?;
+    let read = move |c: &mut _| ModelResult::Ok((subscriptions::changes(c, id)?, sandboxes::is_one(c, id)?));
+    let (changes, is_sandbox) = platform.shared.run(read).await?;
     let usage = usage(&platform, &known.institution).await;
     let (clock, own) = (Clock::utc(), place(&known.institution));
     let mut record = Record::new().section(facts(&clock, &known).edit(format!("{own}/edit")));
@@ -121,13 +123,17 @@ pub async fn show(
     if let Some(reason) = &known.subscription.limits_reason {
         record = record.notice(Notice::info(format!("Limits were agreed instead of the plan's: {reason}")));
     }
-    record = record.action(Action::link("Mark as paid", format!("{own}/payment")).icon(Icon::Check));
     let status = known.subscription.status;
-    if status != SubscriptionStatus::PastDue {
+    if is_sandbox {
+        record = record.notice(Notice::info("There is nothing to pay for a sandbox."));
+    } else {
+        record = record.action(Action::link("Mark as paid", format!("{own}/payment")).icon(Icon::Check));
+    }
+    if !is_sandbox && status != SubscriptionStatus::PastDue {
         record = record
             .action(Action::ask("Mark as past due", format!("{own}/arrears")).icon(Icon::Clock).danger());
     }
-    if status != SubscriptionStatus::Cancelled {
+    if !is_sandbox && status != SubscriptionStatus::Cancelled {
         record = record.action(
             Action::ask("Cancel subscription", format!("{own}/cancellation")).icon(Icon::Ban).danger(),
         );

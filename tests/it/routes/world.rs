@@ -10,7 +10,7 @@ use provost::{
             admins::AdminRole,
             alerts::{self, Found, Severity},
             backups::Reason,
-            institutions, operations,
+            operations,
             reconciliation::{self, FindingFilter},
             registrations,
             tenant_copies::{self, TenantCopy},
@@ -18,7 +18,7 @@ use provost::{
         },
     },
     routes::Route,
-    services::{backups, leaving::export, monitoring, reconcile, rollouts, tokens::Token},
+    services::{backups, monitoring, reconcile, rollouts, tokens::Token},
 };
 
 use super::{RESTLESS, Who};
@@ -90,7 +90,6 @@ impl World {
             ("/i/{domain}/students/{id}", student),
             ("/i/{domain}/activity/{id}", activity),
             ("/i/{domain}/users/{id}", user.to_string()),
-            ("/i/{domain}/export/{id}", exported(&self.app, &self.a, false)),
             ("/account/sessions/{id}", session),
         ];
         self.values.extend(values);
@@ -148,7 +147,6 @@ impl World {
             ("/platform/migrations/{id}", rollout.to_string()),
             ("/platform/backups/{id}", backup.id.to_string()),
             ("/platform/reconciliation/{id}", difference),
-            ("/platform/institutions/{domain}/export/{id}", exported(&self.app, victim, true)),
             ("/platform/institutions/{domain}", victim.domain.clone()),
             ("/platform/announcements/{id}", announcement),
             ("/notifications/{id}", Id::new().to_string()),
@@ -242,13 +240,6 @@ fn rolled_out(app: &TestApp, shared: &mut SharedConn, institution: Id) -> (Id, I
     app.platform.operations.wake();
     finished(&app.platform, started.operation);
     (started.rollout, started.operation)
-}
-
-/// An export that may be taken.
-fn exported(app: &TestApp, of: &Institution, by_platform: bool) -> String {
-    let about = institutions::find(&mut app.platform.shared.get().expect("shared"), of.id).expect("there");
-    let mut tenant = app.behind(of);
-    export::make(&app.platform, &mut tenant, &about, by_platform, "Ada").expect("made").id.to_string()
 }
 
 /// A copy that is entered and does not exist, as it was found.

@@ -90,6 +90,22 @@ pub(super) fn tend(connection: &mut TenantConn, act: Act) -> Result<(), EngineEr
     }
 }
 
+/// Table by table: the server's own are not ours.
+pub(super) fn write_anew(connection: &mut TenantConn) -> Result<(), EngineError> {
+    let failed = |error| explain(&error, "write the database anew");
+    let tables: Vec<Word> = diesel::sql_query(
+        "SELECT tablename::text AS word FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user \
+         ORDER BY 1",
+    )
+    .load(connection)
+    .map_err(failed)?;
+    for table in tables {
+        let statement = format!("VACUUM (FULL, ANALYZE) {}", quote(&table.word)?);
+        connection.batch_execute(&statement).map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// Beside the old indexes, which serve until the new ones are whole.
 fn reindex(connection: &mut TenantConn) -> Result<(), EngineError> {
     let failed = |error| explain(&error, "build the indexes anew");

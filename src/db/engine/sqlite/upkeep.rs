@@ -74,6 +74,14 @@ pub(super) fn tend(
     }
 }
 
+/// Samples of the rows are part of the statistics, and free pages of the file and its log hold what was there.
+pub(super) fn write_anew(connection: &mut TenantConn) -> Result<(), EngineError> {
+    for statement in ["PRAGMA analysis_limit = 0", "ANALYZE", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+        connection.batch_execute(statement).map_err(|error| said(&error))?;
+    }
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct Line {
     #[diesel(sql_type = Text)]

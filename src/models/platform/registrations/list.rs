@@ -249,7 +249,7 @@ pub fn by_day(
     // Both engines write a moment with its date first.
     let found: Vec<Day> = diesel::sql_query(
         "SELECT substr(CAST(submitted_at AS text), 1, 10) AS day, count(*) AS number FROM registrations \
-         WHERE submitted_at >= $1 GROUP BY 1",
+         WHERE submitted_at >= $1 AND source <> 'sandbox' GROUP BY 1",
     )
     .bind::<diesel::sql_types::Timestamp, _>(since)
     .load(connection)?;

@@ -13,7 +13,7 @@ use crate::{
     },
     models::{
         ModelError, ModelResult,
-        platform::{ago, audit::Audit, plans},
+        platform::{ago, audit::Audit, plans, sandboxes},
     },
 };
 
@@ -82,6 +82,10 @@ pub fn change(
             let sentence =
                 format!("Somebody else changed this subscription {}.", ago(before.subscription.updated_at));
             return Err(ModelError::Changed(sentence));
+        }
+        let limits_only = matches!(change, Change::Terms { trial_ends_at: None, .. });
+        if !limits_only && sandboxes::is_one(connection, institution_id)? {
+            return Err(ModelError::Refused("There is nothing to pay for a sandbox.".into()));
         }
         let mut after = before.clone();
         apply(connection, &mut after, change, reason)?;
