@@ -116,6 +116,9 @@ fn an_institution_moves_there_and_back_with_all_it_has() {
     assert!(new.generation > old.generation);
     assert_eq!(seen(&owner, &mit), before);
     add_student(&owner, &mit, "Lise Meitner", "S-10");
+    for file in ["/students.csv", "/export.zip"] {
+        owner.get(&mit.path(file)).is(503).shows("Files can be taken after that");
+    }
     let again = app.sign_in(&mit.owner_email, PASSWORD);
     again.get(&mit.path("/activity")).is(200);
     app.owner(&eth).get(&eth.path("/students")).is(200);
@@ -162,6 +165,9 @@ fn while_it_is_moved_people_read_and_are_told_why_nothing_else() {
     owner.get(&mit.path("/students")).is(200).shows("Marie Curie").shows("being moved to another server");
     let answer = add("Ève Curie", "S-2").is(503).shows("Nothing was changed");
     assert!(answer.header("retry-after").is_some());
+    for file in ["/students.csv", "/export.zip"] {
+        owner.get(&mit.path(file)).is(503).shows("Files can be taken after that");
+    }
     let again = app.sign_in(&mit.owner_email, PASSWORD);
     again.get(&mit.path("/activity")).is(200);
     // Nor does anybody else write, whatever he forgets to ask.
