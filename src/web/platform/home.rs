@@ -10,7 +10,7 @@ use super::{
     alerts::firing_list, audit::action_label, databases, figures, institutions::PATH as INSTITUTIONS,
 };
 use crate::{
-    db::Id,
+    db::{Id, shared::SharedConn},
     error::AppError,
     models::{
         ModelResult, Paging,
@@ -18,7 +18,7 @@ use crate::{
             alerts::{self, Alert},
             audit::{self, AuditFilter},
             institutions::{self, Status},
-            operations,
+            operations::{self, Operation, OperationFilter, OperationStatus},
             registrations::{self, RegistrationFilter, RegistrationRow, Stand},
             tenant_databases,
             tenant_figures::{self, Standout, Which},
@@ -53,6 +53,8 @@ struct HomeView {
     waiting: ListView,
     /// Where all of them are, when there are more than shown.
     all_waiting: Option<Action>,
+    /// What runs, and what has failed.
+    operations: ListView,
     /// For those who may read who did what.
     activity: Option<Timeline>,
 }
@@ -64,6 +66,8 @@ const COLUMNS: &[Column] = &[
 ];
 /// Rows shown of each kind.
 const SHOWN: i64 = 8;
+/// Operations shown that run, and as many that have failed.
+const OPERATIONS: i64 = 5;
 /// Institutions shown that ask for most.
 const NOISIEST: i64 = 10;
 
@@ -77,6 +81,7 @@ struct Now {
     noisy: Vec<Standout>,
     names: HashMap<Id, String>,
     waiting: Vec<RegistrationRow>,
+    operations: Vec<Operation>,
     activity: Vec<audit::AuditEntry>,
 }
 
@@ -120,6 +125,7 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
         waiting: ListView::plain(spec, rows.collect()).region("waiting"),
         all_waiting: (waiting_count > SHOWN)
             .then(|| Action::link("See all that wait", "/platform/registrations?status=waiting")),
+        operations: super::operations::side_list(now.operations),
         activity: admin.is_auditor().then(|| Timeline {
             entries: entries.collect(),
             more: Some(Action::link("Audit log", "/platform/audit").icon(Icon::Activity)),
@@ -128,7 +134,7 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
     Ok(html(&view)?)
 }
 
-fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
+fn look(c: &mut SharedConn) -> ModelResult<Now> {
     let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
     let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
     let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
@@ -144,8 +150,19 @@ fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
         counts: institutions::counts_by_status(c)?,
         failed: operations::failed_count(c)?,
         waiting: registrations::page(c, &waiting, &oldest)?.rows,
+        operations: at_work(c)?,
         activity: audit::page(c, &AuditFilter::default(), &newest(12))?.rows,
     })
+}
+
+/// What runs, and what has failed of late.
+fn at_work(c: &mut SharedConn) -> ModelResult<Vec<Operation>> {
+    let mut found = Vec::new();
+    for status in [OperationStatus::Running, OperationStatus::RollingBack, OperationStatus::Failed] {
+        let filter = OperationFilter { status: Some(status), ..OperationFilter::default() };
+        found.extend(operations::older_than(c, &filter, None, OPERATIONS)?);
+    }
+    Ok(found)
 }
 
 fn stats(count: impl Fn(Status) -> i64, failed_operations: i64, running: i64) -> Vec<Stat> {
