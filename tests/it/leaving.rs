@@ -351,6 +351,17 @@ fn the_data_can_be_taken_along_by_those_who_may_and_nobody_else() {
         .execute(&mut *app.platform.shared.get().expect("shared"))
         .expect("aged");
     owner.get(&link).is(404);
+    // What an interruption has left without a row goes once it is old enough.
+    let orphan = path.with_file_name(format!("{}.zip", Id::new()));
+    fs::write(&orphan, "x").expect("written");
     leaving::export::tidy(&app.platform).expect("tidied");
-    assert!(!path.exists());
+    assert!(!path.exists() && orphan.exists());
+    let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
+    fs::File::options()
+        .write(true)
+        .open(&orphan)
+        .and_then(|file| file.set_modified(yesterday))
+        .expect("aged");
+    leaving::export::tidy(&app.platform).expect("tidied");
+    assert!(!orphan.exists());
 }

@@ -53,3 +53,5 @@ mod tenancy;
 mod thousands;
 mod traces;
 mod upkeep;
+#[cfg(feature = "crash-points")]
+mod upkeep_kill_sweep;

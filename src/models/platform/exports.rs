@@ -101,6 +101,14 @@ pub fn expired(connection: &mut SharedConn) -> ModelResult<Vec<Id>> {
     Ok(exports::table.filter(exports::expires_at.le(now())).select(exports::id).load(connection)?)
 }
 
+/// Every one that there is.
+///
+/// # Errors
+/// Any database error.
+pub fn ids(connection: &mut SharedConn) -> ModelResult<Vec<Id>> {
+    Ok(exports::table.select(exports::id).load(connection)?)
+}
+
 /// All of an institution.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! the data folder, readable by the platform alone, and goes by itself after a few days.
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -329,11 +330,13 @@ pub fn tidy(platform: &Platform) -> Result<(), Failure> {
         remove(platform, id)?;
     }
     let Ok(entries) = fs::read_dir(folder(platform)) else { return Ok(()) };
+    let known: HashSet<PathBuf> =
+        exports::ids(&mut *platform.shared.get()?)?.into_iter().map(|id| path(platform, id)).collect();
     for entry in entries.flatten() {
         let path = entry.path();
-        let is_part = path.extension().is_some_and(|end| end == "part");
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
-        if is_part && age.is_some_and(|age| age > SILENT_FOR) {
+        // A part, or a whole file whose row an interruption kept from being written.
+        if !known.contains(&path) && age.is_some_and(|age| age > SILENT_FOR) {
             fs::remove_file(&path).map_err(|error| cannot_write(&error))?;
         }
     }

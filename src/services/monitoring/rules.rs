@@ -8,6 +8,7 @@ use crate::{
         alerts::{Found, Severity},
         backups::Standing,
         institutions, operations,
+        servers::{self, ServerRow, ServerState},
         tenant_figures::{Standout, Which, standouts},
     },
     services::{
@@ -32,6 +33,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "disk_filling", look: disk_room },
     Rule { name: "log_large", look: logs },
     Rule { name: "database_unreachable", look: unreachable },
+    Rule { name: "server_in_trouble", look: troubled_servers },
+    Rule { name: "servers_full", look: room_on_servers },
     Rule { name: "backup_too_old", look: old_backups },
     Rule { name: "connection_leak", look: leaking },
 ];
@@ -49,6 +52,8 @@ const TRIAL_BEHIND: TimeDelta = TimeDelta::days(1);
 const RECENT: TimeDelta = TimeDelta::days(7);
 /// A SQLite log larger than this is not worked in as it should be.
 const LARGE_LOG: i64 = 64 * 1024 * 1024;
+/// One of so many places for databases should be free.
+const LEAST_FREE: i64 = 20;
 /// Findings of one rule: beyond so many, one more tells nobody anything.
 const MOST: i64 = 50;
 
@@ -165,6 +170,49 @@ fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
         )
     };
     Ok(gone.into_iter().map(told).collect())
+}
+
+fn troubled_servers(platform: &Platform) -> Result<Vec<Found>, String> {
+    let known = servers::all(&mut *platform.shared.get().map_err(words)?).map_err(words)?;
+    let told = |server: servers::DatabaseServer| {
+        let problem = server.problem?;
+        Some(Found {
+            rule: "server_in_trouble",
+            subject: server.id.to_string(),
+            institution_id: None,
+            severity: Severity::Critical,
+            summary: format!("The server {} is in trouble. {problem}", server.name),
+            advice: "Nothing new goes there. Mend it, then check it on its page.".into(),
+            link: format!("/platform/servers/{}", server.id),
+        })
+    };
+    Ok(known.into_iter().filter_map(told).collect())
+}
+
+/// Told of while there is time to add one.
+fn room_on_servers(platform: &Platform) -> Result<Vec<Found>, String> {
+    let rows = servers::with_counts(&mut *platform.shared.get().map_err(words)?).map_err(words)?;
+    let open: Vec<ServerRow> = rows.into_iter().filter(|(s, _)| s.state == ServerState::Accepting).collect();
+    let all: i64 = open.iter().map(|(server, _)| server.capacity).sum();
+    let free: i64 = open.iter().map(|(server, held)| (server.capacity - held).max(0)).sum();
+    if free > 0 && free >= all / LEAST_FREE {
+        return Ok(Vec::new());
+    }
+    let (severity, summary) = match free {
+        0 => (Severity::Critical, "No server has room for another institution's database.".to_owned()),
+        _ => (Severity::Warning, format!("Only {free} of {all} places for databases are free.")),
+    };
+    Ok(vec![Found {
+        rule: "servers_full",
+        subject: String::new(),
+        institution_id: None,
+        severity,
+        summary,
+        advice: "Add a server, raise the capacity of one, or let one accept again. Set-ups fail where there is no \
+                 room."
+            .into(),
+        link: "/platform/servers".into(),
+    }])
 }
 
 fn old_backups(platform: &Platform) -> Result<Vec<Found>, String> {

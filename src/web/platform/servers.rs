@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{csv, databases::engine_label, note_export, settled};
+use super::{csv, databases::engine_label, emptying, note_export, settled};
 use crate::{
     db::{Engine, Id, shared::SharedConn},
     error::{AppError, told},
@@ -11,7 +11,7 @@ use crate::{
         platform::{
             audit::Audit,
             servers::{self, DatabaseServer, ServerFilter, ServerRow, ServerState},
-            tenant_databases::{self, DatabaseFilter, DatabaseRow},
+            tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus},
         },
     },
     services::servers::{self as service, DATA_FOLDER, EXAMPLE, Entered},
@@ -164,7 +164,7 @@ pub async fn export(
     csv(&platform, file, move |c, last| servers::after(c, &filter, last, CHUNK)).await
 }
 
-fn about(admin: &AnyAdmin, title: impl Into<String>) -> Page {
+pub(super) fn about(admin: &AnyAdmin, title: impl Into<String>) -> Page {
     admin.page(title).crumb("Servers", PATH)
 }
 
@@ -181,7 +181,11 @@ pub async fn detail(
     let look = move |c: &mut SharedConn| {
         let server = servers::find(c, id)?;
         let held = servers::counts(c)?.get(&id).copied().unwrap_or(0);
-        let filter = DatabaseFilter { server_id: Some(id), ..DatabaseFilter::default() };
+        let filter = DatabaseFilter {
+            server_id: Some(id),
+            status: Some(DatabaseStatus::Ready),
+            ..DatabaseFilter::default()
+        };
         let paging = Paging { sort: "name".into(), descending: false, limit: SHOWN, offset: 0 };
         ModelResult::Ok((server, held, tenant_databases::page(c, &filter, &paging)?))
     };
@@ -192,7 +196,8 @@ pub async fn detail(
     for badge in badges(&server, held) {
         page = page.badge(badge);
     }
-    let notice = server.problem.as_ref().map(|problem| Notice::error(problem.as_str()));
+    let trouble = server.problem.as_ref().map(|problem| Notice::error(problem.as_str()));
+    let notice = trouble.or_else(|| emptying::notice(&server, held));
     let mut record = Record::new().notice(notice).section(facts(&admin, &clock, &server, held));
     if admin.is_super_admin() {
         record = record.action(match server.state {
@@ -203,6 +208,9 @@ pub async fn detail(
                 Action::post("Let it accept", format!("{place}/draining/remove")).icon(Icon::Play)
             }
         });
+        if server.state == ServerState::Draining && databases.total > 0 {
+            record = record.action(emptying::action(&server));
+        }
         if !server.is_home() {
             record = record
                 .action(Action::ask("Remove server", format!("{place}/removal")).icon(Icon::Trash).danger());
@@ -433,10 +441,16 @@ pub async fn ask_remove(
     let server = found(&platform, id).await?;
     let confirm = Confirm::new(format!("{PATH}/{id}/removal"), "Remove server")
         .says(format!("Provost forgets the server {} and its address.", server.name))
-        .says("Nothing is done on the server itself. While it holds databases it cannot be removed.")
-        .undo("You can add it again at any time.")
-        .danger()
-        .cancel(format!("{PATH}/{id}"));
+        .says("Nothing is done on the server itself. While it holds databases it cannot be removed.");
+    let confirm = if server.is_silent() {
+        confirm.says(
+            "It does not answer: replaced databases that it keeps for a while are forgotten with it. Those that serve \
+             have to be restored elsewhere first.",
+        )
+    } else {
+        confirm
+    };
+    let confirm = confirm.undo("You can add it again at any time.").danger().cancel(format!("{PATH}/{id}"));
     Ok(html(&ConfirmPage::new(about(&admin, format!("Remove {}?", server.name)), confirm))?)
 }
 

@@ -76,6 +76,37 @@ pub fn older_than(
     Ok(query.order(operations::id.desc()).limit(limit).select(Operation::as_select()).load(connection)?)
 }
 
+/// Whose operations of this kind have ended without success since then.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_failed_since(
+    connection: &mut SharedConn,
+    kind: Kind,
+    since: NaiveDateTime,
+) -> ModelResult<Vec<Id>> {
+    let found: Vec<Option<Id>> = operations::table
+        .filter(operations::kind.eq(kind))
+        .filter(operations::status.eq_any([OperationStatus::Failed, OperationStatus::RolledBack]))
+        .filter(operations::finished_at.ge(since))
+        .select(operations::institution_id)
+        .load(connection)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Whose operations of this kind are not over.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_with_open(connection: &mut SharedConn, kind: Kind) -> ModelResult<Vec<Id>> {
+    let found: Vec<Option<Id>> = operations::table
+        .filter(operations::kind.eq(kind))
+        .filter(operations::status.eq_any(OPEN))
+        .select(operations::institution_id)
+        .load(connection)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// Operations that were due before `since` and that no living worker holds.
 ///
 /// # Errors
