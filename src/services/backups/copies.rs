@@ -61,7 +61,10 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn reserve(work: &Work<'_>, backup: &Backup, purpose: Purpose) -> Result<TenantCopy, Failure> {
     work.write_tx(|connection| {
         let present = match backup.institution_id {
-            Some(id) => tenant_databases::find(connection, id)?.map(|row| (row.server_id, row.engine)),
+            // Nobody has kept room for one that is archived.
+            Some(id) => tenant_databases::find(connection, id)?
+                .filter(|row| row.status != DatabaseStatus::Dropped)
+                .map(|row| (row.server_id, row.engine)),
             // The shared database is tried out where it lives.
             None => Some((HOME, work.platform.engine.kind())),
         };

@@ -1,5 +1,7 @@
 //! What is worth waking somebody for. A rule looks, and says what it found; a new one is a line in [`RULES`].
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -7,7 +9,8 @@ use crate::{
     models::platform::{
         alerts::{Found, Severity},
         backups::Standing,
-        institutions, operations,
+        institutions,
+        operations::{self, Operation},
         servers::{self, ServerRow, ServerState},
         tenant_figures::{Standout, Which, standouts},
     },
@@ -52,6 +55,9 @@ const TRIAL_BEHIND: TimeDelta = TimeDelta::days(1);
 const RECENT: TimeDelta = TimeDelta::days(7);
 /// A SQLite log larger than this is not worked in as it should be.
 const LARGE_LOG: i64 = 64 * 1024 * 1024;
+/// Failed operations that are looked at, and how many of a kind are told of together.
+const MOST_FAILED: i64 = 1_000;
+const MANY_FAILED: usize = 5;
 /// One of so many places for databases should be free.
 const LEAST_FREE: i64 = 20;
 /// Findings of one rule: beyond so many, one more tells nobody anything.
@@ -82,25 +88,53 @@ fn connections(platform: &Platform) -> Result<Vec<Found>, String> {
     }])
 }
 
+/// One for each, or, where many of a kind have failed, one for all of them: a full disk at night is one cause.
 fn failed_operations(platform: &Platform) -> Result<Vec<Found>, String> {
     let mut connection = platform.shared.get().map_err(words)?;
-    let failed = operations::failed_since(&mut connection, now() - RECENT).map_err(words)?;
-    let found = failed.into_iter().filter(|operation| operation.kind != operations::Kind::ImportStudents);
-    Ok(found
-        .map(|operation| Found {
-            rule: "operation_failed",
-            subject: operation.id.to_string(),
-            institution_id: operation.institution_id,
-            severity: Severity::Warning,
-            summary: format!(
-                "The operation \u{201c}{}\u{201d} about {} has failed.",
-                operation.kind.as_str().replace('_', " "),
-                operation.subject
-            ),
-            advice: "Read its steps, then try it again or roll it back.".into(),
-            link: format!("/platform/operations/{}", operation.id),
-        })
-        .collect())
+    let failed = operations::failed_since(&mut connection, now() - RECENT, MOST_FAILED).map_err(words)?;
+    let mut by_kind: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
+    for operation in failed {
+        by_kind.entry(operation.kind.as_str()).or_default().push(operation);
+    }
+    let told = |(kind, failed): (&str, Vec<Operation>)| {
+        if failed.len() > MANY_FAILED {
+            return vec![many_failed(kind, failed.len())];
+        }
+        failed.into_iter().map(one_failed).collect()
+    };
+    Ok(by_kind.into_iter().flat_map(told).collect())
+}
+
+fn one_failed(operation: Operation) -> Found {
+    Found {
+        rule: "operation_failed",
+        subject: operation.id.to_string(),
+        institution_id: operation.institution_id,
+        severity: Severity::Warning,
+        summary: format!(
+            "The operation \u{201c}{}\u{201d} about {} has failed.",
+            operation.kind.as_str().replace('_', " "),
+            operation.subject
+        ),
+        advice: "Read its steps, then try it again or roll it back.".into(),
+        link: format!("/platform/operations/{}", operation.id),
+    }
+}
+
+fn many_failed(kind: &str, count: usize) -> Found {
+    let more = if i64::try_from(count).is_ok_and(|count| count >= MOST_FAILED) { " or more" } else { "" };
+    Found {
+        rule: "operation_failed",
+        subject: kind.to_owned(),
+        institution_id: None,
+        severity: Severity::Critical,
+        summary: format!(
+            "{count}{more} operations \u{201c}{}\u{201d} have failed in the last week.",
+            kind.replace('_', " ")
+        ),
+        advice: "So many have one cause: read the steps of the newest, mend that, and try one again.".into(),
+        link: format!("/platform/operations?status=failed&kind={kind}"),
+    }
 }
 
 fn trials(platform: &Platform) -> Result<Vec<Found>, String> {
@@ -175,7 +209,8 @@ fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
 fn troubled_servers(platform: &Platform) -> Result<Vec<Found>, String> {
     let known = servers::all(&mut *platform.shared.get().map_err(words)?).map_err(words)?;
     let told = |server: servers::DatabaseServer| {
-        let problem = server.problem?;
+        // What the library has said is on the server's page.
+        let problem = server.problem?.split(" (").next().unwrap_or_default().to_owned();
         Some(Found {
             rule: "server_in_trouble",
             subject: server.id.to_string(),

@@ -187,6 +187,14 @@ impl Engines {
     }
 }
 
+/// Says of which server it is, where there are several.
+fn of_server(server: &DatabaseServer, error: EngineError) -> EngineError {
+    if server.is_home() {
+        return error;
+    }
+    EngineError { message: format!("The server {}: {}", server.name, error.message), ..error }
+}
+
 fn unreadable(error: &ModelError) -> EngineError {
     if error.is_not_found() {
         EngineError::permanent("The server that this database is on is not known any more.")
@@ -402,8 +410,8 @@ impl Engines {
     /// When one does not answer.
     pub fn list(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        for (_, engine) in self.all()? {
-            names.extend(engine.list()?);
+        for (server, engine) in self.all()? {
+            names.extend(engine.list().map_err(|error| of_server(&server, error))?);
         }
         names.sort();
         Ok(names)
@@ -415,8 +423,8 @@ impl Engines {
     /// When one does not answer.
     pub fn roles(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        for (_, engine) in self.all()? {
-            names.extend(engine.roles()?);
+        for (server, engine) in self.all()? {
+            names.extend(engine.roles().map_err(|error| of_server(&server, error))?);
         }
         Ok(names)
     }
@@ -495,8 +503,8 @@ impl Engines {
     /// When one does not answer.
     pub fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
         let mut leftovers = Vec::new();
-        for (_, engine) in self.all()? {
-            leftovers.extend(engine.leftovers()?);
+        for (server, engine) in self.all()? {
+            leftovers.extend(engine.leftovers().map_err(|error| of_server(&server, error))?);
         }
         Ok(leftovers)
     }

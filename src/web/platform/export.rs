@@ -44,9 +44,11 @@ pub async fn show(
     let page = page_about(&admin, &institution, "Export")
         .intro("Its records as CSV files in one archive. It is kept for 7 days, for super admins alone.")
         .action(Action::post("Make an export", place(&institution)).icon(Icon::Download));
-    let record = there.into_iter().fold(Record::new(), |record, export| {
-        record.section(section(&Clock::utc(), &export, &place(&institution)))
-    });
+    let nothing = there.is_empty().then(|| Notice::info("There is no export at present."));
+    let record = Record::new().notice(nothing);
+    let record = there
+        .into_iter()
+        .fold(record, |record, export| record.section(section(&Clock::utc(), &export, &place(&institution))));
     Ok(html(&RecordPage::new(page, record))?)
 }
 

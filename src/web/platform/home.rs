@@ -4,19 +4,19 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use askama::Template;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::{
     alerts::firing_list, audit::action_label, databases, figures, institutions::PATH as INSTITUTIONS,
 };
 use crate::{
-    db::{Id, shared::SharedConn},
+    db::{Id, now, shared::SharedConn},
     error::AppError,
     models::{
         ModelResult, Paging,
         platform::{
             alerts::{self, Alert},
-            audit::{self, AuditFilter},
+            audit,
             institutions::{self, Status},
             operations::{self, Operation, OperationFilter, OperationStatus},
             registrations::{self, RegistrationFilter, RegistrationRow, Stand},
@@ -68,6 +68,8 @@ const COLUMNS: &[Column] = &[
 const SHOWN: i64 = 8;
 /// Operations shown that run, and as many that have failed.
 const OPERATIONS: i64 = 5;
+/// Entries of the audit log among which those by people are looked for.
+const ENTRIES_SEEN: i64 = 2_000;
 /// Institutions shown that ask for most.
 const NOISIEST: i64 = 10;
 
@@ -135,7 +137,6 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
 }
 
 fn look(c: &mut SharedConn) -> ModelResult<Now> {
-    let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
     let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
     let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
     let noisy = tenant_figures::standouts(c, Which::Noisiest, NOISIEST)?;
@@ -151,17 +152,18 @@ fn look(c: &mut SharedConn) -> ModelResult<Now> {
         failed: operations::failed_count(c)?,
         waiting: registrations::page(c, &waiting, &oldest)?.rows,
         operations: at_work(c)?,
-        activity: audit::page(c, &AuditFilter::default(), &newest(12))?.rows,
+        activity: audit::newest_by_people(c, ENTRIES_SEEN, SHOWN)?,
     })
 }
 
 /// What runs, and what has failed of late.
 fn at_work(c: &mut SharedConn) -> ModelResult<Vec<Operation>> {
     let mut found = Vec::new();
-    for status in [OperationStatus::Running, OperationStatus::RollingBack, OperationStatus::Failed] {
+    for status in [OperationStatus::Running, OperationStatus::RollingBack] {
         let filter = OperationFilter { status: Some(status), ..OperationFilter::default() };
         found.extend(operations::older_than(c, &filter, None, OPERATIONS)?);
     }
+    found.extend(operations::failed_since(c, now() - TimeDelta::days(7), OPERATIONS)?);
     Ok(found)
 }
 

@@ -262,7 +262,7 @@ fn database_list(rows: Vec<DatabaseRow>) -> ListView {
 /// `GET /platform/servers/new`: super admins.
 pub async fn new(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
     let mut form = blank().filled(FormData::default().with("capacity", 2000));
-    fields(&mut form, false);
+    fields(&mut form, None);
     Ok(html(&FormPage::new(about(&admin, "Add server"), form))?)
 }
 
@@ -270,8 +270,9 @@ fn blank() -> Form {
     Form::new(PATH).submit("Add server").cancel(PATH)
 }
 
-/// `home` is where the configuration says.
-fn fields(form: &mut Form, home: bool) -> Option<Entered> {
+/// Of a server that there is, or of a new one. That of the configuration has no address here.
+fn fields(form: &mut Form, known: Option<&DatabaseServer>) -> Option<Entered> {
+    let (new, home) = (known.is_none(), known.is_some_and(DatabaseServer::is_home));
     let name = form.text("name", "Name").limit(60).required();
     let (mut address, mut password) = (Some(String::new()), None);
     if !home {
@@ -294,7 +295,11 @@ fn fields(form: &mut Form, home: bool) -> Option<Entered> {
         password = form
             .password("password", "Password")
             .autocomplete("new-password")
-            .hint("Left empty, the one that is stored stays.")
+            .hint(if new {
+                "The password of that role."
+            } else {
+                "Left empty, the one that is stored stays."
+            })
             .optional();
     }
     form.group("Room");
@@ -323,7 +328,7 @@ async fn blocking<T: Send + 'static>(
 /// `POST /platform/servers`: super admins; the server is checked first.
 pub async fn create(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = blank().submitted(&data);
-    if let Some(entered) = fields(&mut form, false) {
+    if let Some(entered) = fields(&mut form, None) {
         let (state, audit) = (platform.clone(), admin.audit(&platform));
         match told(blocking(move || service::add(&state, &audit, &entered)).await?)? {
             Ok(server) => {
@@ -358,7 +363,7 @@ pub async fn edit(
 ) -> Result<HttpResponse, AppError> {
     let server = found(&platform, id).await?;
     let mut form = edit_form(&server).filled(values(&server)).at_version(server.version);
-    fields(&mut form, server.is_home());
+    fields(&mut form, Some(&server));
     Ok(html(&FormPage::new(about(&admin, format!("Edit {}", server.name)), form))?)
 }
 
@@ -372,7 +377,7 @@ pub async fn save(
     let server = found(&platform, id).await?;
     let mut form = edit_form(&server).submitted(&data);
     let mut status = StatusCode::UNPROCESSABLE_ENTITY;
-    if let Some(entered) = fields(&mut form, server.is_home()) {
+    if let Some(entered) = fields(&mut form, Some(&server)) {
         let (state, audit, known) = (platform.clone(), admin.audit(&platform), server.clone());
         let version = form.posted_version().unwrap_or_default();
         match blocking(move || service::change(&state, &audit, &known, version, &entered)).await? {
