@@ -20,6 +20,7 @@ use crate::{
         platform::{
             backups::{self as registry, Backup, BackupFilter, BackupRow, Reason},
             operations,
+            tenant_copies::{self, Purpose},
         },
     },
     services::{
@@ -281,12 +282,14 @@ pub(super) fn restore(config: &Config, asked: &Restore) -> Outcome {
         backups::request_restore(connection, &audit, backup.id, how).map_err(sentence)?
     };
     follow(&platform, id)?;
+    let restored = restored(&platform, &institution.domain, &backup, id)?;
     if asked.json {
-        return print_json(&restored(&platform, &institution.domain, &backup, id)?);
+        return print_json(&restored);
     }
     let name = &institution.name;
     print_line(&if asked.beside {
-        format!("{name} stands beside its present database: see provost backup list and the operation {id}.")
+        let copy = restored.location.or(restored.database).unwrap_or_default();
+        format!("{name} stands beside its present database for 7 days, as {copy}.")
     } else {
         format!("{name} is back at its state of {} UTC.", backup.taken_at)
     });
@@ -301,6 +304,8 @@ struct Restored {
     state_of: chrono::NaiveDateTime,
     operation: Id,
     database: Option<String>,
+    /// Where a copy beside is found: the name of the database, or its file in the data folder.
+    location: Option<String>,
 }
 
 fn restored(platform: &Platform, domain: &str, backup: &Backup, operation: Id) -> Result<Restored, String> {
@@ -308,12 +313,14 @@ fn restored(platform: &Platform, domain: &str, backup: &Backup, operation: Id) -
     let ended = operations::find(connection, operation).map_err(sentence)?;
     let result: Option<serde_json::Value> = ended.result.and_then(|text| serde_json::from_str(&text).ok());
     let database = result.as_ref().and_then(|result| result["database"].as_str()).map(ToOwned::to_owned);
+    let copy = tenant_copies::of_operation(connection, operation, Purpose::Beside).map_err(sentence)?;
     Ok(Restored {
         domain: domain.to_owned(),
         backup: backup.id,
         state_of: backup.taken_at,
         operation,
         database,
+        location: copy.map(|copy| copy.location),
     })
 }
 

@@ -326,7 +326,7 @@ fn what_was_made_good_needs_nobody_and_one_cause_is_told_of_once() {
     let admin = app.super_admin();
     admin.get(&changes.fired[0].link).is(200).shows("6 operations");
     let dashboard = admin.get("/platform").is(200).shows("Under way").shows("e.example");
-    assert!(dashboard.main().contains("Failed operations6"), "{}", dashboard.main());
+    assert!(dashboard.main().contains("Failed operations 6"), "{}", dashboard.main());
 }
 
 #[test]
