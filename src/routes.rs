@@ -158,6 +158,7 @@ routes! {
     Auditor GET "/platform/admins" => platform::admins::list;
     Auditor GET "/platform/admins.csv" => platform::admins::export;
     AnyAdmin GET "/platform/alerts" => platform::alerts::list;
+    AnyAdmin GET "/platform/alerts.csv" => platform::alerts::export;
     Operator POST "/platform/alerts/{id}/acknowledgement" => platform::alerts::acknowledge;
     SuperAdmin GET "/platform/webhooks" => platform::webhooks::list;
     SuperAdmin POST "/platform/webhooks" => platform::webhooks::create;
@@ -235,6 +236,8 @@ routes! {
     Operator POST "/platform/servers/{id}/check" => platform::servers::check;
     SuperAdmin POST "/platform/servers/{id}/draining" => platform::servers::drain;
     SuperAdmin POST "/platform/servers/{id}/draining/remove" => platform::servers::accept;
+    SuperAdmin GET "/platform/servers/{id}/emptying" => platform::emptying::ask;
+    SuperAdmin POST "/platform/servers/{id}/emptying" => platform::emptying::start;
     SuperAdmin GET "/platform/servers/{id}/removal" => platform::servers::ask_remove;
     SuperAdmin POST "/platform/servers/{id}/removal" => platform::servers::remove;
     SuperAdmin GET "/platform/admins/new" => platform::admins::ask_invite;

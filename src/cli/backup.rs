@@ -17,7 +17,11 @@ use crate::{
     db::Id,
     models::{
         Actor, Paging,
-        platform::backups::{self as registry, Backup, BackupFilter, BackupRow, Reason},
+        platform::{
+            backups::{self as registry, Backup, BackupFilter, BackupRow, Reason},
+            operations,
+            tenant_copies::{self, Purpose},
+        },
     },
     services::{
         backups::{self, RestoreHow, SHARED, platform as whole},
@@ -65,6 +69,9 @@ Examples:
         /// The backup's id, or an institution's domain for its newest one
         #[arg(value_name = "ID|DOMAIN")]
         which: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -88,7 +95,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         }
         Command::Run { json, .. } => take(&platform, &[(SHARED.into(), None)], json),
         Command::List { institution, json } => list(&platform, institution.as_deref(), json),
-        Command::Verify { which } => verify(&platform, &which),
+        Command::Verify { which, json } => verify(&platform, &which, json),
     }
 }
 
@@ -209,12 +216,17 @@ fn find(platform: &Platform, which: &str) -> Result<Backup, String> {
     usable.ok_or_else(|| format!("{} has no backup. Run: provost backup run {which}", institution.name))
 }
 
-fn verify(platform: &Arc<Platform>, which: &str) -> Outcome {
+fn verify(platform: &Arc<Platform>, which: &str, json: bool) -> Outcome {
     let backup = find(platform, which)?;
     let audit = platform.audit(Actor::command_line());
     let connection = &mut *platform.shared.get().map_err(sentence)?;
     let id = backups::request_verification(connection, &audit, backup.id).map_err(sentence)?;
     follow(platform, id)?;
+    if json {
+        return print_json(&serde_json::json!({
+            "backup": backup.id, "of": backup.subject, "taken_at": backup.taken_at, "operation": id,
+        }));
+    }
     print_line(&format!("The backup {} of {} can be restored.", backup.id, backup.subject));
     Ok(())
 }
@@ -236,6 +248,9 @@ pub(super) struct Restore {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) const RESTORE_HELP: &str = "\
@@ -267,13 +282,46 @@ pub(super) fn restore(config: &Config, asked: &Restore) -> Outcome {
         backups::request_restore(connection, &audit, backup.id, how).map_err(sentence)?
     };
     follow(&platform, id)?;
+    let restored = restored(&platform, &institution.domain, &backup, id)?;
+    if asked.json {
+        return print_json(&restored);
+    }
     let name = &institution.name;
     print_line(&if asked.beside {
-        format!("{name} stands beside its present database: see provost backup list and the operation {id}.")
+        let copy = restored.location.or(restored.database).unwrap_or_default();
+        format!("{name} stands beside its present database for 7 days, as {copy}.")
     } else {
         format!("{name} is back at its state of {} UTC.", backup.taken_at)
     });
     Ok(())
+}
+
+/// What a restore has made.
+#[derive(Serialize)]
+struct Restored {
+    domain: String,
+    backup: Id,
+    state_of: chrono::NaiveDateTime,
+    operation: Id,
+    database: Option<String>,
+    /// Where a copy beside is found: the name of the database, or its file in the data folder.
+    location: Option<String>,
+}
+
+fn restored(platform: &Platform, domain: &str, backup: &Backup, operation: Id) -> Result<Restored, String> {
+    let connection = &mut *platform.shared.get().map_err(sentence)?;
+    let ended = operations::find(connection, operation).map_err(sentence)?;
+    let result: Option<serde_json::Value> = ended.result.and_then(|text| serde_json::from_str(&text).ok());
+    let database = result.as_ref().and_then(|result| result["database"].as_str()).map(ToOwned::to_owned);
+    let copy = tenant_copies::of_operation(connection, operation, Purpose::Beside).map_err(sentence)?;
+    Ok(Restored {
+        domain: domain.to_owned(),
+        backup: backup.id,
+        state_of: backup.taken_at,
+        operation,
+        database,
+        location: copy.map(|copy| copy.location),
+    })
 }
 
 pub(super) const PLATFORM_HELP: &str = "\

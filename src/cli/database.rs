@@ -10,16 +10,19 @@ use super::{
     follow::follow,
     institution, open_existing,
     output::{bytes, counted, print_json, print_line, print_table, sentence},
+    server,
 };
 use crate::{
     config::Config,
+    db::Engine,
     models::{
         Actor,
         domain::Domain,
         platform::{
             institutions::{self, Status},
             operations::{self, Kind},
-            tenant_databases::{self, TenantDatabase},
+            servers,
+            tenant_databases::{self, DatabaseFilter, DatabaseStatus, TenantDatabase},
         },
     },
     services::{operations::try_again, platform::Platform, tenants},
@@ -48,8 +51,26 @@ Example:
         domain: String,
     },
     /// List the databases: engine, size, schema version, status
-    #[command(after_help = "Example:\n  provost database list --json")]
+    #[command(after_help = "\
+Examples:
+  provost database list --json
+  provost database list --server second --behind")]
     List {
+        /// Only those on this server
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+        /// Only those of this engine: sqlite or postgres
+        #[arg(long, value_name = "ENGINE")]
+        engine: Option<Engine>,
+        /// Only this state: reserved, ready or dropped
+        #[arg(long, value_name = "STATUS")]
+        status: Option<DatabaseStatus>,
+        /// Only with this schema version
+        #[arg(long, value_name = "VERSION")]
+        schema: Option<String>,
+        /// Only with an older schema than that of this version of Provost
+        #[arg(long, conflicts_with = "schema")]
+        behind: bool,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -61,7 +82,17 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
     match command {
         Command::Exists { name } => exists(&platform, &name),
         Command::Create { domain } => create(&platform, &domain),
-        Command::List { json } => list(&platform, json),
+        Command::List { server, engine, status, schema, behind, json } => {
+            let filter = DatabaseFilter {
+                engine,
+                status,
+                version: schema,
+                older_than: behind.then(|| platform.migrations.version().to_owned()),
+                server_id: server.map(|name| server::find(&platform, &name)).transpose()?.map(|s| s.id),
+                ..DatabaseFilter::default()
+            };
+            list(&platform, &filter, json)
+        }
     }
 }
 
@@ -129,6 +160,7 @@ fn create(platform: &Arc<Platform>, domain: &str) -> Outcome {
 #[derive(Serialize)]
 struct Listed {
     engine: String,
+    server: String,
     name: String,
     location: String,
     /// As last measured; none where it was not yet.
@@ -146,10 +178,13 @@ struct Listed {
     institution_status: Status,
 }
 
-fn list(platform: &Platform, json: bool) -> Outcome {
-    let mut connection = platform.shared.get().map_err(sentence)?;
-    let rows = tenant_databases::all(&mut connection).map_err(sentence)?;
-    drop(connection);
+fn list(platform: &Platform, filter: &DatabaseFilter, json: bool) -> Outcome {
+    let (servers, rows) = {
+        let connection = &mut *platform.shared.get().map_err(sentence)?;
+        let rows = tenant_databases::all_of(connection, filter).map_err(sentence)?;
+        (servers::all(connection).map_err(sentence)?, rows)
+    };
+    let server = |id| servers.iter().find(|server| server.id == id).map(|server| server.name.clone());
     let listed: Vec<Listed> = rows
         .into_iter()
         .map(|row| Listed {
@@ -165,6 +200,7 @@ fn list(platform: &Platform, json: bool) -> Outcome {
             p95_micros_today: row.figures.p95_micros,
             last_activity_at: row.figures.last_activity_at,
             engine: row.database.engine.to_string(),
+            server: server(row.database.server_id).unwrap_or_default(),
             name: row.database.database_name,
             location: row.database.location,
             schema_version: row.database.schema_version,
@@ -181,9 +217,10 @@ fn list(platform: &Platform, json: bool) -> Outcome {
         let size =
             row.bytes.and_then(|size| u64::try_from(size).ok()).map_or_else(|| "unknown".into(), bytes);
         let (schema, status) = (row.schema_version.clone(), row.status.clone());
-        [row.name.clone(), row.engine.clone(), size, schema, status, row.domain.clone()]
+        let (engine, server) = (row.engine.clone(), row.server.clone());
+        [row.name.clone(), engine, server, size, schema, status, row.domain.clone()]
     };
-    let heading = ["DATABASE", "ENGINE", "SIZE", "SCHEMA", "STATUS", "INSTITUTION"];
+    let heading = ["DATABASE", "ENGINE", "SERVER", "SIZE", "SCHEMA", "STATUS", "INSTITUTION"];
     print_table(heading, &listed.iter().map(cells).collect::<Vec<_>>());
     eprintln!("{}", counted(listed.len(), "database", "databases"));
     Ok(())

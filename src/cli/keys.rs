@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     Outcome, open_existing,
-    output::{counted, print_line, sentence},
+    output::{counted, print_json, print_line, sentence},
 };
 use crate::{
     config::Config,
@@ -25,16 +25,20 @@ where you keep the old one; backups made before still need the old one.
 
 Example:
   provost keys rotate")]
-    Rotate,
+    Rotate {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> Outcome {
     match command {
-        Command::Rotate => rotate(config),
+        Command::Rotate { json } => rotate(config, *json),
     }
 }
 
-fn rotate(config: &Config) -> Outcome {
+fn rotate(config: &Config, json: bool) -> Outcome {
     let platform = open_existing(config)?;
     let mut connection = platform.shared.get().map_err(sentence)?;
     let count = platform.keys.rotate(&mut connection).map_err(sentence)?;
@@ -45,11 +49,16 @@ fn rotate(config: &Config) -> Outcome {
             audit.record(connection, "keys.rotated", &subject, &json!({ "sealed_again": count }))
         })
         .map_err(sentence)?;
-    print_line(&format!(
-        "The master key is new; {} sealed again. Copy {} to a safe place, apart from the database and its backups.",
-        counted(count, "secret is", "secrets are"),
-        config.settings.master_key_file.display()
-    ));
+    let file = config.settings.master_key_file.display();
+    if json {
+        print_json(&json!({ "sealed_again": count, "master_key_file": file.to_string() }))?;
+    } else {
+        print_line(&format!(
+            "The master key is new; {} sealed again. Copy {} to a safe place, apart from the database and its backups.",
+            counted(count, "secret is", "secrets are"),
+            file
+        ));
+    }
     drop(connection);
     // The backups of the shared database from before open with the old key alone.
     backups::take(&platform, &audit, None, Reason::Requested).map_err(|failure| {

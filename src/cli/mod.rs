@@ -15,6 +15,7 @@ mod leaving;
 mod maintain;
 mod migrate;
 mod monitor;
+mod operation;
 mod output;
 mod plan;
 mod reconcile;
@@ -84,6 +85,9 @@ enum Command {
     /// The institutions' databases
     #[command(subcommand)]
     Database(database::Command),
+    /// Long work: what runs, what has failed, trying it again
+    #[command(subcommand)]
+    Operation(operation::Command),
     /// Servers of the institutions' databases
     #[command(subcommand)]
     Server(server::Command),
@@ -178,6 +182,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Institution(command) => institution::run(&config, command),
         Command::Plan(command) => plan::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
+        Command::Operation(command) => operation::run(&config, command),
         Command::Server(command) => server::run(&config, command),
         Command::Backup(command) => backup::run(&config, command),
         Command::Restore(asked) => backup::restore(&config, &asked),

@@ -1,6 +1,6 @@
 //! `provost server`: where institutions' databases live.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::{
     services::{
         operations::move_database,
         platform::Platform,
-        servers::{self as service, Entered},
+        servers::{self as service, Entered, emptying},
     },
 };
 
@@ -103,6 +103,20 @@ Example:
         #[arg(long)]
         json: bool,
     },
+    /// Move everything on a server that drains to the others, one institution after another
+    #[command(after_help = "\
+What cannot be moved now is said, and the rest goes on; begun again, it goes on where it ended. The exit code is 0
+when nothing is left to move.
+
+Example:
+  provost server drain second && provost server empty second")]
+    Empty {
+        /// Its name
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Forget a server that holds nothing
     #[command(after_help = "Example:\n  provost server remove second")]
     Remove {
@@ -133,6 +147,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
             set_state(&platform, &name, ServerState::Accepting, json, "takes new databases again")
         }
         Command::Move { domain, to, json } => move_to(&platform, &domain, &to, json),
+        Command::Empty { name, json } => empty(&platform, &name, json),
         Command::Remove { name, json } => {
             let server = find(&platform, &name)?;
             let audit = platform.audit(Actor::command_line());
@@ -202,7 +217,7 @@ fn list(platform: &Platform, json: bool) -> Outcome {
     Ok(())
 }
 
-fn find(platform: &Platform, name: &str) -> Result<DatabaseServer, String> {
+pub(super) fn find(platform: &Platform, name: &str) -> Result<DatabaseServer, String> {
     let connection = &mut *platform.shared.get().map_err(sentence)?;
     servers::find_by_name(connection, name).map_err(|error| match error.is_not_found() {
         true => format!("There is no server {name}. See: provost server list"),
@@ -251,6 +266,42 @@ fn move_to(platform: &Arc<Platform>, domain: &str, to: &str, json: bool) -> Outc
     }
     print_line(&format!("{} is on the server {} now.", institution.name, server.name));
     Ok(())
+}
+
+fn empty(platform: &Arc<Platform>, name: &str, json: bool) -> Outcome {
+    let server = find(platform, name)?;
+    let audit = platform.audit(Actor::command_line());
+    let (mut moved, mut failed): (Vec<String>, Vec<(String, String)>) = Default::default();
+    let mut tried = HashSet::new();
+    loop {
+        let found = {
+            let connection = &mut *platform.shared.get().map_err(sentence)?;
+            emptying::empty(connection, &audit, server.id, 1, &tried).map_err(sentence)?
+        };
+        for (institution, domain, why) in found.refused {
+            tried.insert(institution);
+            failed.push((domain, why));
+        }
+        let Some(asked) = found.asked.into_iter().next() else { break };
+        tried.insert(asked.institution_id);
+        match follow(platform, asked.operation) {
+            Ok(()) => moved.push(asked.domain),
+            Err(why) => failed.push((asked.domain, why)),
+        }
+    }
+    if json {
+        let failed: Vec<_> =
+            failed.iter().map(|(domain, why)| serde_json::json!({ "domain": domain, "why": why })).collect();
+        print_json(&serde_json::json!({ "server": server.name, "moved": moved, "failed": failed }))?;
+    } else {
+        let count = counted(moved.len(), "institution", "institutions");
+        print_line(&format!("{count} moved away from the server {}.", server.name));
+        failed.iter().for_each(|(domain, why)| eprintln!("{domain}: {why}"));
+    }
+    match failed.len() {
+        0 => Ok(()),
+        n => Err(format!("{} not be moved.", counted(n, "institution could", "institutions could"))),
+    }
 }
 
 fn set_state(platform: &Platform, name: &str, state: ServerState, json: bool, words: &str) -> Outcome {

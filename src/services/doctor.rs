@@ -234,7 +234,7 @@ fn failed_institutions(platform: &Platform) -> Seen {
 fn open_operations(platform: &Platform) -> Seen {
     let mut connection = platform.shared.get()?;
     let waiting = operations::left_alone(&mut connection, now() - PATIENCE)?;
-    let failed = operations::failed_since(&mut connection, now() - RECENT)?;
+    let failed = operations::failed_since(&mut connection, now() - RECENT, 100)?;
     drop(connection);
     let describe = |operation: &operations::Operation| format!("{} ({})", operation.subject, operation.kind);
     let mut findings = Vec::new();

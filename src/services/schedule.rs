@@ -47,7 +47,7 @@ const JOBS: &[Job] = &[
     Job { name: "upkeep", every: Duration::from_secs(600), run: upkeep::run },
     Job { name: "weekly upkeep", every: Duration::from_secs(7 * 86_400), run: upkeep::request_due },
     Job { name: "log archives", every: Duration::from_secs(86_400), run: log_archives::run },
-    Job { name: "servers", every: Duration::from_secs(300), run: |p| servers::check_all(p) },
+    Job { name: "servers", every: Duration::from_secs(60), run: |p| servers::check_all(p) },
     Job { name: "copies", every: Duration::from_secs(600), run: |p| told(copies::drop_due(p)) },
 ];
 

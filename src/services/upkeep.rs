@@ -186,17 +186,17 @@ pub fn tend(platform: &Platform, audit: &Audit, institution_id: Id) -> Result<Te
     if let Some(why) = in_the_way(connection, platform, &database)? {
         return Ok(Tended::Skipped(why));
     }
-    let (_, mut wishes) = look(platform, &database)?;
+    let mut wishes = platform.engine.condition(&tenants::place(&database))?.wishes();
     wishes.retain(|wish| wish.act != Act::Analyse);
     wishes.push(Wish { act: Act::Analyse, why: "with every visit".into() });
     let mut runs = Vec::new();
     for wish in wishes {
         let run = act(platform, &database, wish)?;
+        crate::crash_point!("upkeep:done");
         maintenance::note_run(connection, &run)?;
         crate::crash_point!("upkeep:acted");
         runs.push(run);
     }
-    look(platform, &database)?;
     let acts: Vec<_> = runs.iter().map(|run| run.act).collect();
     let gained: i64 = runs.iter().map(|run| run.bytes_before - run.bytes_after).sum();
     let subject = Subject {
@@ -208,6 +208,9 @@ pub fn tend(platform: &Platform, audit: &Audit, institution_id: Id) -> Result<Te
     connection.write_tx(|c| {
         audit.record(c, "database.maintained", &subject, &json!({ "acts": acts, "bytes_gained": gained }))
     })?;
+    crate::crash_point!("upkeep:told");
+    // Last, because it takes the database out of the queue: what is not told of is begun again.
+    look(platform, &database)?;
     Ok(Tended::Done(runs))
 }
 

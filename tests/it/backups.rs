@@ -13,7 +13,9 @@ use diesel::prelude::*;
 use provost::{
     db::{
         Engine, Id, now,
-        schema_shared::{backups as backups_table, sessions, tenant_copies as copies_table},
+        schema_shared::{
+            backups as backups_table, operations as operations_table, sessions, tenant_copies as copies_table,
+        },
         schema_tenant::users,
     },
     models::{
@@ -22,7 +24,7 @@ use provost::{
         platform::{
             audit,
             backups::{self as registry, Backup, Reason},
-            operations::{Operation, OperationStatus},
+            operations::{self, Kind, Operation, OperationStatus},
             tenant_copies::{self, Purpose},
             tenant_databases,
         },
@@ -35,7 +37,7 @@ use provost::{
 
 use crate::support::{
     Folder, Site,
-    app::{Institution, PASSWORD, TestApp, unique},
+    app::{Institution, PASSWORD, TestApp, eventually, unique},
     engine, finished, names, server,
 };
 
@@ -407,6 +409,43 @@ fn the_schedule_takes_what_changed_and_tries_some_out() {
     let standing = registry::standings(&mut app.platform.shared.get().expect("shared")).expect("read");
     assert!(standing.iter().all(|found| found.last_good_at.is_some()), "{standing:?}");
     assert_no_strays(&app.platform);
+}
+
+#[test]
+fn what_fails_keeps_no_others_from_their_turn() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let (mit, eth) = (app.institution("mit.edu"), app.institution("ethz.ch"));
+    let shared = || app.platform.shared.get().expect("shared");
+    let latest = |one: &Institution| {
+        operations::latest(&mut shared(), one.id, Kind::BackUp).expect("read").expect("asked for").id
+    };
+    assert_eq!(retention::request_due(&app.platform).expect("asked"), 3, "the shared one as well");
+    let before = [&mit, &eth].map(|one| finished(&app.platform, latest(one)).id);
+    // Both have changed since, and that of one has failed.
+    let aged = now() - TimeDelta::days(2);
+    diesel::update(backups_table::table)
+        .set(backups_table::taken_at.eq(aged))
+        .execute(&mut *shared())
+        .expect("aged");
+    let failed = |hours: i64| {
+        let of = operations_table::table.filter(operations_table::id.eq(before[0]));
+        let at = now() - TimeDelta::hours(hours);
+        diesel::update(of)
+            .set((operations_table::status.eq(OperationStatus::Failed), operations_table::finished_at.eq(at)))
+            .execute(&mut *shared())
+            .expect("failed");
+    };
+    failed(1);
+    app.new_user(&mit, "new@mit.edu", Role::Viewer);
+    app.new_user(&eth, "new@ethz.ch", Role::Viewer);
+    eventually("the other has its turn", || {
+        retention::request_due(&app.platform).expect("asked");
+        latest(&eth) != before[1]
+    });
+    assert_eq!(latest(&mit), before[0], "not at once");
+    failed(5);
+    assert_eq!(retention::request_due(&app.platform).expect("asked"), 1);
+    assert_ne!(latest(&mit), before[0], "after some hours again");
 }
 
 #[test]

@@ -243,6 +243,22 @@ fn an_institution_is_approved_suspended_and_reactivated_without_a_server() {
     let said = refused(&site, &["institution", "approve", "ada.edu"]);
     assert_eq!(said, "Command line approved this registration just now.");
     succeed(&site, &["database", "exists", "ada.edu"]);
+    let operations = json(&site, &["operation", "list", "--kind", "provision", "--json"]);
+    assert_eq!(
+        (&operations[0]["kind"], &operations[0]["status"]),
+        (&"provision".into(), &"succeeded".into())
+    );
+    let id = operations[0]["id"].as_str().expect("an id");
+    let shown = json(&site, &["operation", "show", id, "--json"]);
+    assert!(shown["steps"].as_array().is_some_and(|steps| steps.iter().all(|step| step["status"] == "done")));
+    assert!(succeed(&site, &["operation", "list"]).contains("succeeded"));
+    assert_eq!(
+        json(&site, &["operation", "list", "--status", "failed", "--json"]).as_array().map(Vec::len),
+        Some(0)
+    );
+    refused(&site, &["operation", "retry", id]);
+    refused(&site, &["operation", "show", "x"]);
+
     let databases = json(&site, &["database", "list", "--json"]);
     assert_eq!(databases[0]["name"], format!("{}ada_edu", site.settings.database_prefix));
     assert_eq!(databases[0]["status"], "ready");

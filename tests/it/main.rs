@@ -56,3 +56,5 @@ mod tenancy;
 mod thousands;
 mod traces;
 mod upkeep;
+#[cfg(feature = "crash-points")]
+mod upkeep_kill_sweep;

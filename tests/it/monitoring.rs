@@ -20,15 +20,22 @@ use provost::{
         Actor,
         platform::{
             alerts::{self, AlertFilter},
+            backups::Reason,
             operations, slow_queries, tenant_figures,
             usage::{self, Period, Usage},
             webhooks::{self, DeliveryStatus},
         },
     },
-    services::monitoring::{self, webhooks as hooks},
+    services::{
+        backups,
+        monitoring::{self, webhooks as hooks},
+    },
 };
 
-use crate::support::app::{Institution, TestApp, eventually};
+use crate::support::{
+    app::{Institution, TestApp, eventually},
+    finished,
+};
 
 /// The figures of one period, by now.
 fn figures(app: &TestApp, period: Period, id: Id) -> Usage {
@@ -282,6 +289,44 @@ fn a_database_that_is_gone_and_a_failed_operation_are_told_of() {
     let filter = AlertFilter { q: "EVRY".into(), ..AlertFilter::default() };
     let paging = provost::models::Paging { sort: String::new(), descending: true, limit: 10, offset: 0 };
     assert_eq!(alerts::page(&mut c, &filter, &paging).expect("read").total, 2);
+}
+
+#[test]
+fn what_was_made_good_needs_nobody_and_one_cause_is_told_of_once() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let a = app.institution("evry.example");
+    let audit = app.platform.audit(Actor::command_line());
+    let back_up = || {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        let asked = backups::request(connection, &audit, Some(a.id), Reason::Requested).expect("asked");
+        app.platform.operations.wake();
+        asked
+    };
+    let fired = || {
+        let changes = monitoring::alerts::evaluate(&app.platform).expect("looked");
+        (changes.fired.len(), changes.resolved.len())
+    };
+    let first = back_up();
+    finished(&app.platform, first);
+    app.sql("UPDATE operations SET status = 'failed', error = 'x' WHERE kind = 'back_up'");
+    assert_eq!(fired(), (1, 0));
+    let failed = || operations::failed_count(&mut app.platform.shared.get().expect("shared")).expect("read");
+    assert_eq!(failed(), 1);
+    finished(&app.platform, back_up());
+    assert_eq!((fired(), failed()), ((0, 1), 0), "the next one went well");
+
+    for domain in ["a.example", "b.example", "c.example", "d.example", "e.example"] {
+        app.institution(domain);
+    }
+    idle(&app);
+    app.sql("UPDATE operations SET status = 'failed', error = 'x' WHERE kind = 'provision'");
+    let changes = monitoring::alerts::evaluate(&app.platform).expect("looked");
+    let told: Vec<_> = changes.fired.iter().map(|alert| &*alert.summary).collect();
+    assert_eq!(told, ["6 operations \u{201c}provision\u{201d} have failed in the last week."]);
+    let admin = app.super_admin();
+    admin.get(&changes.fired[0].link).is(200).shows("6 operations");
+    let dashboard = admin.get("/platform").is(200).shows("Under way").shows("e.example");
+    assert!(dashboard.main().contains("Failed operations 6"), "{}", dashboard.main());
 }
 
 #[test]

@@ -1,21 +1,24 @@
 //! Several servers under one platform: added, checked, filled by room, drained and removed.
 
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use provost::{
     db::{Engine, Id, engine::HOME, schema_tenant::students},
     models::{
         Actor,
         platform::{
+            admins::AdminRole,
             backups::Reason,
-            operations::OperationStatus,
+            operations::{self, Kind, OperationStatus},
             servers::{self, DatabaseServer},
             tenant_databases::{self, TenantDatabase},
         },
     },
     services::{
-        backups::{self, RestoreHow},
-        doctor,
+        backups::{self, RestoreHow, copies, retention},
+        doctor, leaving, monitoring,
         servers::{self as service, Entered},
+        upkeep,
     },
 };
 
@@ -228,4 +231,134 @@ fn the_command_line_knows_servers() {
     assert!(run(&["server", "remove", "second"]).status.success());
     assert!(!run(&["server", "remove", "main"]).status.success());
     let _: Id = HOME;
+}
+
+/// The operation that an answer leads to has ended well.
+#[track_caller]
+fn done(app: &TestApp, operation: Id) {
+    app.platform.operations.wake();
+    let ended = finished(&app.platform, operation);
+    assert_eq!(ended.status, OperationStatus::Succeeded, "{:?}", ended.error);
+}
+
+fn fired(app: &TestApp) -> Vec<String> {
+    let changes = monitoring::alerts::evaluate(&app.platform).expect("looked");
+    changes.fired.into_iter().map(|alert| alert.rule).collect()
+}
+
+#[test]
+fn a_server_is_emptied_and_removed_with_everybody_who_was_there() {
+    let (app, second, third) = (TestApp::start(), OwnServer::start(&[]), OwnServer::start(&[]));
+    let admin = app.super_admin();
+    let from = added(&app, &second, "second");
+    admin.post(&format!("/platform/servers/{HOME}/draining"), &[]).is(303);
+    let [mit, eth, left] = ["mit.edu", "ethz.ch", "left.edu"].map(|domain| app.institution(domain));
+    let to = added(&app, &third, "third");
+    let audit = app.platform.audit(Actor::command_line());
+    let archived = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        leaving::request_archive(connection, &audit, left.id, "They left.").expect("asked")
+    };
+    done(&app, archived);
+
+    // Only what drains is emptied, and who does it types the name.
+    let place = format!("/platform/servers/{}", from.id);
+    assert!(!admin.get(&place).is(200).text().contains("Move everything elsewhere"));
+    let emptying = format!("{place}/emptying");
+    let typed = [("confirmation", "second")];
+    admin.post(&emptying, &typed).leads_to(&place);
+    admin.get(&place).is(200).shows("Let it drain first");
+    admin.post(&format!("{place}/draining"), &[]).is(303);
+    let page = admin.get(&place).is(200).shows("Move everything elsewhere");
+    assert_eq!(page.words("section#databases tbody tr").len(), 2, "{}", page.main());
+    admin.get(&emptying).is(200).shows("databases serve here2").shows("have room elsewhere100");
+    admin.post(&emptying, &[]).is(422);
+    app.platform_admin(AdminRole::Operator).post(&emptying, &typed).is(403);
+    admin.post(&emptying, &typed).leads_to(&place);
+    for institution in [&mit, &eth] {
+        let moved = {
+            let connection = &mut *app.platform.shared.get().expect("shared");
+            operations::latest(connection, institution.id, Kind::Move).expect("read").expect("asked").id
+        };
+        done(&app, moved);
+        assert_eq!(database(&app, institution).server_id, to.id);
+        app.owner(institution).get(&institution.path("")).is(200);
+    }
+
+    // What was replaced is kept for a while; where its server is lost, it is lost as well.
+    let remove = || admin.post(&format!("{place}/removal"), &[]).is(303).location().to_owned();
+    assert_eq!(remove(), place);
+    admin.get(&place).is(200).shows("Replaced databases go after 7 days");
+    second.stop();
+    app.sql("UPDATE tenant_copies SET drop_after = '2026-01-01 00:00:00'");
+    admin.post(&format!("{place}/check"), &[]).is(303);
+    assert_eq!(copies::drop_due(&app.platform).expect("looked"), 0);
+    admin.get(&format!("{place}/removal")).is(200).shows("It does not answer");
+    assert_eq!(remove(), "/platform/servers");
+
+    // Who was archived there comes back elsewhere.
+    let back = {
+        let connection = &mut *app.platform.shared.get().expect("shared");
+        leaving::request_return(connection, &audit, left.id).expect("asked")
+    };
+    done(&app, back);
+    assert_eq!(database(&app, &left).server_id, to.id);
+    app.owner(&left).get(&left.path("")).is(200);
+}
+
+#[test]
+fn a_silent_server_is_told_of_once_and_keeps_no_others_waiting() {
+    let (app, second) = (TestApp::with(|settings| settings.scheduled = false), OwnServer::start(&[]));
+    let mit = app.institution("mit.edu");
+    let server = added(&app, &second, "second");
+    admin_drains_home(&app);
+    let (eth, caltech) = (app.institution("ethz.ch"), app.institution("caltech.edu"));
+    monitoring::measure(&app.platform, TimeDelta::zero()).expect("measured");
+    assert_eq!(fired(&app), Vec::<String>::new());
+
+    let admin = app.super_admin();
+    let list =
+        |query: &str| admin.get(&format!("/platform/databases?{query}")).is(200).words("tbody tr").len();
+    assert_eq!((list("server=second"), list("server=main"), list("server=nobody")), (2, 1, 3));
+    assert_eq!(list("engine=postgres"), if engine() == Engine::Postgres { 3 } else { 2 });
+    admin.get("/platform/databases").is(200).shows("PostgreSQL on second");
+    let file = admin.get("/platform/databases.csv?server=second").is(200).text();
+    assert_eq!(file.lines().count(), 3, "{file}");
+    assert!(file.lines().skip(1).all(|line| line.contains(",second,")), "{file}");
+    let listed = provost(app.site(), &["database", "list", "--server", "second", "--json"]).output();
+    let listed: serde_json::Value = serde_json::from_slice(&listed.expect("run").stdout).expect("JSON");
+    assert_eq!(listed.as_array().map(Vec::len), Some(2));
+    assert_eq!(listed[0]["server"], "second");
+    assert!(!provost(app.site(), &["database", "list", "--server", "none"]).status().expect("run").success());
+
+    second.stop();
+    app.platform.tenants.retire(eth.id);
+    app.platform.tenants.retire(caltech.id);
+    monitoring::measure(&app.platform, TimeDelta::zero()).expect("measured");
+    service::check(&app.platform, server.id).expect("checked");
+    assert_eq!(fired(&app), ["server_in_trouble"], "one alert and not one for each database");
+    admin.get("/platform/alerts").is(200).shows("The server second is in trouble.");
+    // What is asked of all is asked of those that answer.
+    assert_eq!(monitoring::measure(&app.platform, TimeDelta::zero()), Ok(1));
+    assert_eq!(upkeep::look_around(&app.platform, TimeDelta::zero()).expect("looked"), 1);
+    assert_eq!(retention::request_due(&app.platform).expect("asked"), 2, "the shared one, and mit.edu");
+    assert!(database(&app, &mit).server_id == HOME);
+
+    second.start_again();
+    service::check(&app.platform, server.id).expect("checked");
+    assert_eq!(monitoring::measure(&app.platform, TimeDelta::zero()), Ok(3));
+    assert_eq!(fired(&app), Vec::<String>::new());
+    admin.get("/platform/alerts?state=firing").is(200).shows("No alerts");
+    // All of the places are taken.
+    app.sql("UPDATE database_servers SET capacity = 2 WHERE name = 'second'");
+    assert_eq!(fired(&app), ["servers_full"]);
+    admin.get("/platform/alerts").is(200).shows("No server has room");
+    let file = admin.get("/platform/alerts.csv?state=firing").is(200).text();
+    assert_eq!(file.lines().count(), 2, "{file}");
+    assert!(file.contains("servers_full,critical,"), "{file}");
+    admin.get("/platform/audit?q=alerts.exported").is(200).shows("alerts.csv");
+}
+
+fn admin_drains_home(app: &TestApp) {
+    app.super_admin().post(&format!("/platform/servers/{HOME}/draining"), &[]).is(303);
 }

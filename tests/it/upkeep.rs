@@ -2,9 +2,9 @@
 //! the doctor's round over the fleet.
 
 use chrono::TimeDelta;
-use diesel::connection::SimpleConnection as _;
+use diesel::{QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _};
 use provost::{
-    db::{Engine, engine::Act},
+    db::{Engine, engine::Act, tenant::TenantConn},
     models::{
         Actor, Paging,
         platform::{
@@ -16,6 +16,7 @@ use provost::{
     },
     services::{
         fleet_doctor::{self, Complaint, Report},
+        tenants,
         upkeep::{self, Tended},
     },
 };
@@ -88,6 +89,74 @@ fn room_is_given_back_while_people_work_and_the_gain_is_told() {
     let id = one.location().rsplit('/').next().expect("an id").parse().expect("an id");
     assert_eq!(finished(&app.platform, id).status, OperationStatus::Succeeded);
     app.platform_admin(AdminRole::Support).get("/platform/maintenance").is(403);
+}
+
+/// An index of which little is left, as the engine says its bytes.
+const INDEX_BYTES: [&str; 2] = [
+    "SELECT sum(pgsize) AS number FROM dbstat WHERE name = 'sqlite_autoindex_activity_log_1'",
+    "SELECT pg_relation_size('activity_log_pkey')::bigint AS number",
+];
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+fn index_bytes(connection: &mut TenantConn) -> i64 {
+    let statement = INDEX_BYTES[usize::from(engine() == Engine::Postgres)];
+    diesel::sql_query(statement).get_result::<Number>(connection).expect("counted").number
+}
+
+#[test]
+fn indexes_out_of_shape_are_built_anew_and_the_gain_is_told() {
+    let app = TestApp::start();
+    let evry = app.institution("evry.example");
+    // In no order, so that little of each page is left when most of it goes.
+    let fill = match engine() {
+        Engine::Sqlite => {
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) \
+             INSERT INTO activity_log SELECT randomblob(16), '2026-01-01 00:00:00', NULL, 'x', 'made.up', \
+             'students', NULL, 'x', 'x', 'x', NULL, NULL FROM n; \
+             DELETE FROM activity_log WHERE action = 'made.up' AND random() % 3 <> 0"
+        }
+        Engine::Postgres => {
+            "INSERT INTO activity_log SELECT gen_random_uuid(), now(), NULL, 'x', 'made.up', 'students', NULL, \
+             'x', 'x', 'x', NULL, NULL FROM generate_series(1, 260000)"
+        }
+    };
+    let mut behind = app.behind(&evry);
+    behind.batch_execute(fill).expect("filled");
+    if engine() == Engine::Postgres {
+        behind.batch_execute("DELETE FROM activity_log WHERE action = 'made.up'").expect("removed");
+        behind.batch_execute("VACUUM activity_log").expect("vacuumed");
+    }
+    let before = index_bytes(&mut behind);
+    let place = {
+        let mut c = app.platform.shared.get().expect("shared");
+        tenants::place(&tenant_databases::find(&mut c, evry.id).expect("read").expect("a row"))
+    };
+    if engine() == Engine::Sqlite {
+        app.platform.engine.tend(&place, Act::Reindex, &|_| Ok(())).expect("built anew");
+    } else {
+        eventually("a look finds the index", || {
+            let condition = app.platform.engine.condition(&place).expect("looked");
+            condition.bloated.iter().any(|name| name == "activity_log_pkey")
+        });
+        let audit = app.platform.audit(Actor::command_line());
+        let tended = upkeep::tend(&app.platform, &audit, evry.id).expect("tended");
+        let Tended::Done(runs) = tended else { panic!("{tended:?}") };
+        let run = runs.iter().find(|run| run.act == Act::Reindex).expect("a run");
+        assert_eq!(run.error, None);
+        assert!(run.why.contains("activity_log_pkey"), "{run:?}");
+        assert!(run.bytes_after + 8_000_000 < run.bytes_before, "{run:?}");
+        let page = app.super_admin().get("/platform/maintenance/runs?act=reindex").is(200);
+        page.shows("evry.example").shows("activity_log_pkey");
+    }
+    let after = index_bytes(&mut behind);
+    println!("{}: the index has {after} bytes instead of {before}", engine());
+    assert!(after < before, "{after} of {before}");
+    app.owner(&evry).get(&evry.path("/students")).is(200);
 }
 
 #[test]

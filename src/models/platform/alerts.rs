@@ -231,6 +231,24 @@ pub fn page(connection: &mut SharedConn, filter: &AlertFilter, paging: &Paging) 
     Ok(Slice { rows, total })
 }
 
+/// The next `limit` matching alerts before the one with this id, newest first: for reading all that match in bounded
+/// pieces. Ids are ordered by time.
+///
+/// # Errors
+/// Any database error.
+pub fn older_than(
+    connection: &mut SharedConn,
+    filter: &AlertFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<Alert>> {
+    let mut query = matching(filter);
+    if let Some(last) = before {
+        query = query.filter(alerts::id.lt(last));
+    }
+    Ok(query.order(alerts::id.desc()).limit(limit).select(Alert::as_select()).load(connection)?)
+}
+
 /// Forgets what was resolved long ago; says how many.
 ///
 /// # Errors

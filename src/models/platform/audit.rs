@@ -434,6 +434,26 @@ pub fn page(
     Ok(Slice { rows, total })
 }
 
+/// The newest entries of what people did, among so many of the newest: of a fleet, most are what was done by itself.
+///
+/// # Errors
+/// Any database error.
+pub fn newest_by_people(
+    connection: &mut SharedConn,
+    within: i64,
+    limit: i64,
+) -> ModelResult<Vec<AuditEntry>> {
+    let last: Option<i64> =
+        audit_log::table.select(diesel::dsl::max(audit_log::sequence)).first(connection)?;
+    Ok(audit_log::table
+        .filter(audit_log::sequence.gt(last.unwrap_or_default() - within))
+        .filter(audit_log::actor_id.is_not_null().or(audit_log::actor_name.ne(Actor::system().name)))
+        .order(audit_log::sequence.desc())
+        .limit(limit)
+        .select(AuditEntry::as_select())
+        .load(connection)?)
+}
+
 /// The next `limit` matching entries before the one with this number, newest first: for reading all that
 /// match in bounded pieces.
 ///

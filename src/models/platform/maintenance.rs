@@ -15,6 +15,7 @@ use crate::{
         platform::{
             SharedBackend,
             institutions::Status,
+            servers,
             tenant_databases::{DatabaseStatus, TenantDatabase},
         },
     },
@@ -86,7 +87,7 @@ pub fn need_of(connection: &mut SharedConn, institution_id: Id) -> ModelResult<O
     Ok(found.optional()?)
 }
 
-/// Databases of this schema that were not looked at since, the longest ago first.
+/// Databases of this schema that were not looked at since, the longest ago first; not those on a silent server.
 ///
 /// # Errors
 /// Any database error.
@@ -96,6 +97,7 @@ pub fn to_look_at(
     before: NaiveDateTime,
     limit: i64,
 ) -> ModelResult<Vec<TenantDatabase>> {
+    let silent = servers::silent(connection)?;
     let stale = maintenance_needs::looked_at.nullable().is_null().or(maintenance_needs::looked_at.lt(before));
     Ok(tenant_databases::table
         .inner_join(institutions::table)
@@ -106,6 +108,7 @@ pub fn to_look_at(
         .filter(institutions::status.eq_any([Status::Active, Status::Suspended]))
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
         .filter(tenant_databases::schema_version.eq(version))
+        .filter(tenant_databases::server_id.ne_all(silent))
         .filter(stale)
         .order((
             maintenance_needs::looked_at.nullable().is_not_null(),

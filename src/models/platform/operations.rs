@@ -20,8 +20,9 @@ pub use claim::{
     record_steps, release_all, renew, set_progress,
 };
 pub use list::{
-    OperationFilter, failed_count, failed_since, is_busy, is_open_without_institution, left_alone,
-    older_than, open_before, open_count, page, purge, require_quiet, running_count,
+    OperationFilter, failed_count, failed_since, institutions_failed_since, institutions_with_open, is_busy,
+    is_open_without_institution, left_alone, older_than, open_before, open_count, page, purge, require_quiet,
+    running_count,
 };
 
 crate::text_enum! {

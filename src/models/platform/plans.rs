@@ -102,6 +102,15 @@ pub fn find(connection: &mut SharedConn, key: &str) -> ModelResult<Plan> {
     Ok(plans::table.find(key).select(Plan::as_select()).first(connection)?)
 }
 
+/// Keys and names of all plans, in their order.
+///
+/// # Errors
+/// Any database error.
+pub fn names(connection: &mut SharedConn) -> ModelResult<Vec<(String, String)>> {
+    let sorted = plans::table.order((plans::position, plans::key));
+    Ok(sorted.select((plans::key, plans::name)).load(connection)?)
+}
+
 /// Every plan on offer, in their order.
 ///
 /// # Errors

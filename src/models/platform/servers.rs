@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     SharedBackend, ago,
     audit::{Audit, Subject},
+    tenant_databases::DatabaseStatus,
 };
 use crate::{
     db::{
@@ -77,6 +78,12 @@ impl DatabaseServer {
     #[must_use]
     pub fn is_home(&self) -> bool {
         self.id == HOME
+    }
+
+    /// Whether it did not answer at the last check: nothing need be asked of it until it does.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.problem.is_some() && self.round_trip_micros.is_none()
     }
 
     /// What a log entry about this server says it is about.
@@ -167,6 +174,18 @@ pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseServer>> {
     Ok(sorted.select(DatabaseServer::as_select()).load(connection)?)
 }
 
+/// Servers that did not answer at the last check.
+///
+/// # Errors
+/// Any database error.
+pub fn silent(connection: &mut SharedConn) -> ModelResult<Vec<Id>> {
+    Ok(database_servers::table
+        .filter(database_servers::problem.is_not_null())
+        .filter(database_servers::round_trip_micros.is_null())
+        .select(database_servers::id)
+        .load(connection)?)
+}
+
 /// How many databases each server holds: those that serve, are being made, or stand beside.
 ///
 /// # Errors
@@ -174,6 +193,7 @@ pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseServer>> {
 pub fn counts(connection: &mut SharedConn) -> ModelResult<HashMap<Id, i64>> {
     use diesel::dsl::count_star;
     let serving: Vec<(Id, i64)> = tenant_databases::table
+        .filter(tenant_databases::status.ne(DatabaseStatus::Dropped))
         .group_by(tenant_databases::server_id)
         .select((tenant_databases::server_id, count_star()))
         .load(connection)?;
@@ -441,7 +461,7 @@ pub fn note_check(connection: &mut SharedConn, id: Id, checked: &Checked) -> Mod
     Ok(())
 }
 
-/// Forgets a server that holds nothing.
+/// Forgets a server that holds nothing, or that is silent and serves nothing.
 ///
 /// # Errors
 /// `Refused` while it holds databases, or when the configuration names it; any database error.
@@ -455,14 +475,28 @@ pub fn remove(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult
                     .into(),
             ));
         }
-        let held = counts(connection)?.get(&id).copied().unwrap_or(0);
-        if held > 0 {
+        let serving: i64 = tenant_databases::table
+            .filter(tenant_databases::server_id.eq(id))
+            .filter(tenant_databases::status.ne(DatabaseStatus::Dropped))
+            .count()
+            .get_result(connection)?;
+        let beside: i64 =
+            tenant_copies::table.filter(tenant_copies::server_id.eq(id)).count().get_result(connection)?;
+        if serving > 0 || (beside > 0 && !server.is_silent()) {
+            let (held, what) = match serving {
+                0 => (beside, "Replaced databases go after 7 days; wait for that."),
+                _ => (serving, "Move them first; replaced databases go after 7 days."),
+            };
             let s = if held == 1 { "" } else { "s" };
-            return Err(ModelError::Refused(format!(
-                "The server {} holds {held} database{s}. Move them first; replaced databases go after 7 days.",
-                server.name
-            )));
+            let sentence = format!("The server {} holds {held} database{s}. {what}", server.name);
+            return Err(ModelError::Refused(sentence));
         }
+        // What a server that is lost has kept is lost as well.
+        diesel::delete(tenant_copies::table.filter(tenant_copies::server_id.eq(id))).execute(connection)?;
+        // Of archived institutions only a name is left, which must not lead to a server that is not there.
+        diesel::update(tenant_databases::table.filter(tenant_databases::server_id.eq(id)))
+            .set(tenant_databases::server_id.eq(HOME))
+            .execute(connection)?;
         diesel::delete(database_servers::table.find(id)).execute(connection)?;
         audit.record(connection, "server.removed", &server.subject(), &json!({ "address": server.address }))?;
         Ok(server)

@@ -137,8 +137,16 @@ pub fn versions(connection: &mut SharedConn) -> ModelResult<Vec<VersionCount>> {
 /// # Errors
 /// Any database error.
 pub fn all(connection: &mut SharedConn) -> ModelResult<Vec<DatabaseRow>> {
+    all_of(connection, &DatabaseFilter::default())
+}
+
+/// Every row that matches, by name.
+///
+/// # Errors
+/// Any database error.
+pub fn all_of(connection: &mut SharedConn, filter: &DatabaseFilter) -> ModelResult<Vec<DatabaseRow>> {
     let everything = Paging { sort: "name".into(), descending: false, limit: i64::MAX, offset: 0 };
-    Ok(page(connection, &DatabaseFilter::default(), &everything)?.rows)
+    Ok(page(connection, filter, &everything)?.rows)
 }
 
 /// The database with this name, unless it is out of service.
@@ -417,6 +425,8 @@ pub struct DatabaseFilter {
     pub newer_than: Option<String>,
     /// Only those in quarantine.
     pub quarantined: bool,
+    /// Only those of this engine.
+    pub engine: Option<Engine>,
     /// Only those on this server.
     pub server_id: Option<Id>,
 }
@@ -485,6 +495,9 @@ fn matching<'a>(filter: &DatabaseFilter) -> Matching<'a> {
     }
     if filter.quarantined {
         query = query.filter(tenant_databases::quarantined_at.is_not_null());
+    }
+    if let Some(engine) = filter.engine {
+        query = query.filter(tenant_databases::engine.eq(engine));
     }
     if let Some(server) = filter.server_id {
         query = query.filter(tenant_databases::server_id.eq(server));

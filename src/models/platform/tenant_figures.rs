@@ -17,6 +17,7 @@ use crate::{
     models::{
         ModelResult,
         platform::{
+            servers,
             tenant_databases::{DatabaseStatus, TenantDatabase},
             usage,
         },
@@ -113,7 +114,8 @@ pub(super) fn set_usage(
     Ok(())
 }
 
-/// The ready databases whose size is not known or was measured before `before`, the longest ago first.
+/// The ready databases whose size is not known or was measured before `before`, the longest ago first; not those on a
+/// silent server, which would keep the others from their turn.
 ///
 /// # Errors
 /// Any database error.
@@ -122,12 +124,14 @@ pub fn to_measure(
     before: NaiveDateTime,
     limit: i64,
 ) -> ModelResult<Vec<TenantDatabase>> {
+    let silent = servers::silent(connection)?;
     let stale = tenant_figures::measured_at.is_null().or(tenant_figures::measured_at.lt(before));
     Ok(tenant_figures::table
         .inner_join(
             tenant_databases::table.on(tenant_databases::institution_id.eq(tenant_figures::institution_id)),
         )
         .filter(tenant_databases::status.eq(DatabaseStatus::Ready))
+        .filter(tenant_databases::server_id.ne_all(silent))
         .filter(stale)
         .order((tenant_figures::measured_at.is_not_null(), tenant_figures::measured_at))
         .limit(limit)
@@ -211,7 +215,7 @@ pub struct Standout {
 pub enum Which {
     /// Most requests today.
     Noisiest,
-    /// Databases that could not be reached.
+    /// Databases that could not be reached, though their server answers.
     Unreachable,
     /// Logs of more than so many bytes.
     LargeLog(i64),
@@ -223,12 +227,24 @@ pub enum Which {
 /// Any database error.
 pub fn standouts(connection: &mut SharedConn, which: Which, limit: i64) -> ModelResult<Vec<Standout>> {
     let query = tenant_figures::table.inner_join(institutions::table).into_boxed();
+    // A server that does not answer at all has an alert of its own.
+    let silent: Vec<Id> = match which {
+        Which::Unreachable => servers::silent(connection)?,
+        _ => Vec::new(),
+    };
     let query = match which {
         Which::Noisiest => query
             .filter(tenant_figures::requests.gt(0))
             .order((tenant_figures::requests.desc(), tenant_figures::institution_id.desc())),
         Which::Unreachable => query
             .filter(tenant_figures::unreachable_since.is_not_null())
+            .filter(
+                tenant_figures::institution_id.ne_all(
+                    tenant_databases::table
+                        .filter(tenant_databases::server_id.eq_any(silent))
+                        .select(tenant_databases::institution_id),
+                ),
+            )
             .order((tenant_figures::unreachable_since.asc(), tenant_figures::institution_id.asc())),
         Which::LargeLog(bytes) => query
             .filter(tenant_figures::log_bytes.gt(bytes))

@@ -14,7 +14,7 @@ use crate::{
         domain::Domain,
         platform::{
             backups::Backup,
-            institutions,
+            institutions, servers as registry,
             tenant_copies::{self, Purpose, TenantCopy},
             tenant_databases::{self, DatabaseStatus, TenantDatabase},
         },
@@ -61,7 +61,10 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn reserve(work: &Work<'_>, backup: &Backup, purpose: Purpose) -> Result<TenantCopy, Failure> {
     work.write_tx(|connection| {
         let present = match backup.institution_id {
-            Some(id) => tenant_databases::find(connection, id)?.map(|row| (row.server_id, row.engine)),
+            // Nobody has kept room for one that is archived.
+            Some(id) => tenant_databases::find(connection, id)?
+                .filter(|row| row.status != DatabaseStatus::Dropped)
+                .map(|row| (row.server_id, row.engine)),
             // The shared database is tried out where it lives.
             None => Some((HOME, work.platform.engine.kind())),
         };
@@ -200,9 +203,12 @@ pub(crate) fn drop_of(work: &Work<'_>, purpose: Purpose) -> Result<(), Failure> 
 /// # Errors
 /// When the shared database cannot be read. A copy that cannot be dropped now is tried again the next time.
 pub fn drop_due(platform: &Platform) -> Result<usize, Failure> {
-    let due = tenant_copies::due(&mut *platform.shared.get()?)?;
+    let (due, silent) = {
+        let connection = &mut *platform.shared.get()?;
+        (tenant_copies::due(connection)?, registry::silent(connection)?)
+    };
     let mut dropped = 0;
-    for copy in due {
+    for copy in due.into_iter().filter(|copy| !silent.contains(&copy.server_id)) {
         let place = place(&copy);
         // Never what serves, whatever a row says.
         if tenant_databases::find_by_name(&mut *platform.shared.get()?, &place.name)?.is_some() {

@@ -10,13 +10,14 @@ use chrono::{Datelike as _, NaiveDateTime, TimeDelta};
 
 use super::{manifest::Manifest, owner_key, read_manifest, storage, storage::Names};
 use crate::{
-    db::{Id, engine::Place, now},
+    db::{Id, engine::Place, now, shared::SharedConn},
     models::{
-        Actor, ModelError,
+        Actor, ModelError, ModelResult,
         platform::{
             audit::Audit,
             backups::{self, Backup, Reason, Standing},
             operations::{self, Kind},
+            servers,
         },
     },
     services::{operations::Failure, platform::Platform, settings::BackupSettings},
@@ -28,6 +29,8 @@ const DAILY: TimeDelta = TimeDelta::minutes(23 * 60 + 30);
 const TRY_OUT_AFTER: TimeDelta = TimeDelta::days(7);
 /// So long after it was due, a backup or a trial is missed.
 const LATE: TimeDelta = TimeDelta::days(2);
+/// Where one has failed, the next attempt waits for so long.
+const AGAIN_AFTER: TimeDelta = TimeDelta::hours(4);
 /// As many may wait at once: pages and set-ups share the workers.
 const AT_ONCE: i64 = 8;
 const TRIALS_AT_ONCE: i64 = 2;
@@ -74,7 +77,10 @@ pub fn request_due(platform: &Platform) -> Result<usize, Failure> {
     }
     let standings = backups::standings(&mut connection)?;
     let known = backups::marks(&mut connection)?;
+    let passed_over = passed_over(&mut connection, Kind::BackUp)?;
+    let silent = servers::silent(&mut connection)?;
     let mut due: Vec<Standing> = standings.into_iter().filter(|found| is_old(found.last_taken_at)).collect();
+    due.retain(|found| !passed_over.contains(&found.institution_id) && !silent.contains(&found.server_id));
     due.sort_by_key(|found| found.last_taken_at);
     drop(connection);
     let marks = platform.engine.marks(&due.iter().map(place).collect::<Vec<_>>())?;
@@ -137,6 +143,11 @@ pub fn overdue(platform: &Platform) -> Result<Vec<(Standing, Overdue)>, Failure>
     Ok(standings.into_iter().filter_map(|found| why(&found).map(|why| (found, why))).collect())
 }
 
+/// Where this work has failed of late: what is tried again at once would keep all others from their turn.
+fn passed_over(connection: &mut SharedConn, kind: Kind) -> ModelResult<HashSet<Id>> {
+    Ok(operations::institutions_failed_since(connection, kind, now() - AGAIN_AFTER)?.into_iter().collect())
+}
+
 fn is_old(taken_at: Option<NaiveDateTime>) -> bool {
     taken_at.is_none_or(|at| at < now() - DAILY)
 }
@@ -171,9 +182,10 @@ fn request_one(platform: &Platform, institution_id: Option<Id>) -> Result<usize,
 pub fn request_trials(platform: &Platform) -> Result<usize, Failure> {
     let mut connection = platform.shared.get()?;
     let room = TRIALS_AT_ONCE - operations::open_count(&mut connection, Kind::VerifyBackup)?;
+    let passed_over = passed_over(&mut connection, Kind::VerifyBackup)?;
     let mut owners: Vec<(Option<NaiveDateTime>, Option<Id>)> = backups::standings(&mut connection)?
         .into_iter()
-        .filter(|found| found.last_taken_at.is_some())
+        .filter(|found| found.last_taken_at.is_some() && !passed_over.contains(&found.institution_id))
         .map(|found| (found.last_verified_at, Some(found.institution_id)))
         .collect();
     let shared = backups::of(&mut connection, None)?;

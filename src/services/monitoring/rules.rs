@@ -1,5 +1,7 @@
 //! What is worth waking somebody for. A rule looks, and says what it found; a new one is a line in [`RULES`].
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -7,7 +9,9 @@ use crate::{
     models::platform::{
         alerts::{Found, Severity},
         backups::Standing,
-        institutions, operations,
+        institutions,
+        operations::{self, Operation},
+        servers::{self, ServerRow, ServerState},
         tenant_figures::{Standout, Which, standouts},
     },
     services::{
@@ -32,6 +36,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "disk_filling", look: disk_room },
     Rule { name: "log_large", look: logs },
     Rule { name: "database_unreachable", look: unreachable },
+    Rule { name: "server_in_trouble", look: troubled_servers },
+    Rule { name: "servers_full", look: room_on_servers },
     Rule { name: "backup_too_old", look: old_backups },
     Rule { name: "connection_leak", look: leaking },
 ];
@@ -49,6 +55,11 @@ const TRIAL_BEHIND: TimeDelta = TimeDelta::days(1);
 const RECENT: TimeDelta = TimeDelta::days(7);
 /// A SQLite log larger than this is not worked in as it should be.
 const LARGE_LOG: i64 = 64 * 1024 * 1024;
+/// Failed operations that are looked at, and how many of a kind are told of together.
+const MOST_FAILED: i64 = 1_000;
+const MANY_FAILED: usize = 5;
+/// One of so many places for databases should be free.
+const LEAST_FREE: i64 = 20;
 /// Findings of one rule: beyond so many, one more tells nobody anything.
 const MOST: i64 = 50;
 
@@ -77,25 +88,53 @@ fn connections(platform: &Platform) -> Result<Vec<Found>, String> {
     }])
 }
 
+/// One for each, or, where many of a kind have failed, one for all of them: a full disk at night is one cause.
 fn failed_operations(platform: &Platform) -> Result<Vec<Found>, String> {
     let mut connection = platform.shared.get().map_err(words)?;
-    let failed = operations::failed_since(&mut connection, now() - RECENT).map_err(words)?;
-    let found = failed.into_iter().filter(|operation| operation.kind != operations::Kind::ImportStudents);
-    Ok(found
-        .map(|operation| Found {
-            rule: "operation_failed",
-            subject: operation.id.to_string(),
-            institution_id: operation.institution_id,
-            severity: Severity::Warning,
-            summary: format!(
-                "The operation \u{201c}{}\u{201d} about {} has failed.",
-                operation.kind.as_str().replace('_', " "),
-                operation.subject
-            ),
-            advice: "Read its steps, then try it again or roll it back.".into(),
-            link: format!("/platform/operations/{}", operation.id),
-        })
-        .collect())
+    let failed = operations::failed_since(&mut connection, now() - RECENT, MOST_FAILED).map_err(words)?;
+    let mut by_kind: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
+    for operation in failed {
+        by_kind.entry(operation.kind.as_str()).or_default().push(operation);
+    }
+    let told = |(kind, failed): (&str, Vec<Operation>)| {
+        if failed.len() > MANY_FAILED {
+            return vec![many_failed(kind, failed.len())];
+        }
+        failed.into_iter().map(one_failed).collect()
+    };
+    Ok(by_kind.into_iter().flat_map(told).collect())
+}
+
+fn one_failed(operation: Operation) -> Found {
+    Found {
+        rule: "operation_failed",
+        subject: operation.id.to_string(),
+        institution_id: operation.institution_id,
+        severity: Severity::Warning,
+        summary: format!(
+            "The operation \u{201c}{}\u{201d} about {} has failed.",
+            operation.kind.as_str().replace('_', " "),
+            operation.subject
+        ),
+        advice: "Read its steps, then try it again or roll it back.".into(),
+        link: format!("/platform/operations/{}", operation.id),
+    }
+}
+
+fn many_failed(kind: &str, count: usize) -> Found {
+    let more = if i64::try_from(count).is_ok_and(|count| count >= MOST_FAILED) { " or more" } else { "" };
+    Found {
+        rule: "operation_failed",
+        subject: kind.to_owned(),
+        institution_id: None,
+        severity: Severity::Critical,
+        summary: format!(
+            "{count}{more} operations \u{201c}{}\u{201d} have failed in the last week.",
+            kind.replace('_', " ")
+        ),
+        advice: "So many have one cause: read the steps of the newest, mend that, and try one again.".into(),
+        link: format!("/platform/operations?status=failed&kind={kind}"),
+    }
 }
 
 fn trials(platform: &Platform) -> Result<Vec<Found>, String> {
@@ -165,6 +204,50 @@ fn unreachable(platform: &Platform) -> Result<Vec<Found>, String> {
         )
     };
     Ok(gone.into_iter().map(told).collect())
+}
+
+fn troubled_servers(platform: &Platform) -> Result<Vec<Found>, String> {
+    let known = servers::all(&mut *platform.shared.get().map_err(words)?).map_err(words)?;
+    let told = |server: servers::DatabaseServer| {
+        // What the library has said is on the server's page.
+        let problem = server.problem?.split(" (").next().unwrap_or_default().to_owned();
+        Some(Found {
+            rule: "server_in_trouble",
+            subject: server.id.to_string(),
+            institution_id: None,
+            severity: Severity::Critical,
+            summary: format!("The server {} is in trouble. {problem}", server.name),
+            advice: "Nothing new goes there. Mend it, then check it on its page.".into(),
+            link: format!("/platform/servers/{}", server.id),
+        })
+    };
+    Ok(known.into_iter().filter_map(told).collect())
+}
+
+/// Told of while there is time to add one.
+fn room_on_servers(platform: &Platform) -> Result<Vec<Found>, String> {
+    let rows = servers::with_counts(&mut *platform.shared.get().map_err(words)?).map_err(words)?;
+    let open: Vec<ServerRow> = rows.into_iter().filter(|(s, _)| s.state == ServerState::Accepting).collect();
+    let all: i64 = open.iter().map(|(server, _)| server.capacity).sum();
+    let free: i64 = open.iter().map(|(server, held)| (server.capacity - held).max(0)).sum();
+    if free > 0 && free >= all / LEAST_FREE {
+        return Ok(Vec::new());
+    }
+    let (severity, summary) = match free {
+        0 => (Severity::Critical, "No server has room for another institution's database.".to_owned()),
+        _ => (Severity::Warning, format!("Only {free} of {all} places for databases are free.")),
+    };
+    Ok(vec![Found {
+        rule: "servers_full",
+        subject: String::new(),
+        institution_id: None,
+        severity,
+        summary,
+        advice: "Add a server, raise the capacity of one, or let one accept again. Set-ups fail where there is no \
+                 room."
+            .into(),
+        link: "/platform/servers".into(),
+    }])
 }
 
 fn old_backups(platform: &Platform) -> Result<Vec<Found>, String> {

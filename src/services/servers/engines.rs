@@ -136,6 +136,11 @@ impl Engines {
         rows.into_iter().map(|row| self.of(row.id).map(|engine| (row, engine))).collect()
     }
 
+    /// Those that answered at their last check: who waits for one that is silent keeps everybody waiting.
+    fn answering(&self) -> Result<Vec<Served>, EngineError> {
+        Ok(self.all()?.into_iter().filter(|(server, _)| !server.is_silent()).collect())
+    }
+
     /// Whatever is known of a server is read anew at its next use.
     pub fn forget(&self, server: Id) {
         self.others.lock().unwrap_or_else(PoisonError::into_inner).remove(&server);
@@ -180,6 +185,14 @@ impl Engines {
             seen: Instant::now(),
         })
     }
+}
+
+/// Says of which server it is, where there are several.
+fn of_server(server: &DatabaseServer, error: EngineError) -> EngineError {
+    if server.is_home() {
+        return error;
+    }
+    EngineError { message: format!("The server {}: {}", server.name, error.message), ..error }
 }
 
 fn unreadable(error: &ModelError) -> EngineError {
@@ -397,8 +410,8 @@ impl Engines {
     /// When one does not answer.
     pub fn list(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        for (_, engine) in self.all()? {
-            names.extend(engine.list()?);
+        for (server, engine) in self.all()? {
+            names.extend(engine.list().map_err(|error| of_server(&server, error))?);
         }
         names.sort();
         Ok(names)
@@ -410,8 +423,8 @@ impl Engines {
     /// When one does not answer.
     pub fn roles(&self) -> Result<Vec<String>, EngineError> {
         let mut names = Vec::new();
-        for (_, engine) in self.all()? {
-            names.extend(engine.roles()?);
+        for (server, engine) in self.all()? {
+            names.extend(engine.roles().map_err(|error| of_server(&server, error))?);
         }
         Ok(names)
     }
@@ -470,7 +483,7 @@ impl Engines {
     /// When the list of servers cannot be read.
     pub fn strays(&self, in_transaction: Duration, idle: Duration) -> Result<Vec<Stray>, EngineError> {
         let mut strays = Vec::new();
-        for (server, engine) in self.all()? {
+        for (server, engine) in self.answering()? {
             match engine.strays(in_transaction, idle) {
                 Ok(found) => strays.extend(found),
                 Err(error) => log::warn!("the sessions of {} could not be looked at: {error}", server.name),
@@ -484,7 +497,7 @@ impl Engines {
     /// # Errors
     /// When the list of servers cannot be read.
     pub fn sees_sessions(&self) -> Result<bool, EngineError> {
-        Ok(self.all()?.iter().all(|(_, engine)| engine.sees_sessions().unwrap_or(true)))
+        Ok(self.answering()?.iter().all(|(_, engine)| engine.sees_sessions().unwrap_or(true)))
     }
 
     /// As [`TenantEngine::end_session`], on the server that has it: the names of database and role are asked as well.
@@ -492,7 +505,7 @@ impl Engines {
     /// # Errors
     /// When a server does not answer before it is found.
     pub fn end_session(&self, stray: &Stray) -> Result<bool, EngineError> {
-        for (_, engine) in self.all()? {
+        for (_, engine) in self.answering()? {
             if engine.end_session(stray)? {
                 return Ok(true);
             }
@@ -506,8 +519,8 @@ impl Engines {
     /// When one does not answer.
     pub fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
         let mut leftovers = Vec::new();
-        for (_, engine) in self.all()? {
-            leftovers.extend(engine.leftovers()?);
+        for (server, engine) in self.all()? {
+            leftovers.extend(engine.leftovers().map_err(|error| of_server(&server, error))?);
         }
         Ok(leftovers)
     }
@@ -557,7 +570,7 @@ impl Engines {
     /// When the list of servers cannot be read.
     pub fn sessions(&self) -> Result<HashMap<String, usize>, EngineError> {
         let mut sessions = HashMap::new();
-        for (server, engine) in self.all()? {
+        for (server, engine) in self.answering()? {
             match engine.sessions() {
                 Ok(found) => sessions.extend(found),
                 Err(error) => log::warn!("the sessions of {} could not be counted: {error}", server.name),

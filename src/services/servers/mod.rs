@@ -1,5 +1,6 @@
 //! Servers of institutions' databases: adding, checking, and choosing the one that takes the next database.
 
+pub mod emptying;
 mod engines;
 
 use std::time::Instant;
@@ -252,7 +253,12 @@ pub fn place_copy(
     let Some((server, _)) = present.filter(|(_, kind)| *kind == engine) else {
         return place_new(connection, suits).map(|server| server.id);
     };
-    if servers::find(connection, server)?.problem.is_none() {
+    let known = servers::find(connection, server)?;
+    if !suits(&known) {
+        // The server that it was on is gone.
+        return place_new(connection, suits).map(|server| server.id);
+    }
+    if known.problem.is_none() {
         return Ok(server);
     }
     let sound = servers::with_most_room(connection, |server| suits(server) && server.problem.is_none())?;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::settled;
+use super::{csv, note_export, settled};
 use crate::{
     error::AppError,
     models::platform::alerts::{self, Alert, AlertFilter, AlertState, Severity},
@@ -12,6 +12,7 @@ use crate::{
         auth::{AnyAdmin, Operator},
         badge::{Badge, Tone},
         cell::Cell,
+        csv_file::{CHUNK, CsvFile, moment},
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
@@ -37,11 +38,20 @@ fn spec() -> ListSpec {
         .search("What has happened")
         .filter(Filter::one_of("state", "State", [("firing", "Firing"), ("resolved", "Resolved")]))
         .filter(Filter::one_of("severity", "Severity", [("critical", "Critical"), ("warning", "Warning")]))
+        .csv()
         .empty(
             "No alerts",
             "What needs somebody appears here, and is told by e-mail and to the webhooks.",
             None,
         )
+}
+
+fn filter(query: &ListQuery) -> AlertFilter {
+    AlertFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        state: query.chosen::<AlertState>("state"),
+        severity: query.chosen("severity"),
+    }
 }
 
 /// How an alert stands.
@@ -87,12 +97,7 @@ pub(super) fn firing_list(admin: &AnyAdmin, clock: &Clock, firing: Vec<Alert>) -
 pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
-    let filter = AlertFilter {
-        q: query.q().unwrap_or_default().to_owned(),
-        state: query.chosen::<AlertState>("state"),
-        severity: query.chosen("severity"),
-    };
-    let paging = query.paging();
+    let (filter, paging) = (filter(&query), query.paging());
     let slice = platform.shared.run(move |c| alerts::page(c, &filter, &paging)).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|alert| row(&admin, &clock, alert, true)).collect();
@@ -103,6 +108,47 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
         page = page.also(Action::link("Webhooks", super::webhooks::PATH));
     }
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
+}
+
+/// `GET /platform/alerts.csv`: every admin; all that match, the newest first.
+pub async fn export(
+    request: HttpRequest,
+    platform: State,
+    admin: AnyAdmin,
+) -> Result<HttpResponse, AppError> {
+    let query = ListQuery::parse(&spec(), request.query_string());
+    let filter = filter(&query);
+    let named = ("alerts.exported", "alerts.csv");
+    note_export(&platform, &admin, named, &query, (&filter, alerts::page)).await?;
+    let file = CsvFile {
+        name: "alerts.csv",
+        heads: &[
+            "rule",
+            "severity",
+            "summary",
+            "advice",
+            "firing_since",
+            "resolved_at",
+            "acknowledged_at",
+            "acknowledged_by",
+            "link",
+        ],
+        key: |alert: &Alert| alert.id,
+        cells: |alert| {
+            vec![
+                alert.rule,
+                alert.severity.as_str().to_owned(),
+                alert.summary,
+                alert.advice,
+                moment(alert.firing_since),
+                alert.resolved_at.map(moment).unwrap_or_default(),
+                alert.acknowledged_at.map(moment).unwrap_or_default(),
+                alert.acknowledged_by.unwrap_or_default(),
+                alert.link,
+            ]
+        },
+    };
+    csv(&platform, file, move |c, last| alerts::older_than(c, &filter, last, CHUNK)).await
 }
 
 /// `POST /platform/alerts/{id}/acknowledgement`: operators; says to the others that one takes care of it.

@@ -318,6 +318,7 @@ fn tables(contents: &Contents) -> Section {
     contents
         .tables
         .iter()
+        .filter(|(table, _)| !table.starts_with("__"))
         .fold(section, |section, (table, rows)| section.fact(table.replace('_', " "), Cell::number(*rows)))
 }
 

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{csv, institutions::noted, note_export, status_badge};
 use crate::{
-    db::{Engine, Id, pools::PoolStatistics},
+    db::{Engine, Id, pools::PoolStatistics, shared::SharedConn},
     error::AppError,
     models::{
         ModelResult,
         platform::{
-            sandboxes,
+            sandboxes, servers,
             tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus, TenantDatabase},
         },
     },
@@ -46,6 +46,48 @@ const COLUMNS: &[Column] = &[
     Column::new("active", "Last activity").sortable().minor(),
 ];
 
+/// The list as it is asked for. What all databases have in common is nothing to choose by.
+struct Asked {
+    spec: ListSpec,
+    query: ListQuery,
+    filter: DatabaseFilter,
+    /// Names of the servers, where there are several.
+    servers: HashMap<Id, String>,
+}
+
+async fn asked(request: &HttpRequest, platform: &State) -> Result<Asked, AppError> {
+    let look = |c: &mut SharedConn| ModelResult::Ok((servers::all(c)?, tenant_databases::versions(c)?));
+    let (servers, versions) = platform.shared.run(look).await?;
+    let mut spec = spec();
+    if servers.len() > 1 {
+        let names = servers.iter().map(|server| (server.name.clone(), server.name.clone()));
+        spec = spec.filter(Filter::one_of("server", "Server", names));
+    }
+    let both = [Engine::Sqlite, Engine::Postgres].map(|engine| (engine.as_str(), engine_label(engine)));
+    if both.iter().all(|(engine, _)| servers.iter().any(|server| server.engine.as_str() == *engine)) {
+        spec = spec.filter(Filter::one_of("engine", "Engine", both));
+    }
+    if versions.len() > 1 {
+        let versions = versions.into_iter().map(|count| (count.version.clone(), count.version));
+        spec = spec.filter(Filter::one_of("version", "Schema", versions));
+    }
+    let query = ListQuery::parse(&spec, request.query_string());
+    let on = query.filter("server").and_then(|name| servers.iter().find(|server| server.name == name));
+    let filter = DatabaseFilter {
+        q: query.q().unwrap_or_default().to_owned(),
+        status: query.chosen("status"),
+        engine: query.chosen("engine"),
+        version: query.filter("version").map(ToOwned::to_owned),
+        server_id: on.map(|server| server.id),
+        ..DatabaseFilter::default()
+    };
+    let servers = match servers.len() {
+        0 | 1 => HashMap::new(),
+        _ => servers.into_iter().map(|server| (server.id, server.name)).collect(),
+    };
+    Ok(Asked { spec, query, filter, servers })
+}
+
 fn spec() -> ListSpec {
     ListSpec::new(PATH, Noun::new("database", "databases"), COLUMNS)
         .search("Database or institution")
@@ -60,14 +102,6 @@ fn spec() -> ListSpec {
             "An institution's database is made when its registration is approved.",
             None,
         )
-}
-
-fn filter(query: &ListQuery) -> DatabaseFilter {
-    DatabaseFilter {
-        q: query.q().unwrap_or_default().to_owned(),
-        status: query.chosen("status"),
-        ..DatabaseFilter::default()
-    }
 }
 
 const fn label(status: DatabaseStatus) -> &'static str {
@@ -96,10 +130,9 @@ pub(super) const fn engine_label(engine: Engine) -> &'static str {
 
 /// `GET /platform/databases`: every admin.
 pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
-    let spec = spec();
-    let query = ListQuery::parse(&spec, request.query_string());
-    let (filter, paging) = (filter(&query), query.paging());
-    let read = move |c: &mut crate::db::shared::SharedConn| {
+    let Asked { spec, query, filter, servers } = asked(&request, &platform).await?;
+    let paging = query.paging();
+    let read = move |c: &mut SharedConn| {
         let slice = tenant_databases::page(c, &filter, &paging)?;
         let ids: Vec<Id> = slice.rows.iter().map(|row| row.database.institution_id).collect();
         ModelResult::Ok((slice, sandboxes::among(c, &ids)?))
@@ -111,8 +144,11 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     let show = |row: DatabaseRow| {
         let open = connections(&pools, &sessions, row.database.institution_id, &row.database.database_name);
         let (figures, sandbox_of) = (row.figures, sandboxes.get(&row.database.institution_id));
+        let engine = engine_label(row.database.engine);
+        let place = servers.get(&row.database.server_id);
+        let place = place.map_or_else(|| engine.to_owned(), |name| format!("{engine} on {name}"));
         Row::new(row.database.id, format!("/platform/institutions/{}", row.domain))
-            .cell(Cell::mono(row.database.database_name).note(engine_label(row.database.engine)))
+            .cell(Cell::mono(row.database.database_name).note(place))
             .cell(Cell::text(row.name).note(noted(row.domain, sandbox_of)))
             .cell(Cell::badges(vec![badge(row.database.status), status_badge(row.institution_status)]))
             .cell(figures.size().map_or_else(Cell::nothing, |size| Cell::figure(bytes(size))))
@@ -163,8 +199,7 @@ pub async fn export(
     platform: State,
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
+    let Asked { query, filter, .. } = asked(&request, &platform).await?;
     note_export(
         &platform,
         &admin,
@@ -181,6 +216,7 @@ pub async fn export(
             "domain",
             "status",
             "engine",
+            "server",
             "bytes",
             "schema",
             "generation",
@@ -195,8 +231,8 @@ pub async fn export(
             "slow_queries",
             "last_activity_at",
         ],
-        key: |row: &DatabaseRow| row.database.id,
-        cells: |row| {
+        key: |(row, _): &(DatabaseRow, String)| row.database.id,
+        cells: |(row, server)| {
             let figures = row.figures;
             vec![
                 row.database.database_name,
@@ -204,6 +240,7 @@ pub async fn export(
                 row.domain,
                 row.database.status.as_str().to_owned(),
                 engine_label(row.database.engine).to_owned(),
+                server,
                 figures.size().map(|size| size.to_string()).unwrap_or_default(),
                 row.database.schema_version,
                 row.database.generation.to_string(),
@@ -220,7 +257,14 @@ pub async fn export(
             ]
         },
     };
-    csv(&platform, file, move |c, last| tenant_databases::older_than(c, &filter, last, CHUNK)).await
+    let read = move |c: &mut SharedConn, last| {
+        let names: HashMap<Id, String> =
+            servers::all(c)?.into_iter().map(|server| (server.id, server.name)).collect();
+        let rows = tenant_databases::older_than(c, &filter, last, CHUNK)?;
+        let name = |row: &DatabaseRow| names.get(&row.database.server_id).cloned().unwrap_or_default();
+        Ok(rows.into_iter().map(|row| (name(&row), row)).map(|(name, row)| (row, name)).collect())
+    };
+    csv(&platform, file, read).await
 }
 
 /// The database on the page of its institution.

@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 use actix_web::HttpResponse;
 use askama::Template;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 
 use super::{
     alerts::firing_list, audit::action_label, databases, figures, institutions::PATH as INSTITUTIONS,
 };
 use crate::{
-    db::Id,
+    db::{Id, now, shared::SharedConn},
     error::AppError,
     models::{
         ModelResult, Paging,
         platform::{
             alerts::{self, Alert},
-            audit::{self, AuditFilter},
+            audit,
             institutions::{self, Status},
-            operations,
+            operations::{self, Operation, OperationFilter, OperationStatus},
             registrations::{self, RegistrationFilter, RegistrationRow, Stand},
             tenant_databases,
             tenant_figures::{self, Standout, Which},
@@ -53,6 +53,8 @@ struct HomeView {
     waiting: ListView,
     /// Where all of them are, when there are more than shown.
     all_waiting: Option<Action>,
+    /// What runs, and what has failed.
+    operations: ListView,
     /// For those who may read who did what.
     activity: Option<Timeline>,
 }
@@ -64,6 +66,10 @@ const COLUMNS: &[Column] = &[
 ];
 /// Rows shown of each kind.
 const SHOWN: i64 = 8;
+/// Operations shown that run, and as many that have failed.
+const OPERATIONS: i64 = 5;
+/// Entries of the audit log among which those by people are looked for.
+const ENTRIES_SEEN: i64 = 2_000;
 /// Institutions shown that ask for most.
 const NOISIEST: i64 = 10;
 
@@ -77,6 +83,7 @@ struct Now {
     noisy: Vec<Standout>,
     names: HashMap<Id, String>,
     waiting: Vec<RegistrationRow>,
+    operations: Vec<Operation>,
     activity: Vec<audit::AuditEntry>,
 }
 
@@ -120,6 +127,7 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
         waiting: ListView::plain(spec, rows.collect()).region("waiting"),
         all_waiting: (waiting_count > SHOWN)
             .then(|| Action::link("See all that wait", "/platform/registrations?status=waiting")),
+        operations: super::operations::side_list(now.operations),
         activity: admin.is_auditor().then(|| Timeline {
             entries: entries.collect(),
             more: Some(Action::link("Audit log", "/platform/audit").icon(Icon::Activity)),
@@ -128,8 +136,7 @@ pub async fn show(platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppE
     Ok(html(&view)?)
 }
 
-fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
-    let newest = |limit| Paging { sort: String::new(), descending: true, limit, offset: 0 };
+fn look(c: &mut SharedConn) -> ModelResult<Now> {
     let oldest = Paging { sort: "submitted".into(), descending: false, limit: SHOWN, offset: 0 };
     let waiting = RegistrationFilter { status: Some(Stand::Waiting), ..RegistrationFilter::default() };
     let noisy = tenant_figures::standouts(c, Which::Noisiest, NOISIEST)?;
@@ -144,8 +151,20 @@ fn look(c: &mut crate::db::shared::SharedConn) -> ModelResult<Now> {
         counts: institutions::counts_by_status(c)?,
         failed: operations::failed_count(c)?,
         waiting: registrations::page(c, &waiting, &oldest)?.rows,
-        activity: audit::page(c, &AuditFilter::default(), &newest(12))?.rows,
+        operations: at_work(c)?,
+        activity: audit::newest_by_people(c, ENTRIES_SEEN, SHOWN)?,
     })
+}
+
+/// What runs, and what has failed of late.
+fn at_work(c: &mut SharedConn) -> ModelResult<Vec<Operation>> {
+    let mut found = Vec::new();
+    for status in [OperationStatus::Running, OperationStatus::RollingBack] {
+        let filter = OperationFilter { status: Some(status), ..OperationFilter::default() };
+        found.extend(operations::older_than(c, &filter, None, OPERATIONS)?);
+    }
+    found.extend(operations::failed_since(c, now() - TimeDelta::days(7), OPERATIONS)?);
+    Ok(found)
 }
 
 fn stats(count: impl Fn(Status) -> i64, failed_operations: i64, running: i64) -> Vec<Stat> {

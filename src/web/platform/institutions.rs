@@ -1,11 +1,13 @@
 //! `/platform/institutions`: every institution, its state, its database and its history.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    asked, backups as backup_pages, country_name, csv, databases, figures, history, leaving, note_export,
-    operations as operation_pages, registrations::website, sandbox as sandbox_pages, servers as server_pages,
-    status_badge, subscription,
+    backups as backup_pages, country_filter, country_name, csv, databases, figures, history, leaving,
+    note_export, operations as operation_pages, registrations::website, sandbox as sandbox_pages,
+    servers as server_pages, status_badge, subscription,
 };
 use crate::{
     db::{Engine, Id},
@@ -21,6 +23,7 @@ use crate::{
                 StatusChange,
             },
             operations::{self, Operation, OperationFilter},
+            plans,
             registrations::{self, Registration, Stand},
             sandboxes::{self, Sandbox},
             servers::{self, DatabaseServer},
@@ -67,6 +70,18 @@ const COLUMNS: &[Column] = &[
     Column::new("created", "Registered").sortable(),
 ];
 
+/// The list that an address asks for, and the names of the plans.
+async fn asked(
+    request: &HttpRequest,
+    platform: &State,
+) -> Result<(ListSpec, ListQuery, HashMap<String, String>), AppError> {
+    let plans = platform.shared.run(plans::names).await?;
+    let spec =
+        spec(country_filter(platform).await?).filter(Filter::one_of("plan", "Plan", plans.iter().cloned()));
+    let query = ListQuery::parse(&spec, request.query_string());
+    Ok((spec, query, plans.into_iter().collect()))
+}
+
 fn spec(countries: Filter) -> ListSpec {
     ListSpec::new(PATH, Noun::new("institution", "institutions"), COLUMNS)
         .search("Name or domain")
@@ -83,12 +98,13 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
         status: query.chosen("status"),
         kind: query.chosen("kind"),
         country: query.filter("country").map(str::to_owned),
+        plan: query.filter("plan").map(str::to_owned),
     }
 }
 
 /// `GET /platform/institutions`: super admins.
 pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
-    let (spec, query) = asked(&request, &platform, spec).await?;
+    let (spec, query, plans) = asked(&request, &platform).await?;
     let (filter, paging) = (filter(&query), query.paging());
     let read = move |c: &mut crate::db::shared::SharedConn| {
         let slice = institutions::page(c, &filter, &paging)?;
@@ -104,7 +120,7 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
             .cell(status_badge(row.status))
             .cell(row.kind.label())
             .cell(country_name(&row.country))
-            .cell(row.plan)
+            .cell(plans.get(&row.plan).cloned().unwrap_or(row.plan))
             .cell(Cell::time(&clock, row.created_at))
     };
     let rows = slice.rows.into_iter().map(show).collect();
@@ -125,7 +141,7 @@ pub async fn export(
     platform: State,
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
-    let (_, query) = asked(&request, &platform, spec).await?;
+    let (_, query, _) = asked(&request, &platform).await?;
     let filter = filter(&query);
     note_export(
         &platform,

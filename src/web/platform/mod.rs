@@ -7,6 +7,7 @@ pub mod audit;
 pub mod backups;
 pub mod databases;
 pub mod doctor;
+pub mod emptying;
 pub mod export;
 mod figures;
 pub mod home;

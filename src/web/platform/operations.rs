@@ -132,6 +132,22 @@ pub(super) fn plain_list(clock: &Clock, found: Vec<Operation>) -> ListView {
         .region("operations")
 }
 
+/// Operations in a narrow column.
+pub(super) fn side_list(found: Vec<Operation>) -> ListView {
+    const FEW: &[Column] = &[Column::new("subject", "About"), Column::new("status", "Status")];
+    let row = |operation: Operation| {
+        Row::new(operation.id, format!("{PATH}/{}", operation.id))
+            .cell(Cell::text(operation.subject).note(kind_label(operation.kind)))
+            .cell(badge(operation.status))
+    };
+    let spec = ListSpec::new(PATH, Noun::new("operation", "operations"), FEW).empty(
+        "Nothing runs, nothing has failed",
+        "Set-ups, backups, migrations and other long work appear here while they run.",
+        None,
+    );
+    ListView::plain(spec, found.into_iter().map(row).collect()).region("operations")
+}
+
 /// `GET /platform/operations`: super admins.
 pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Result<HttpResponse, AppError> {
     let spec = spec();

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{csv, databases::engine_label, note_export, settled};
+use super::{csv, databases::engine_label, emptying, note_export, settled};
 use crate::{
     db::{Engine, Id, shared::SharedConn},
     error::{AppError, told},
@@ -11,7 +11,7 @@ use crate::{
         platform::{
             audit::Audit,
             servers::{self, DatabaseServer, ServerFilter, ServerRow, ServerState},
-            tenant_databases::{self, DatabaseFilter, DatabaseRow},
+            tenant_databases::{self, DatabaseFilter, DatabaseRow, DatabaseStatus},
         },
     },
     services::servers::{self as service, DATA_FOLDER, EXAMPLE, Entered},
@@ -164,7 +164,7 @@ pub async fn export(
     csv(&platform, file, move |c, last| servers::after(c, &filter, last, CHUNK)).await
 }
 
-fn about(admin: &AnyAdmin, title: impl Into<String>) -> Page {
+pub(super) fn about(admin: &AnyAdmin, title: impl Into<String>) -> Page {
     admin.page(title).crumb("Servers", PATH)
 }
 
@@ -181,7 +181,11 @@ pub async fn detail(
     let look = move |c: &mut SharedConn| {
         let server = servers::find(c, id)?;
         let held = servers::counts(c)?.get(&id).copied().unwrap_or(0);
-        let filter = DatabaseFilter { server_id: Some(id), ..DatabaseFilter::default() };
+        let filter = DatabaseFilter {
+            server_id: Some(id),
+            status: Some(DatabaseStatus::Ready),
+            ..DatabaseFilter::default()
+        };
         let paging = Paging { sort: "name".into(), descending: false, limit: SHOWN, offset: 0 };
         ModelResult::Ok((server, held, tenant_databases::page(c, &filter, &paging)?))
     };
@@ -192,7 +196,8 @@ pub async fn detail(
     for badge in badges(&server, held) {
         page = page.badge(badge);
     }
-    let notice = server.problem.as_ref().map(|problem| Notice::error(problem.as_str()));
+    let trouble = server.problem.as_ref().map(|problem| Notice::error(problem.as_str()));
+    let notice = trouble.or_else(|| emptying::notice(&server, held));
     let mut record = Record::new().notice(notice).section(facts(&admin, &clock, &server, held));
     if admin.is_super_admin() {
         record = record.action(match server.state {
@@ -203,6 +208,9 @@ pub async fn detail(
                 Action::post("Let it accept", format!("{place}/draining/remove")).icon(Icon::Play)
             }
         });
+        if server.state == ServerState::Draining && databases.total > 0 {
+            record = record.action(emptying::action(&server));
+        }
         if !server.is_home() {
             record = record
                 .action(Action::ask("Remove server", format!("{place}/removal")).icon(Icon::Trash).danger());
@@ -254,7 +262,7 @@ fn database_list(rows: Vec<DatabaseRow>) -> ListView {
 /// `GET /platform/servers/new`: super admins.
 pub async fn new(admin: SuperAdmin) -> Result<HttpResponse, AppError> {
     let mut form = blank().filled(FormData::default().with("capacity", 2000));
-    fields(&mut form, false);
+    fields(&mut form, None);
     Ok(html(&FormPage::new(about(&admin, "Add server"), form))?)
 }
 
@@ -262,8 +270,9 @@ fn blank() -> Form {
     Form::new(PATH).submit("Add server").cancel(PATH)
 }
 
-/// `home` is where the configuration says.
-fn fields(form: &mut Form, home: bool) -> Option<Entered> {
+/// Of a server that there is, or of a new one. That of the configuration has no address here.
+fn fields(form: &mut Form, known: Option<&DatabaseServer>) -> Option<Entered> {
+    let (new, home) = (known.is_none(), known.is_some_and(DatabaseServer::is_home));
     let name = form.text("name", "Name").limit(60).required();
     let (mut address, mut password) = (Some(String::new()), None);
     if !home {
@@ -286,7 +295,11 @@ fn fields(form: &mut Form, home: bool) -> Option<Entered> {
         password = form
             .password("password", "Password")
             .autocomplete("new-password")
-            .hint("Left empty, the one that is stored stays.")
+            .hint(if new {
+                "The password of that role."
+            } else {
+                "Left empty, the one that is stored stays."
+            })
             .optional();
     }
     form.group("Room");
@@ -315,7 +328,7 @@ async fn blocking<T: Send + 'static>(
 /// `POST /platform/servers`: super admins; the server is checked first.
 pub async fn create(platform: State, admin: SuperAdmin, data: FormData) -> Result<HttpResponse, AppError> {
     let mut form = blank().submitted(&data);
-    if let Some(entered) = fields(&mut form, false) {
+    if let Some(entered) = fields(&mut form, None) {
         let (state, audit) = (platform.clone(), admin.audit(&platform));
         match told(blocking(move || service::add(&state, &audit, &entered)).await?)? {
             Ok(server) => {
@@ -350,7 +363,7 @@ pub async fn edit(
 ) -> Result<HttpResponse, AppError> {
     let server = found(&platform, id).await?;
     let mut form = edit_form(&server).filled(values(&server)).at_version(server.version);
-    fields(&mut form, server.is_home());
+    fields(&mut form, Some(&server));
     Ok(html(&FormPage::new(about(&admin, format!("Edit {}", server.name)), form))?)
 }
 
@@ -364,7 +377,7 @@ pub async fn save(
     let server = found(&platform, id).await?;
     let mut form = edit_form(&server).submitted(&data);
     let mut status = StatusCode::UNPROCESSABLE_ENTITY;
-    if let Some(entered) = fields(&mut form, server.is_home()) {
+    if let Some(entered) = fields(&mut form, Some(&server)) {
         let (state, audit, known) = (platform.clone(), admin.audit(&platform), server.clone());
         let version = form.posted_version().unwrap_or_default();
         match blocking(move || service::change(&state, &audit, &known, version, &entered)).await? {
@@ -433,10 +446,16 @@ pub async fn ask_remove(
     let server = found(&platform, id).await?;
     let confirm = Confirm::new(format!("{PATH}/{id}/removal"), "Remove server")
         .says(format!("Provost forgets the server {} and its address.", server.name))
-        .says("Nothing is done on the server itself. While it holds databases it cannot be removed.")
-        .undo("You can add it again at any time.")
-        .danger()
-        .cancel(format!("{PATH}/{id}"));
+        .says("Nothing is done on the server itself. While it holds databases it cannot be removed.");
+    let confirm = if server.is_silent() {
+        confirm.says(
+            "It does not answer: replaced databases that it keeps for a while are forgotten with it. Those that serve \
+             have to be restored elsewhere first.",
+        )
+    } else {
+        confirm
+    };
+    let confirm = confirm.undo("You can add it again at any time.").danger().cancel(format!("{PATH}/{id}"));
     Ok(html(&ConfirmPage::new(about(&admin, format!("Remove {}?", server.name)), confirm))?)
 }
 

@@ -38,6 +38,8 @@ pub struct InstitutionFilter {
     pub kind: Option<Kind>,
     /// Only this country.
     pub country: Option<String>,
+    /// Only on this plan.
+    pub plan: Option<String>,
 }
 
 fn matching<'a>(filter: &InstitutionFilter) -> institutions::BoxedQuery<'a, SharedBackend> {
@@ -51,6 +53,9 @@ fn matching<'a>(filter: &InstitutionFilter) -> institutions::BoxedQuery<'a, Shar
     }
     if let Some(country) = &filter.country {
         query = query.filter(institutions::country.eq(country.clone()));
+    }
+    if let Some(plan) = &filter.plan {
+        query = query.filter(institutions::plan.eq(plan.clone()));
     }
     query
 }

@@ -76,6 +76,37 @@ pub fn older_than(
     Ok(query.order(operations::id.desc()).limit(limit).select(Operation::as_select()).load(connection)?)
 }
 
+/// Whose operations of this kind have ended without success since then.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_failed_since(
+    connection: &mut SharedConn,
+    kind: Kind,
+    since: NaiveDateTime,
+) -> ModelResult<Vec<Id>> {
+    let found: Vec<Option<Id>> = operations::table
+        .filter(operations::kind.eq(kind))
+        .filter(operations::status.eq_any([OperationStatus::Failed, OperationStatus::RolledBack]))
+        .filter(operations::finished_at.ge(since))
+        .select(operations::institution_id)
+        .load(connection)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Whose operations of this kind are not over.
+///
+/// # Errors
+/// Any database error.
+pub fn institutions_with_open(connection: &mut SharedConn, kind: Kind) -> ModelResult<Vec<Id>> {
+    let found: Vec<Option<Id>> = operations::table
+        .filter(operations::kind.eq(kind))
+        .filter(operations::status.eq_any(OPEN))
+        .select(operations::institution_id)
+        .load(connection)?;
+    Ok(found.into_iter().flatten().collect())
+}
+
 /// Operations that were due before `since` and that no living worker holds.
 ///
 /// # Errors
@@ -152,28 +183,48 @@ pub fn is_busy(connection: &mut SharedConn, institution_id: Id, but: Kind) -> Mo
     Ok(open > 0)
 }
 
+/// What has failed and was not made good since: by a later operation of the same kind for the same institution, such as
+/// the next night's backup.
+fn not_made_good<'a>() -> operations::BoxedQuery<'a, SharedBackend> {
+    use diesel::dsl::{exists, not};
+    let later = diesel::alias!(operations as later_operations);
+    let same =
+        later.field(operations::institution_id).eq(operations::institution_id).or(operations::institution_id
+            .is_null()
+            .and(later.field(operations::subject).eq(operations::subject)));
+    let made_good = later
+        .filter(later.field(operations::kind).eq(operations::kind))
+        .filter(later.field(operations::status).eq(OperationStatus::Succeeded))
+        .filter(later.field(operations::id).gt(operations::id))
+        .filter(same.assume_not_null());
+    operations::table
+        .filter(operations::status.eq(OperationStatus::Failed))
+        .filter(not(exists(made_good)))
+        .into_boxed()
+}
+
 /// How many failed operations wait for a super admin: those that they can try again or take back.
 ///
 /// # Errors
 /// Any database error.
 pub fn failed_count(connection: &mut SharedConn) -> ModelResult<i64> {
-    Ok(operations::table
-        .filter(operations::status.eq(OperationStatus::Failed))
-        .filter(operations::kind.ne(Kind::ImportStudents))
-        .count()
-        .get_result(connection)?)
+    Ok(not_made_good().filter(operations::kind.ne(Kind::ImportStudents)).count().get_result(connection)?)
 }
 
-/// Operations that failed after `since` without being taken back, newest first.
+/// Operations that failed after `since`, and were neither taken back nor made good; the newest first.
 ///
 /// # Errors
 /// Any database error.
-pub fn failed_since(connection: &mut SharedConn, since: NaiveDateTime) -> ModelResult<Vec<Operation>> {
-    Ok(operations::table
-        .filter(operations::status.eq(OperationStatus::Failed))
+pub fn failed_since(
+    connection: &mut SharedConn,
+    since: NaiveDateTime,
+    limit: i64,
+) -> ModelResult<Vec<Operation>> {
+    Ok(not_made_good()
+        .filter(operations::kind.ne(Kind::ImportStudents))
         .filter(operations::finished_at.gt(since))
         .order(operations::id.desc())
-        .limit(100)
+        .limit(limit)
         .select(Operation::as_select())
         .load(connection)?)
 }

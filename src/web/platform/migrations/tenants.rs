@@ -84,7 +84,8 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     let paging = query.paging();
     let slice = platform.shared.run(move |c| tenant_databases::page(c, &filter, &paging)).await?;
     let current = platform.migrations.version();
-    let rows = slice.rows.into_iter().map(|found| row(&admin, found, current)).collect();
+    let first = platform.migrations.all().first().map_or("", |migration| &migration.name);
+    let rows = slice.rows.into_iter().map(|found| row(&admin, found, current, first)).collect();
     let page = admin
         .page("Schemas")
         .crumb("Migrations", PATH)
@@ -92,7 +93,7 @@ pub async fn list(request: HttpRequest, platform: State, admin: AnyAdmin) -> Res
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
 
-fn row(admin: &AnyAdmin, found: DatabaseRow, current: &str) -> Row {
+fn row(admin: &AnyAdmin, found: DatabaseRow, current: &str, first: &str) -> Row {
     let (id, version) = (found.database.institution_id, found.database.schema_version);
     let held = found.database.quarantine_reason.is_some();
     let mut badges = vec![standing(&version, current)];
@@ -113,7 +114,7 @@ fn row(admin: &AnyAdmin, found: DatabaseRow, current: &str) -> Row {
         (false, true) => row.action(again("Migrate")),
         _ => row,
     };
-    if *version <= *current {
+    if *version <= *current && *version > *first {
         row.action(Action::ask("Roll back", format!("{TENANTS}/{id}/rollback")).icon(Icon::Undo).danger())
     } else {
         row
