@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 refused or failed (one sentence on standard error), 2 wrong usage.
 
 mod admin;
+mod announcement;
 mod audit;
 mod backup;
 mod database;
@@ -22,6 +23,7 @@ mod reconcile;
 mod sandbox;
 mod serve;
 mod server;
+mod webhook;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -73,9 +75,12 @@ enum Command {
         #[arg(long)]
         fresh: bool,
     },
-    /// Super admins of the platform
+    /// Platform admins: make them, list them, change what they may do
     #[command(subcommand)]
     Admin(admin::Command),
+    /// What the platform says to its institutions, over their pages
+    #[command(subcommand)]
+    Announcement(announcement::Command),
     /// Institutions: list them, decide about them, suspend them
     #[command(subcommand)]
     Institution(institution::Command),
@@ -123,6 +128,9 @@ enum Command {
     /// What needs somebody
     #[command(subcommand)]
     Alert(monitor::Command),
+    /// Programs that are told of alerts
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// The log of everything that super admins and operators did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -179,6 +187,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Serve => serve::serve(config),
         Command::Demo { fresh } => demo::run(config, fresh),
         Command::Admin(command) => admin::run(&config, command),
+        Command::Announcement(command) => announcement::run(&config, command),
         Command::Institution(command) => institution::run(&config, command),
         Command::Plan(command) => plan::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
@@ -191,6 +200,7 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Keys(command) => keys::run(&config, &command),
         Command::Monitor { json } => monitor::run(&config, json),
         Command::Alert(command) => monitor::run_alert(&config, &command),
+        Command::Webhook(command) => webhook::run(&config, command),
         Command::Audit(command) => audit::run(&config, &command),
         Command::Reconcile(wanted) => reconcile::run(&config, wanted),
         Command::Maintain(asked) => maintain::run(&config, &asked),

@@ -278,6 +278,63 @@ fn an_institution_is_approved_suspended_and_reactivated_without_a_server() {
 }
 
 /// What looking could change: the roles and databases of the server, the files, the schema's version.
+#[test]
+fn what_is_announced_who_is_told_and_who_decides_without_a_server() {
+    let site = Site::new();
+    let platform = site.open();
+    register(&platform, "ada.edu");
+
+    // Announcements.
+    let post =
+        ["announcement", "post", "Closed on Sunday.", "--level", "maintenance", "--institution", "ada.edu"];
+    let made = json(&site, &[&post[..], &["--json"]].concat());
+    assert_eq!((&made["audience"], &made["shown"]), (&"institution".into(), &true.into()), "{made}");
+    let said = refused(&site, &["announcement", "post", "Too late.", "--until", "2020-01-01 00:00"]);
+    assert!(said.contains("--until"), "{said}");
+    let said = refused(&site, &["announcement", "post", "To nobody.", "--plan", "none"]);
+    assert!(said.contains("provost plan list"), "{said}");
+    let id = made["id"].as_str().expect("an id");
+    succeed(&site, &["announcement", "end", id]);
+    assert_eq!(json(&site, &["announcement", "list", "--json"])[0]["shown"], false);
+    assert!(succeed(&site, &["announcement", "list"]).contains("Closed on Sunday."));
+
+    // Webhooks: only a new secret is printed.
+    let said = refused(&site, &["webhook", "add", "http://127.0.0.1:9/hook"]);
+    assert!(said.contains("private"), "{said}");
+    let hook = json(&site, &["webhook", "add", "https://example.org/hook", "--json"]);
+    let (id, secret) = (hook["id"].as_str().expect("an id"), hook["secret"].as_str().expect("a secret"));
+    let list = succeed(&site, &["webhook", "list", "--json"]);
+    assert!(list.contains(id) && !list.contains(secret), "{list}");
+    succeed(&site, &["webhook", "disable", id]);
+    assert!(refused(&site, &["webhook", "test", id]).contains("disabled"));
+    succeed(&site, &["webhook", "enable", id]);
+    succeed(&site, &["webhook", "test", id]);
+    assert!(!succeed(&site, &["webhook", "renew-secret", id]).contains(secret));
+    succeed(&site, &["webhook", "remove", id]);
+    assert!(refused(&site, &["webhook", "remove", id]).contains("provost webhook list"));
+
+    // Admins: the last super admin stays one.
+    let create = |email: &str| {
+        let mut command =
+            provost(&site, &["admin", "create", "--email", email, "--name", "Ada", "--password-stdin"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("run");
+        child.stdin.take().expect("stdin").write_all(b"quartz lantern mosaic 7\n").expect("written");
+        assert!(child.wait().expect("run").success());
+    };
+    create("ada@example.org");
+    refused(&site, &["admin", "disable", "ada@example.org"]);
+    refused(&site, &["admin", "role", "ada@example.org", "auditor"]);
+    create("bell@example.org");
+    let changed = json(&site, &["admin", "role", "bell@example.org", "operator", "--json"]);
+    assert_eq!(changed["role"], "operator");
+    succeed(&site, &["admin", "disable", "bell@example.org"]);
+    succeed(&site, &["admin", "enable", "bell@example.org"]);
+    let all = json(&site, &["admin", "list", "--json"]);
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
+    assert!(refused(&site, &["admin", "disable", "nobody@example.org"]).contains("provost admin list"));
+    succeed(&site, &["audit", "verify"]);
+}
+
 fn surroundings(site: &Site) -> Vec<String> {
     let mut connection = SharedConn::open(&site.settings.database).expect("opened");
     let mut seen = names(&mut connection, "SELECT version AS name FROM __diesel_schema_migrations");
