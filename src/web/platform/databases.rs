@@ -278,7 +278,7 @@ pub(super) fn facts(
     let pool = pools.tenants.iter().find(|pool| pool.institution_id == database.institution_id);
     let connections = pool.map_or_else(
         || "none open in this process".to_owned(),
-        |pool| format!("{} at work, {} waiting, {} allowed", pool.in_use, pool.idle, pool.most),
+        |pool| format!("{} at work, {} idle, {} allowed", pool.in_use, pool.idle, pool.most),
     );
     let section = Section::new("Database")
         .fact("Name", Cell::mono(database.database_name.as_str()))
