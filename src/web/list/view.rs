@@ -35,6 +35,13 @@ impl Row {
         Self { id: id.to_string(), href: None, cells: Vec::new(), actions: Vec::new(), selectable: true }
     }
 
+    /// As the page names the row: of an id, which may be an address or a domain, what HTML and CSS take as it is.
+    fn anchor(&self) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let named = |c: char| if plain(c) { c.to_string() } else { format!("_{:x}", u32::from(c)) };
+        self.id.chars().map(named).collect()
+    }
+
     /// The next cell, in the order of the columns.
     pub fn cell(mut self, cell: impl Into<Cell>) -> Self {
         self.cells.push(cell.into());
@@ -259,6 +266,14 @@ mod tests {
         assert!(!decided.contains("tick-cell"));
         assert!(!view(1, false).contains("data-bulk"), "nothing is there to be done");
         assert!(view(1, true).contains("tick-cell"));
+    }
+
+    #[test]
+    fn a_row_has_a_name_that_html_takes_whatever_it_is_of() {
+        let spec = ListSpec::new("/s", Noun::new("page", "pages"), &[Column::new("page", "Page")]);
+        let html =
+            ListView::plain(spec, vec![Row::plain("/i/{domain}").cell("it")]).region("pages").to_string();
+        assert!(html.contains("id=\"pages-_2fi_2f_7bdomain_7d\""), "{html}");
     }
 
     #[test]
