@@ -14,7 +14,9 @@ use crate::{
     models::{
         Actor, Paging,
         platform::{
-            announcements::{self, Announcement, AnnouncementFields, AnnouncementFilter, Audience, Level},
+            announcements::{
+                self, Announcement, AnnouncementFields, AnnouncementFilter, Audience, LONGEST, Level,
+            },
             plans,
         },
     },
@@ -23,8 +25,6 @@ use crate::{
 
 /// How a moment is written, in UTC.
 const MOMENT: &str = "%Y-%m-%d %H:%M";
-/// As the form on the page has it.
-const LONGEST: usize = 300;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -102,14 +102,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
             told(&platform, made, json, true, "is told of every alert from now on")
         }
         Command::Test(which) => {
-            let tested = connection.write_tx(|c| {
-                let webhook = webhooks::find(c, which.id)?;
-                if webhook.status != WebhookStatus::Active {
-                    return Err(ModelError::Changed("The webhook is disabled.".into()));
-                }
-                service::send_test(c, which.id)?;
-                Ok(webhook)
-            });
+            let tested = service::send_test(connection, which.id);
             let webhook = tested.map_err(|error| unknown(error, which.id))?;
             told(&platform, webhook, which.json, false, "is sent a test message by the running server")
         }

@@ -17,6 +17,9 @@ use crate::{
 /// Announcements that hold at once, at most: a page shows the gravest only.
 const MOST_CURRENT: i64 = 100;
 
+/// Characters of what is said: it stands over every page.
+pub const LONGEST: usize = 300;
+
 crate::text_enum! {
     /// How grave it is.
     Level {

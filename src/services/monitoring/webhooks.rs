@@ -8,10 +8,10 @@ use sha2::Sha256;
 
 use super::network;
 use crate::{
-    db::{Id, now},
+    db::{Id, now, shared::SharedConn},
     models::{
-        ModelResult,
-        platform::webhooks::{self, Attempted, Delivery, Webhook},
+        ModelError, ModelResult,
+        platform::webhooks::{self, Attempted, Delivery, Webhook, WebhookStatus},
     },
     services::{keys::Keys, platform::Platform},
 };
@@ -48,14 +48,21 @@ pub fn signature(key: &[u8], id: &str, timestamp: i64, body: &str) -> String {
 /// Puts a message on its way that says nothing but that it arrives.
 ///
 /// # Errors
-/// Any database error.
-pub fn send_test(c: &mut crate::db::shared::SharedConn, webhook_id: Id) -> ModelResult<Id> {
+/// [`ModelError::Changed`] when the webhook is disabled; `NotFound`; any database error.
+pub fn send_test(connection: &mut SharedConn, webhook_id: Id) -> ModelResult<Webhook> {
     let body = json!({
         "type": "webhook.test",
         "timestamp": Utc::now().to_rfc3339(),
         "data": { "message": "This is a test. If you can read it and its signature is right, all is well." }
     });
-    webhooks::enqueue(c, webhook_id, "webhook.test", &body.to_string())
+    connection.write_tx(|c| {
+        let webhook = webhooks::find(c, webhook_id)?;
+        if webhook.status != WebhookStatus::Active {
+            return Err(ModelError::Changed("The webhook is disabled.".into()));
+        }
+        webhooks::enqueue(c, webhook_id, "webhook.test", &body.to_string())?;
+        Ok(webhook)
+    })
 }
 
 /// Sends what is due; begins no further message once `keep_going` says no. Says how many arrived. Blocks.

@@ -20,7 +20,7 @@ use crate::{
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
-        forms::{Choice, ChoiceOf, Form, FormData, FormPage},
+        forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice, Page},
@@ -254,7 +254,7 @@ async fn resolved(
 fn fields(form: &mut Form, offer: &[Plan]) -> Option<Entered> {
     let text = form
         .textarea("text", "What you say")
-        .limit(300)
+        .limit(announcements::LONGEST)
         .hint("A sentence or two: what happens, when, and what to do.")
         .required();
     let level = form.choose::<Level>("level", "Level");
@@ -316,14 +316,3 @@ fn is_moment(text: &String) -> Result<(), String> {
         None => Err("Enter a day and a time, for example 2027-05-03 18:00.".to_owned()),
     }
 }
-
-macro_rules! choices {
-    ($($kind:ty),+) => {
-        $(impl ChoiceOf for $kind {
-            fn all() -> &'static [Self] { Self::ALL }
-            fn value(self) -> &'static str { self.as_str() }
-            fn label(self) -> &'static str { self.label() }
-        })+
-    };
-}
-choices!(Level, Audience);

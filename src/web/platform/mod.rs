@@ -57,6 +57,7 @@ use crate::{
         country::Country,
         platform::{
             admins::{AdminRole, AdminStatus},
+            announcements::{Audience, Level},
             audit::Subject,
             institutions::{Kind, Status, StatusChange, countries},
             registrations::{Source, Stand},
@@ -73,7 +74,7 @@ macro_rules! choices {
         })+
     };
 }
-choices!(Kind, Status, Stand, Source, AdminStatus, AdminRole);
+choices!(Kind, Status, Stand, Source, AdminStatus, AdminRole, Level, Audience);
 
 /// The list that an address asks for, by a declaration whose country filter offers the countries there are.
 async fn asked(
