@@ -48,6 +48,8 @@ pub struct PoolLimits {
     pub wait: Duration,
     /// Connections unused for this long are closed.
     pub idle: Duration,
+    /// Of those who had to wait for a connection, so many are at work at once.
+    pub crowd: usize,
 }
 
 /// The pool of the shared database. It has connections of its own, outside the tenants' budget, so that

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     db::{
-        Id, Target,
+        Id, Target, lane,
         meter::Meters,
         migrate::Migrate,
         pools::{PoolLimits, SharedPool, TenantDb, TenantPools},
@@ -157,12 +157,16 @@ impl Platform {
             Passwords::new(keys.password_pepper(), settings.password_cost, settings.limits.password_queue)
                 .map_err(StartError::new)?;
         let limits = settings.limits;
-        let pool =
-            |connections| PoolLimits { connections, wait: limits.gate_wait, idle: limits.connection_idle };
+        let pool = |connections, crowd| PoolLimits {
+            connections,
+            wait: limits.gate_wait,
+            idle: limits.connection_idle,
+            crowd,
+        };
         let meters = Arc::new(Meters::new(settings.metered, limits.slow_query));
         let shared = SharedPool::metered(
             settings.database.clone(),
-            pool(limits.shared_connections),
+            pool(limits.shared_connections, limits.shared_connections),
             Arc::clone(meters.platform()),
         );
         let engine = Arc::new(Engines::new(Parts {
@@ -180,7 +184,8 @@ impl Platform {
             None => engine.connection_budget(limits.shared_connections),
         };
         let budget = budget.map_err(StartError::new)?;
-        let pools = TenantPools::metered(pool(limits.tenant_connections), budget, Arc::clone(&meters));
+        let pools =
+            TenantPools::metered(pool(limits.tenant_connections, lane::crowd()), budget, Arc::clone(&meters));
         Ok(Arc::new(Self {
             tenants: Tenants::new(pools, Arc::clone(&engine), keys.clone(), migrations.version()),
             outbox: Outbox::new(shared.clone(), keys.clone(), mailer),

@@ -54,8 +54,6 @@ pub struct Settings {
 pub struct BackupSettings {
     /// The folder of backups.
     pub folder: PathBuf,
-    /// Where a SQLite copy may lie while it is sealed.
-    pub spool: PathBuf,
     /// The folder of PostgreSQL's programs; without one they are looked for.
     pub postgres_tools: Option<PathBuf>,
     /// Where backups lie instead of in the folder, in which they are then only written.
@@ -95,7 +93,6 @@ impl BackupSettings {
     pub fn new(data_dir: &Path) -> Self {
         Self {
             folder: data_dir.join("backups"),
-            spool: data_dir.join("spool"),
             postgres_tools: None,
             s3: None,
             keep_days: 7,

@@ -38,7 +38,7 @@ impl From<diesel::result::Error> for Trouble {
 }
 
 const LIMITS: PoolLimits =
-    PoolLimits { connections: 3, wait: Duration::from_millis(300), idle: Duration::from_secs(60) };
+    PoolLimits { connections: 3, wait: Duration::from_millis(300), idle: Duration::from_secs(60), crowd: 1 };
 
 fn places(engine: &SqliteEngine, count: usize) -> Vec<Place> {
     (0..count)
@@ -130,6 +130,36 @@ fn a_busy_tenant_is_told_so_in_time_while_another_answers() {
     });
     drop(held);
     runtime().block_on(busy.run(touch)).expect("free again");
+}
+
+#[test]
+fn those_who_had_to_queue_work_one_after_the_other() {
+    let folder = Folder::new();
+    let engine = SqliteEngine::new(folder.path());
+    let limits = PoolLimits { wait: Duration::from_secs(30), ..LIMITS };
+    let pools = TenantPools::new(limits, 10);
+    let db = open(&pools, &engine, &places(&engine, 1)[0], 1);
+    let held: Vec<_> = (0..limits.connections).map(|_| db.get().expect("connection")).collect();
+    let (at_work, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let queued = || {
+        let (at_work, most) = (Arc::clone(&at_work), Arc::clone(&most));
+        db.run(move |connection| {
+            most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let done = (0..50).try_for_each(|_| touch(connection));
+            at_work.fetch_sub(1, Ordering::SeqCst);
+            done
+        })
+    };
+    runtime().block_on(async {
+        // All have queued by the time the connections come free: each future is begun in this order.
+        let free = async { drop(held) };
+        let (one, two, three, ()) = tokio::join!(queued(), queued(), queued(), free);
+        one.and(two).and(three).expect("done");
+    });
+    assert_eq!(most.load(Ordering::SeqCst), LIMITS.crowd);
+    // Who need not queue is not kept from working beside others.
+    let beside: Vec<_> = (0..limits.connections).map(|_| db.get().expect("connection")).collect();
+    assert_eq!(beside.len(), limits.connections);
 }
 
 #[test]

@@ -177,8 +177,6 @@ pub struct Dumped {
 pub struct CopyTools<'a> {
     /// The folder of PostgreSQL's programs, where it was set.
     pub folder: Option<&'a Path>,
-    /// Where a SQLite file may lie while it is handed on.
-    pub spool: &'a Path,
 }
 
 /// Where tenant databases live. Everything blocks.
@@ -476,7 +474,7 @@ pub fn dump_shared(
     out: &mut dyn Write,
 ) -> Result<Dumped, EngineError> {
     match target {
-        Target::Sqlite(path) => sqlite::copy::dump(path, tools.spool, out),
+        Target::Sqlite(path) => sqlite::copy::dump(path, out),
         Target::Postgres(url) => postgres::copy::dump(url, None, tools.folder, out),
     }
 }

@@ -290,13 +290,8 @@ impl TenantEngine for SqliteEngine {
         self.opener(place, None)?().map_err(|error| EngineError::transient(format!("The database {error}.")))
     }
 
-    fn dump(
-        &self,
-        place: &Place,
-        tools: CopyTools<'_>,
-        out: &mut dyn io::Write,
-    ) -> Result<Dumped, EngineError> {
-        copy::dump(&self.file(place)?, tools.spool, out)
+    fn dump(&self, place: &Place, _: CopyTools<'_>, out: &mut dyn io::Write) -> Result<Dumped, EngineError> {
+        copy::dump(&self.file(place)?, out)
     }
 
     fn load(

@@ -11,7 +11,7 @@ use std::{
 };
 
 use diesel::r2d2::R2D2Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::{
     PoolError, PoolLimits,
@@ -54,6 +54,8 @@ pub(super) struct Pool<C: R2D2Connection + 'static> {
     open: Box<Open<C>>,
     /// One permit per connection; closed when the pool is retired, which also turns away who waits.
     gate: Arc<Semaphore>,
+    /// One permit for each who may be at work at once of those who had to queue.
+    crowd: Arc<Semaphore>,
     slots: r2d2::Pool<Slots<C>>,
     /// Counts who had to wait at the gate.
     pub(super) meter: Arc<Meter>,
@@ -74,6 +76,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
             limits,
             open: Box::new(open),
             gate: Arc::new(Semaphore::new(limits.connections)),
+            crowd: Arc::new(Semaphore::new(limits.crowd)),
             slots: slot::pool(limits),
             meter,
             held: Mutex::default(),
@@ -85,16 +88,19 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     /// Waits for a place in the pool.
     pub(super) async fn enter(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
         match Arc::clone(&pool.gate).try_acquire_owned() {
-            Ok(place) => return Ok(Self::entered(pool, place, false)),
+            Ok(place) => return Ok(Self::entered(pool, place, None)),
             Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
             Err(TryAcquireError::NoPermits) => {}
         }
         let began = Instant::now();
-        let gate = Arc::clone(&pool.gate).acquire_owned();
-        let outcome = tokio::time::timeout_at(deadline.instant(), gate).await;
+        let queue = async {
+            let place = Arc::clone(&pool.gate).acquire_owned().await?;
+            Ok::<_, AcquireError>((place, Arc::clone(&pool.crowd).acquire_owned().await?))
+        };
+        let outcome = tokio::time::timeout_at(deadline.instant(), queue).await;
         pool.meter.waited(began.elapsed());
         match outcome {
-            Ok(Ok(place)) => Ok(Self::entered(pool, place, true)),
+            Ok(Ok((place, turn))) => Ok(Self::entered(pool, place, Some(turn))),
             Ok(Err(_)) => Err(PoolError::Stale),
             Err(_) => Err(PoolError::Busy),
         }
@@ -104,7 +110,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     pub(super) fn enter_blocking(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
         loop {
             match Arc::clone(&pool.gate).try_acquire_owned() {
-                Ok(place) => return Ok(Self::entered(pool, place, false)),
+                Ok(place) => return Ok(Self::entered(pool, place, None)),
                 Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
                 Err(TryAcquireError::NoPermits) if deadline.pause() => {}
                 Err(TryAcquireError::NoPermits) => return Err(PoolError::Busy),
@@ -115,23 +121,29 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     /// As [`Self::enter`], only if an open connection is idle.
     pub(super) fn enter_now(pool: &Arc<Self>) -> Option<Entered<C>> {
         let place = Arc::clone(&pool.gate).try_acquire_owned().ok()?;
-        Some(Self::entered(pool, place, false)).filter(|entered| !entered.needs_new())
+        Some(Self::entered(pool, place, None)).filter(|entered| !entered.needs_new())
     }
 
-    fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit, queued: bool) -> Entered<C> {
+    fn entered(
+        pool: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
         let mut held = pool.held.lock().unwrap_or_else(PoisonError::into_inner);
         let number = held.last_key_value().map_or(0, |(last, _)| last + 1);
         held.insert(number, Instant::now());
         drop(held);
-        let place = Place { pool: Arc::clone(pool), number, _permit: permit };
+        let queued = turn.is_some();
+        let place = Place { pool: Arc::clone(pool), number, _permit: permit, _turn: turn };
         Entered { loan: pool.slots.try_get(), place, queued }
     }
 
     /// Refuses everybody from now on; closes what is idle, and what is in use as it comes back.
     pub(super) fn retire(&self) {
         self.gate.close();
+        self.crowd.close();
         self.close_idle();
     }
 
@@ -186,6 +198,8 @@ struct Place<C: R2D2Connection + 'static> {
     pool: Arc<Pool<C>>,
     number: u64,
     _permit: OwnedSemaphorePermit,
+    /// Of those who queued.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl<C: R2D2Connection + 'static> Drop for Place<C> {

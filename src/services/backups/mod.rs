@@ -253,7 +253,7 @@ impl Source {
 /// What copying needs, by the settings.
 pub(crate) fn tools(platform: &Platform) -> CopyTools<'_> {
     let settings = &platform.settings.backups;
-    CopyTools { folder: settings.postgres_tools.as_deref(), spool: &settings.spool }
+    CopyTools { folder: settings.postgres_tools.as_deref() }
 }
 
 /// The key of an owner's backups.

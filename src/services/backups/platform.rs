@@ -103,8 +103,7 @@ fn load_and_compare(
         )));
     }
     make_folder(settings)?;
-    let tools =
-        CopyTools { folder: settings.backups.postgres_tools.as_deref(), spool: &settings.backups.spool };
+    let tools = CopyTools { folder: settings.backups.postgres_tools.as_deref() };
     let contents =
         reading(storage, manifest, key, |input| Ok(load_shared(&settings.database, tools, input)?))?;
     compare(&manifest.to_row()?, &contents).map(|_| ())

@@ -123,7 +123,8 @@ fn touch(platform: &Platform, id: Id) -> Result<(), TenantError> {
     let audit = platform.audit(Actor::system());
     platform.shared.get()?.write_tx(|shared| {
         let rollout = rollouts::open(shared)?.map(|open| open.id);
-        report.note(shared, platform, &audit, rollout)
+        report.note(shared, platform, rollout)?;
+        report.record(shared, &audit)
     })?;
     match report.error() {
         None => Ok(()),

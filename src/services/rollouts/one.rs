@@ -150,6 +150,7 @@ impl Report {
     }
 
     /// Writes it down: where the database is now, what ran, and its line in the rollout. What failed is in quarantine.
+    /// [`Self::record`] follows in the same transaction.
     ///
     /// # Errors
     /// Any database error.
@@ -157,33 +158,46 @@ impl Report {
         &self,
         connection: &mut SharedConn,
         platform: &Platform,
-        audit: &Audit,
         rollout_id: Option<Id>,
     ) -> ModelResult<()> {
         let (id, error) = (self.job.database.institution_id, self.error());
-        let is_now = self.course.version.as_deref().unwrap_or(&self.job.database.schema_version);
         let quarantine = match (&error, self.direction) {
             (Some(error), _) => Some(error.clone()),
             (None, Direction::Down) => Some(held_back(&self.job.to_version)),
             (None, Direction::Up) => None,
         };
-        tenant_databases::set_schema_version(connection, id, is_now, quarantine.as_deref())?;
+        tenant_databases::set_schema_version(connection, id, self.is_now(), quarantine.as_deref())?;
         self.note_migrations(connection, platform, rollout_id)?;
         if let Some(rollout) = rollout_id {
             let status = if error.is_some() { TenantStatus::Failed } else { TenantStatus::Done };
             let figures = (status, self.attempts, self.milliseconds);
             rollouts::settle(connection, rollout, id, figures, error.as_deref())?;
         }
+        Ok(())
+    }
+
+    /// Its entry in the audit log. Of several reports all are noted before the first is recorded: whoever appends to
+    /// the log holds it to the end, and must not wait for a row then that another holds who waits for the log.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub(super) fn record(&self, connection: &mut SharedConn, audit: &Audit) -> ModelResult<()> {
+        let (id, error) = (self.job.database.institution_id, self.error());
         let action = match (&error, self.direction) {
             (Some(_), _) => "database.migration_failed",
             (None, Direction::Up) => "database.migrated",
             (None, Direction::Down) => "database.rolled_back",
         };
         let ran: Vec<&str> = self.course.ran.iter().map(|ran| &*ran.name).collect();
-        let detail = json!({ "from": self.job.database.schema_version, "to": is_now, "migrations": ran, "error": error });
+        let detail = json!({ "from": self.job.database.schema_version, "to": self.is_now(), "migrations": ran, "error": error });
         let subject =
             Subject { kind: "institution", id: Some(id), label: &self.job.domain, institution_id: Some(id) };
         audit.record(connection, action, &subject, &detail)
+    }
+
+    /// The schema version that the database has now.
+    fn is_now(&self) -> &str {
+        self.course.version.as_deref().unwrap_or(&self.job.database.schema_version)
     }
 
     fn note_migrations(

@@ -259,7 +259,10 @@ fn note(work: &Work<'_>, rollout: &Rollout, batch: &[Report]) -> Result<bool, Fa
     let audit = work.audit();
     let (done, total, go_on) = work.step_tx(|connection| {
         for report in batch {
-            report.note(connection, work.platform, &audit, Some(rollout.id))?;
+            report.note(connection, work.platform, Some(rollout.id))?;
+        }
+        for report in batch {
+            report.record(connection, &audit)?;
         }
         crate::crash_point!("rollout:noting");
         let counts = rollouts::counts(connection, rollout.id)?;

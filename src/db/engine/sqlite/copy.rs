@@ -1,4 +1,4 @@
-//! Copies of SQLite databases: out by VACUUM INTO, in as a file that is whole before it has its name.
+//! Copies of SQLite databases: out page by page, in as a file that is whole before it has its name.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,14 @@ use std::{
 
 use diesel::{
     SqliteConnection,
+    connection::{DefaultLoadingMode, SimpleConnection as _},
     prelude::*,
-    sql_types::{BigInt, Text},
+    sql_types::{BigInt, Binary, Text},
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{explain, ignore_missing, make_folder, private_file, sync_folder};
+use super::{explain, private_file, sync_folder};
 use crate::db::{
-    Id,
     engine::{Contents, Dumped, EngineError, cannot_read, cannot_write, hex},
     target::{create_sqlite, open_sqlite},
     trouble::Trouble,
@@ -35,47 +35,36 @@ struct Count {
     number: i64,
 }
 
-/// A file that goes whatever happens.
-struct Spooled<'a>(&'a Path);
-
-impl Drop for Spooled<'_> {
-    fn drop(&mut self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let _ = fs::remove_file(format!("{}{end}", self.0.display())).or_else(ignore_missing);
-        }
-    }
+#[derive(QueryableByName)]
+struct Page {
+    #[diesel(sql_type = Binary)]
+    data: Vec<u8>,
 }
 
-/// Copies the database as it is at one moment into a file beside others', and hands that on. The live file is
-/// touched by SQLite alone.
-pub(in crate::db::engine) fn dump(
-    path: &Path,
-    spool: &Path,
-    out: &mut dyn Write,
-) -> Result<Dumped, EngineError> {
-    make_folder(spool).map_err(|error| explain("make the folder of copies", &error))?;
-    let copy = spool.join(format!("{}.part", Id::new()));
-    private_file(&copy).map_err(|error| explain("copy the database", &error))?;
-    let _gone_afterwards = Spooled(&copy);
+/// SQLite shows its pages only when it was built to (`.cargo/config.toml`, which cargo reads in this folder).
+const _: () = {
+    let flags = option_env!("LIBSQLITE3_FLAGS");
+    assert!(
+        matches!(flags, Some(flags) if holds(flags.as_bytes(), b"SQLITE_ENABLE_DBPAGE_VTAB")),
+        "run cargo in the repository's folder: backups need the LIBSQLITE3_FLAGS of .cargo/config.toml"
+    );
+};
+
+/// Hands on the database as it is at one moment, page by page: the plain copy is nowhere on a disk. Nobody who writes
+/// waits for it.
+pub(in crate::db::engine) fn dump(path: &Path, out: &mut dyn Write) -> Result<Dumped, EngineError> {
     let mut live = open_sqlite(path).map_err(|error| said(&error))?;
-    diesel::sql_query("VACUUM INTO ?")
-        .bind::<Text, _>(copy.to_string_lossy().into_owned())
-        .execute(&mut live)
+    // Never committed: it only keeps the moment.
+    live.batch_execute("BEGIN").map_err(|error| said(&error))?;
+    let contents = contents(&mut live)?;
+    let pages = diesel::sql_query("SELECT data FROM sqlite_dbpage ORDER BY pgno")
+        .load_iter::<Page, DefaultLoadingMode>(&mut live)
         .map_err(|error| said(&error))?;
-    drop(live);
-    let mut connection = open_sqlite(&copy).map_err(|error| said(&error))?;
-    let contents = contents(&mut connection)?;
-    drop(connection);
-    let mut file = File::open(&copy).map_err(|error| cannot_read(&error))?;
-    let mut block = vec![0; 64 * 1024];
-    loop {
-        let count = file.read(&mut block).map_err(|error| cannot_read(&error))?;
-        if count == 0 {
-            break;
-        }
-        out.write_all(&block[..count]).map_err(|error| cannot_write(&error))?;
+    for page in pages {
+        let page = page.map_err(|error| said(&error))?;
+        out.write_all(&page.data).map_err(|error| cannot_write(&error))?;
     }
-    Ok(Dumped { contents, tool: "SQLite VACUUM INTO".into() })
+    Ok(Dumped { contents, tool: "SQLite pages".into() })
 }
 
 /// Writes a copy into place: under its name it is whole, in WAL mode and on the disk.
@@ -150,6 +139,22 @@ pub(super) fn mark(path: &Path) -> Option<String> {
     // An empty log is as good as none.
     let log = fs::metadata(&log).is_ok_and(|meta| meta.len() > 0).then(|| of(Path::new(&log))).flatten();
     Some(format!("{}/{}", of(path)?, log.unwrap_or_default()))
+}
+
+/// Whether `text` has `part` in it; for the compiler.
+const fn holds(text: &[u8], part: &[u8]) -> bool {
+    let mut at = 0;
+    while at + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[at + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 fn said(error: &dyn std::fmt::Display) -> EngineError {

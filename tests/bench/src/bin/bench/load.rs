@@ -33,6 +33,8 @@ const FLOOD: &str = "500";
 struct Seen {
     /// Milliseconds of each request.
     times: Vec<f64>,
+    /// How much of the whole time was over when it began.
+    begun: Vec<f64>,
     errors: Vec<String>,
 }
 
@@ -94,9 +96,10 @@ fn tell(engine: Engine, quiet: &Seen, loud: &Seen, length: Duration) {
     report::figure(engine, what, count, "", Limit::Under(1.0), &format!("{all}; {first}"));
     let (before, after) = (percentile(&quiet.times, 99), percentile(&loud.times, 99));
     let detail = format!(
-        "p99 {before:.1} and {after:.1} ms, p50 {:.1} and {:.1} ms",
+        "p99 {before:.1} and {after:.1} ms, p50 {:.1} and {:.1} ms; p99 by tenth of the time: {}",
         percentile(&quiet.times, 50),
-        percentile(&loud.times, 50)
+        percentile(&loud.times, 50),
+        by_tenth(loud)
     );
     report::figure(
         engine,
@@ -112,6 +115,22 @@ fn percentile(times: &[f64], percent: usize) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() * percent / 100).copied().unwrap_or(f64::NAN)
+}
+
+/// Where it was worst: the fleet is migrated in the beginning.
+fn by_tenth(seen: &Seen) -> String {
+    let tenth = |n: u8| {
+        let within = |begun: &f64| (f64::from(n)..f64::from(n + 1)).contains(&(begun * 10.0));
+        let times: Vec<f64> = seen
+            .begun
+            .iter()
+            .zip(&seen.times)
+            .filter(|(begun, _)| within(begun))
+            .map(|(_, time)| *time)
+            .collect();
+        format!("{:.0}", percentile(&times, 99))
+    };
+    (0..10).map(tenth).collect::<Vec<_>>().join(" ")
 }
 
 /// The owners of all institutions but the first, dealt out to those who work; everybody has students.
@@ -130,19 +149,21 @@ fn signed_in(place: &Place) -> Vec<Vec<(Caller, String)>> {
 
 /// Everybody works for so long, having begun with `first`.
 fn work(people: &mut [Vec<(Caller, String)>], length: Duration, first: impl FnOnce()) -> Seen {
-    let end = Instant::now() + length;
+    let begin = Instant::now();
     thread::scope(|scope| {
         let all: Vec<_> = people
             .iter_mut()
             .enumerate()
             .map(|(number, theirs)| {
-                scope.spawn(move || one(theirs, end, PAUSE.mul_f64(number as f64 / PEOPLE as f64)))
+                scope
+                    .spawn(move || one(theirs, (begin, length), PAUSE.mul_f64(number as f64 / PEOPLE as f64)))
             })
             .collect();
         first();
         all.into_iter().fold(Seen::default(), |mut seen, one| {
             let one = one.join().expect("worked");
             seen.times.extend(one.times);
+            seen.begun.extend(one.begun);
             seen.errors.extend(one.errors);
             seen
         })
@@ -150,13 +171,14 @@ fn work(people: &mut [Vec<(Caller, String)>], length: Duration, first: impl FnOn
 }
 
 /// One after the other: mostly lists and searches, now and then a record is added or everything is exported.
-fn one(theirs: &mut [(Caller, String)], end: Instant, delay: Duration) -> Seen {
+fn one(theirs: &mut [(Caller, String)], (start, length): (Instant, Duration), delay: Duration) -> Seen {
     thread::sleep(delay);
     let mut seen = Seen::default();
     let mut round = 0;
-    while Instant::now() < end {
+    while start.elapsed() < length {
         let due = Instant::now() + PAUSE;
         let (owner, domain) = &theirs[round % theirs.len()];
+        seen.begun.push(start.elapsed().div_duration_f64(length));
         let begin = Instant::now();
         let (what, answer) = match (round / theirs.len() + round) % 10 {
             0 => ("GET dashboard", owner.get(&format!("/i/{domain}"))),
@@ -199,8 +221,8 @@ fn flood(place: &Place, owner: &Caller, length: Duration) -> Child {
 fn hog(engine: Engine, database: &str, over: &AtomicBool) {
     const ROWS: &str = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) SELECT count(*) FROM n";
     if engine == Engine::Sqlite {
-        // The work of an embedded database is done by Provost's own threads, which give way where they queue.
-        provost::db::lane::give_way();
+        // The work of an embedded database is done by Provost's own threads, which come last where they queue.
+        provost::db::lane::come_last();
     }
     while !over.load(Ordering::SeqCst) {
         // Being refused is part of misbehaving.
