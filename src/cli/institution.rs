@@ -111,6 +111,9 @@ Examples:
     #[command(after_help = leaving::ARCHIVE_HELP)]
     Archive(leaving::Archive),
     /// Bring an archived institution back, with all its records
+    /// Give up a sandbox whose set-up failed: what was made of it goes, and its domain is free again
+    #[command(after_help = sandbox::GIVE_UP_HELP)]
+    GiveUp(sandbox::GiveUp),
     BringBack {
         /// Its domain, such as ada.edu
         domain: String,
@@ -143,6 +146,7 @@ pub(super) fn find(connection: &mut SharedConn, domain: &str) -> Result<Institut
     institutions::find_by_domain(connection, domain.as_str()).map_err(|error| {
         if error.is_not_found() {
             format!("There is no institution with the domain {domain}. See provost institution list.")
+        Command::GiveUp(wanted) => sandbox::give_up(&platform, &wanted),
         } else {
             sentence(error)
         }

@@ -264,7 +264,16 @@ fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
     let registration = format!("/platform/registrations/{}", whole.registration.id);
     match whole.institution.status {
         Status::ProvisioningFailed if admin.is_operator() => {
-            match whole.operations.iter().find(|o| o.may_be_tried_again()) {
+            let page = match whole.sandbox {
+                Some(_) if admin.is_super_admin() => page.also(
+                    Action::ask("Give the sandbox up", format!("{place}/set-up/remove"))
+                        .icon(Icon::Trash)
+                        .danger(),
+                ),
+                _ => page,
+            };
+            let set_ups = whole.operations.iter().filter(|o| o.kind == operations::Kind::Provision);
+            match set_ups.take(1).find(|o| o.may_be_tried_again()) {
                 Some(failed) => page.action(
                     Action::post(
                         "Try the set-up again",
