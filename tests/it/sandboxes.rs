@@ -321,6 +321,13 @@ fn a_sandbox_is_known_for_what_it_is_and_goes_at_once() {
             "{list}"
         );
     }
+    let list = |query: &str| admin.get(&format!("/platform/institutions{query}")).is(200).text();
+    let (only, none) = (list("?sandbox=yes"), list("?sandbox=no"));
+    assert!(only.contains("probe.example") && only.contains("1 institution"), "{only}");
+    assert!(!none.contains("probe.example") && none.contains("evry.example"), "{none}");
+    let file = list(".csv?sandbox=yes");
+    assert_eq!(file.lines().count(), 2, "{file}");
+    assert!(file.contains("probe.example"), "{file}");
     let place = "/platform/institutions/probe.example";
     let page = admin.get(place).is(200);
     assert!(page.main().contains("Masked copy of") && page.main().contains("Not billed"), "{}", page.main());
@@ -393,6 +400,12 @@ fn a_sandbox_is_made_on_the_command_line() {
     assert!(is_clean(&app.tenant_dump(found.id)));
     let refused = run(&["institution", "sandbox", "evry.example", "--admin-email", "x", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
+    for (choice, domain) in [("yes", "sandbox.evry.example"), ("no", "evry.example")] {
+        let listed = run(&["institution", "list", "--sandbox", choice, "--json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        assert_eq!(listed[0]["domain"], domain);
+    }
     let shown = run(&["institution", "show", "sandbox.evry.example", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(shown["sandbox_of"], "Université of evry.example");

@@ -76,8 +76,9 @@ async fn asked(
     platform: &State,
 ) -> Result<(ListSpec, ListQuery, HashMap<String, String>), AppError> {
     let plans = platform.shared.run(plans::names).await?;
-    let spec =
-        spec(country_filter(platform).await?).filter(Filter::one_of("plan", "Plan", plans.iter().cloned()));
+    let spec = spec(country_filter(platform).await?)
+        .filter(Filter::one_of("plan", "Plan", plans.iter().cloned()))
+        .filter(Filter::one_of("sandbox", "Sandbox", [("yes", "Yes"), ("no", "No")]));
     let query = ListQuery::parse(&spec, request.query_string());
     Ok((spec, query, plans.into_iter().collect()))
 }
@@ -99,6 +100,7 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
         kind: query.chosen("kind"),
         country: query.filter("country").map(str::to_owned),
         plan: query.filter("plan").map(str::to_owned),
+        sandbox: query.filter("sandbox").map(|value| value == "yes"),
     }
 }
 
