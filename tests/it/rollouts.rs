@@ -545,7 +545,7 @@ fn a_plan_over_two_thousand_databases_with_nothing_to_do_is_quick() {
     let order = Order { destructive_agreed: true, ..Order::default() };
     let audit = platform.audit(Actor::command_line());
     let started = rollouts::start(shared, &platform, &audit, &order).expect("started");
-    let behind = tenant_databases::outdated(shared, &version).expect("read");
+    let behind = tenant_databases::outdated(shared, version).expect("read");
     let tenants: Vec<model::NewTenant> = (0..)
         .zip(&behind)
         .map(|(number, database)| model::NewTenant {
