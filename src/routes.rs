@@ -137,6 +137,8 @@ routes! {
     SuperAdmin POST "/platform/institutions/{domain}/archiving/remove" => platform::leaving::bring_back;
     SuperAdmin GET "/platform/institutions/{domain}/sandboxes" => platform::sandbox::ask;
     SuperAdmin POST "/platform/institutions/{domain}/sandboxes" => platform::sandbox::make;
+    SuperAdmin GET "/platform/institutions/{domain}/set-up/remove" => platform::sandbox::ask_give_up;
+    SuperAdmin POST "/platform/institutions/{domain}/set-up/remove" => platform::sandbox::give_up;
     SuperAdmin GET "/platform/institutions/{domain}/export" => platform::export::show;
     SuperAdmin GET "/platform/institutions/{domain}/export.zip" => platform::export::download;
     SuperAdmin GET "/platform/institutions/{domain}/deletion" => platform::leaving::deletion;

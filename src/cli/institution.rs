@@ -35,7 +35,8 @@ pub(super) enum Command {
     #[command(after_help = "\
 Examples:
   provost institution list --status pending_approval
-  provost institution list --search college --json")]
+  provost institution list --search college --json
+  provost institution list --sandbox yes")]
     List {
         /// Only this status
         #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Status::ALL.iter().map(|s| s.as_str())))]
@@ -43,6 +44,9 @@ Examples:
         /// Only names and domains with this in them
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Only sandboxes, or only those that are none
+        #[arg(long, value_parser = ["yes", "no"])]
+        sandbox: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -107,6 +111,9 @@ Examples:
     /// Make a sandbox: an institution of its own with a masked copy of this one's records
     #[command(after_help = sandbox::HELP)]
     Sandbox(sandbox::Wanted),
+    /// Give up a sandbox whose set-up failed: what was made of it goes, and its domain is free again
+    #[command(after_help = sandbox::GIVE_UP_HELP)]
+    GiveUp(sandbox::GiveUp),
     /// Archive an institution: back it up, prove the backup by restoring it, and remove its database
     #[command(after_help = leaving::ARCHIVE_HELP)]
     Archive(leaving::Archive),
@@ -123,7 +130,15 @@ Examples:
 pub(super) fn run(config: &Config, command: Command) -> Outcome {
     let platform = open_existing(config)?;
     match command {
-        Command::List { status, search, json } => list(&platform, status.as_deref(), search, json),
+        Command::List { status, search, sandbox, json } => {
+            let filter = InstitutionFilter {
+                q: search.unwrap_or_default(),
+                status: status.as_deref().map(str::parse).transpose()?,
+                sandbox: sandbox.map(|choice| choice == "yes"),
+                ..InstitutionFilter::default()
+            };
+            list(&platform, &filter, json)
+        }
         Command::Show { domain, json } => show(&platform, &domain, json),
         Command::Approve { domain, wait } => approve(&platform, &domain, wait),
         Command::Reject { domain, reason } => reject(&platform, &domain, &reason),
@@ -131,6 +146,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Plan(wanted) => plan::institution_plan(&platform, &wanted),
         Command::Reactivate { domain } => reactivate(&platform, &domain),
         Command::Sandbox(wanted) => sandbox::run(&platform, &wanted),
+        Command::GiveUp(wanted) => sandbox::give_up(&platform, &wanted),
         Command::Archive(wanted) => leaving::archive(&platform, &wanted),
         Command::BringBack { domain } => leaving::bring_back(&platform, &domain),
         Command::Delete(wanted) => leaving::delete(&platform, &wanted),
@@ -162,15 +178,10 @@ struct Listed {
     sandbox_of: Option<String>,
 }
 
-fn list(platform: &Platform, status: Option<&str>, search: Option<String>, json: bool) -> Outcome {
-    let filter = InstitutionFilter {
-        q: search.unwrap_or_default(),
-        status: status.map(str::parse).transpose()?,
-        ..InstitutionFilter::default()
-    };
+fn list(platform: &Platform, filter: &InstitutionFilter, json: bool) -> Outcome {
     let paging = Paging { sort: "domain".into(), descending: false, limit: i64::MAX, offset: 0 };
     let mut connection = platform.shared.get().map_err(sentence)?;
-    let rows = institutions::page(&mut connection, &filter, &paging).map_err(sentence)?.rows;
+    let rows = institutions::page(&mut connection, filter, &paging).map_err(sentence)?.rows;
     if json {
         let ids: Vec<Id> = rows.iter().map(|row| row.id).collect();
         let mut originals = HashMap::new();

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod follow;
 mod institution;
+mod keeping;
 mod keys;
 mod leaving;
 mod maintain;
@@ -23,6 +24,7 @@ mod reconcile;
 mod sandbox;
 mod serve;
 mod server;
+mod support;
 mod webhook;
 
 use std::{process::ExitCode, sync::Arc};
@@ -87,6 +89,12 @@ enum Command {
     /// Plans that institutions subscribe to
     #[command(subcommand)]
     Plan(plan::Command),
+    /// What is kept for how long
+    #[command(subcommand)]
+    Keeping(keeping::Command),
+    /// Who looks into an institution now
+    #[command(subcommand)]
+    Support(support::Command),
     /// The institutions' databases
     #[command(subcommand)]
     Database(database::Command),
@@ -190,6 +198,8 @@ fn carry_out(arguments: Arguments) -> Outcome {
         Command::Announcement(command) => announcement::run(&config, command),
         Command::Institution(command) => institution::run(&config, command),
         Command::Plan(command) => plan::run(&config, &command),
+        Command::Keeping(command) => keeping::run(&config, &command),
+        Command::Support(command) => support::run(&config, &command),
         Command::Database(command) => database::run(&config, command),
         Command::Operation(command) => operation::run(&config, command),
         Command::Server(command) => server::run(&config, command),

@@ -1,5 +1,7 @@
 //! `provost plan` and `provost institution plan`: what institutions subscribe to, and on which terms one is here.
 
+mod define;
+
 use chrono::{NaiveDate, NaiveTime};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -30,12 +32,58 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show one plan: prices, limits, features
+    Show {
+        /// Its key, as provost plan list prints it
+        key: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add a plan
+    #[command(after_help = define::EXAMPLES)]
+    Create {
+        /// Its key, for scripts; it stays
+        key: String,
+        #[command(flatten)]
+        entered: define::Entered,
+    },
+    /// Change a plan; what is left out stays as it is
+    #[command(after_help = define::EXAMPLES)]
+    Change {
+        /// Its key, as provost plan list prints it
+        key: String,
+        #[command(flatten)]
+        entered: define::Entered,
+    },
+    /// Take a plan off the offer; institutions that are on it stay on it
+    Archive {
+        /// Its key, as provost plan list prints it
+        key: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put an archived plan on offer again
+    Restore {
+        /// Its key, as provost plan list prints it
+        key: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(config: &Config, command: &Command) -> Outcome {
-    let Command::List { json } = command;
     let platform = open_existing(config)?;
-    list(&platform, *json)
+    match command {
+        Command::List { json } => list(&platform, *json),
+        Command::Show { key, json } => define::show(&platform, key, *json),
+        Command::Create { key, entered } => define::create(&platform, key, entered),
+        Command::Change { key, entered } => define::change(&platform, key, entered),
+        Command::Archive { key, json } => define::set_archived(&platform, key, true, *json),
+        Command::Restore { key, json } => define::set_archived(&platform, key, false, *json),
+    }
 }
 
 #[derive(Serialize)]
@@ -53,12 +101,9 @@ struct Listed {
     archived: bool,
 }
 
-fn list(platform: &Platform, json: bool) -> Outcome {
-    let all = Paging { sort: "position".into(), descending: false, limit: 1_000, offset: 0 };
-    let mut connection = platform.shared.get().map_err(sentence)?;
-    let rows = plans::page(&mut connection, &PlanFilter::default(), &all).map_err(sentence)?.rows;
-    if json {
-        let listed = rows.into_iter().map(|(plan, institutions)| Listed {
+impl From<PlanRow> for Listed {
+    fn from((plan, institutions): PlanRow) -> Self {
+        Self {
             key: plan.key,
             name: plan.name,
             price_month: plan.price_month,
@@ -70,8 +115,16 @@ fn list(platform: &Platform, json: bool) -> Outcome {
             features: plan.features.split_whitespace().map(str::to_owned).collect(),
             institutions,
             archived: plan.archived_at.is_some(),
-        });
-        return print_json(&listed.collect::<Vec<_>>());
+        }
+    }
+}
+
+fn list(platform: &Platform, json: bool) -> Outcome {
+    let all = Paging { sort: "position".into(), descending: false, limit: 1_000, offset: 0 };
+    let mut connection = platform.shared.get().map_err(sentence)?;
+    let rows = plans::page(&mut connection, &PlanFilter::default(), &all).map_err(sentence)?.rows;
+    if json {
+        return print_json(&rows.into_iter().map(Listed::from).collect::<Vec<_>>());
     }
     let number = |n: Option<i64>| n.map_or_else(|| "no limit".into(), |n| n.to_string());
     let cells = |(plan, institutions): &PlanRow| {

@@ -13,13 +13,14 @@ use crate::{
         Actor, Paging,
         platform::reconciliation::{self, FindingFilter, FindingRow},
     },
-    services::reconcile,
+    services::{reconcile, servers::Unheard},
 };
 
 pub(super) const EXAMPLES: &str = "\
 Looks for institutions without a database, databases, roles, copies, folders and files without a row, half-made
 institutions, and schema versions that differ. With --repair it mends what can be mended without a decision;
-databases that nobody knows are removed only when they were seen for 7 days. The exit code is 0 when nothing differs.
+databases that nobody knows are removed only when they were seen for 7 days. A server that does not answer is told of as
+unheard_server, and nothing is said of what is there. The exit code is 0 when all were asked and nothing differs.
 
 Examples:
   provost reconcile --json
@@ -45,14 +46,29 @@ struct Listed {
     domain: Option<String>,
     detail: String,
     remedy: &'static str,
-    first_seen_at: String,
+    first_seen_at: Option<String>,
     repaired: bool,
     error: Option<String>,
 }
 
+impl From<Unheard> for Listed {
+    fn from(one: Unheard) -> Self {
+        Self {
+            kind: "unheard_server",
+            detail: one.sentence(),
+            subject: one.server.name,
+            domain: None,
+            remedy: "Start the server, or correct its address; what is there is not known until it answers.",
+            first_seen_at: None,
+            repaired: false,
+            error: None,
+        }
+    }
+}
+
 pub(super) fn run(config: &Config, wanted: Wanted) -> Outcome {
     let platform = open_existing(config)?;
-    reconcile::refresh(&platform).map_err(sentence)?;
+    let (_, unheard) = reconcile::refresh(&platform).map_err(sentence)?;
     let everything = Paging { sort: "subject".into(), descending: false, limit: i64::MAX, offset: 0 };
     let rows = {
         let mut connection = platform.shared.get().map_err(sentence)?;
@@ -64,7 +80,7 @@ pub(super) fn run(config: &Config, wanted: Wanted) -> Outcome {
         confirm(&format!("{} mended.", counted(mendable, "difference is", "differences are")), wanted.yes)?;
     }
     let audit = platform.audit(Actor::command_line());
-    let mut listed = Vec::new();
+    let mut listed: Vec<Listed> = unheard.into_iter().map(Listed::from).collect();
     for FindingRow { finding, domain } in rows {
         let tried = wanted.repair && finding.may_be_repaired(now());
         let outcome = tried.then(|| reconcile::repair(&platform, &audit, finding.id));
@@ -74,7 +90,7 @@ pub(super) fn run(config: &Config, wanted: Wanted) -> Outcome {
             domain,
             detail: finding.detail,
             remedy: finding.kind.remedy(),
-            first_seen_at: finding.first_seen_at.to_string(),
+            first_seen_at: Some(finding.first_seen_at.to_string()),
             repaired: matches!(outcome, Some(Ok(_))),
             error: outcome.and_then(Result::err).map(|failure| failure.to_string()),
         });

@@ -8,7 +8,7 @@ use super::{
     Outcome,
     follow::follow,
     institution::find,
-    output::{print_json, print_line, sentence},
+    output::{confirm, print_json, print_line, sentence},
 };
 use crate::{
     db::Id,
@@ -50,6 +50,48 @@ pub(super) struct Wanted {
     /// As JSON
     #[arg(long)]
     json: bool,
+}
+
+pub(super) const GIVE_UP_HELP: &str = "\
+What was made of it is removed, and its domain is free again. The running server does it, or this command where no server
+runs. To try its set-up again instead: provost operation retry.
+
+Example:
+  provost institution give-up sandbox.ada.edu --yes";
+
+/// What `provost institution give-up` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct GiveUp {
+    /// The sandbox's domain, such as sandbox.ada.edu
+    domain: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn give_up(platform: &Arc<Platform>, wanted: &GiveUp) -> Outcome {
+    let institution = {
+        let connection = &mut *platform.shared.get().map_err(sentence)?;
+        let institution = find(connection, &wanted.domain)?;
+        service::require_given_up(connection, &institution).map_err(sentence)?;
+        institution
+    };
+    let question = format!("Whatever was made of {} is removed.", institution.name);
+    confirm(&question, wanted.yes)?;
+    let audit = platform.audit(Actor::command_line());
+    let operation = {
+        let connection = &mut *platform.shared.get().map_err(sentence)?;
+        service::give_up(connection, &audit, institution.id).map_err(sentence)?
+    };
+    follow(platform, operation)?;
+    if wanted.json {
+        return print_json(&json!({ "domain": institution.domain, "operation": operation }));
+    }
+    print_line(&format!("{} is given up; the domain {} is free.", institution.name, institution.domain));
+    Ok(())
 }
 
 pub(super) fn run(platform: &Arc<Platform>, wanted: &Wanted) -> Outcome {

@@ -850,7 +850,7 @@ diesel::table! {
 
 diesel::joinable!(support_accesses -> institutions (institution_id));
 diesel::joinable!(support_accesses -> platform_admins (admin_id));
-diesel::allow_tables_to_appear_in_same_query!(platform_admins, support_accesses);
+diesel::allow_tables_to_appear_in_same_query!(institutions, platform_admins, support_accesses);
 diesel::joinable!(institution_status_changes -> institutions (institution_id));
 diesel::joinable!(registrations -> institutions (institution_id));
 diesel::joinable!(account_tokens -> institutions (institution_id));

@@ -1,6 +1,7 @@
 //! What is true: records, their rules and their SQL. No web, no templates, no configuration.
 
 pub mod actor;
+mod bulk;
 pub mod country;
 pub mod database_name;
 pub mod domain;

@@ -5,7 +5,13 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::{disk, operations::Failure, platform::Platform, reconcile, secrets::MasterKey};
+use super::{
+    disk,
+    operations::Failure,
+    platform::Platform,
+    reconcile::{self, Looked},
+    secrets::MasterKey,
+};
 use crate::{
     db::{Engine, engine::Finding as EngineFinding, now},
     models::{
@@ -184,7 +190,7 @@ fn disk_space(platform: &Platform) -> Seen {
 
 /// What the registry and the engine do not agree about, a sentence for each kind of difference.
 fn databases(platform: &Platform) -> Seen {
-    let (registered, there, found) = reconcile::look(platform)?;
+    let Looked { registered, there, found, unheard } = reconcile::look(platform)?;
     let mut findings = Vec::new();
     for kind in FindingKind::ALL {
         // Half-removed ones are among the rights of the server already.
@@ -199,7 +205,11 @@ fn databases(platform: &Platform) -> Seen {
             findings.push(Finding { problem, remedy, urgent: kind.is_urgent() });
         }
     }
-    Ok((format!("{registered} registered, {there} there"), findings))
+    // That they do not answer is among the findings about the servers.
+    let names: Vec<String> = unheard.into_iter().map(|one| one.server.name).collect();
+    let not_asked =
+        if names.is_empty() { String::new() } else { format!("; could not be asked: {}", named(&names)) };
+    Ok((format!("{registered} registered, {there} there{not_asked}"), findings))
 }
 
 fn schema(platform: &Platform) -> Seen {

@@ -36,6 +36,7 @@ pub mod servers;
 pub mod settings;
 pub mod student_import;
 pub mod subscriptions;
+pub mod support;
 pub mod tenants;
 pub mod tokens;
 pub mod upkeep;

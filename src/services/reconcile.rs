@@ -15,6 +15,7 @@ use super::{
     },
     operations::{self as work, Failure, provision},
     platform::Platform,
+    servers::{self, Survey, Unheard},
     tenants,
 };
 use crate::{
@@ -37,20 +38,6 @@ use crate::{
         },
     },
 };
-
-/// What is there, listed before the rows are read: what is made meanwhile has its row before.
-struct There {
-    databases: Vec<String>,
-    roles: Vec<String>,
-    leftovers: Vec<Leftover>,
-}
-
-impl There {
-    fn list(platform: &Platform) -> Result<Self, Failure> {
-        let engine = &platform.engine;
-        Ok(Self { databases: engine.list()?, roles: engine.roles()?, leftovers: engine.leftovers()? })
-    }
-}
 
 /// What the registry says.
 struct Known {
@@ -99,23 +86,47 @@ fn found(kind: FindingKind, subject: impl Into<String>, of: Option<Id>, detail: 
     Found { kind, subject: subject.into(), institution_id: of, detail: detail.into() }
 }
 
-/// How many databases are registered and there, and in what both differ. Opens no database.
+/// What a look showed.
+#[derive(Debug)]
+pub struct Looked {
+    /// Databases by their rows.
+    pub registered: usize,
+    /// Databases on the servers that could be asked.
+    pub there: usize,
+    /// In what both differ, as far as could be seen.
+    pub found: Vec<Found>,
+    /// Of what is on these nothing is known, so that nothing is said of it.
+    pub unheard: Vec<Unheard>,
+}
+
+impl Looked {
+    fn is_unheard(&self, server: Id) -> bool {
+        self.unheard.iter().any(|one| one.server.id == server)
+    }
+}
+
+/// In what the registry and the servers that answer differ. Opens no database.
 ///
 /// # Errors
-/// When the server or the shared database cannot be asked.
-pub fn look(platform: &Platform) -> Result<(usize, usize, Vec<Found>), Failure> {
-    let there = There::list(platform)?;
+/// When the shared database cannot be asked.
+pub fn look(platform: &Platform) -> Result<Looked, Failure> {
+    // Listed before the rows are read: what is made meanwhile has its row before.
+    let there = platform.engine.survey()?;
     let known = Known::read(platform)?;
+    let registered = known.rows.len();
     let mut all = Vec::new();
     for domain in tenant_databases::institutions_without(&mut *platform.shared.get()?)? {
         all.push(found(FindingKind::NoDatabase, domain, None, "It is in use, and has no database."));
     }
     let listed: HashSet<&str> = there.databases.iter().map(String::as_str).collect();
-    for row in &known.rows {
+    let heard = |server: Id| there.unheard.iter().all(|one| one.server.id != server);
+    for row in known.rows.iter().filter(|row| heard(row.database.server_id)) {
         all.extend(look_at_row(platform, row, &listed, &known)?);
     }
-    for copy in known.copies.iter().filter(|copy| !listed.contains(listed_copy(copy))) {
-        all.extend(look_at_copy(platform, copy)?);
+    for copy in known.copies.iter().filter(|copy| heard(copy.server_id)) {
+        if !listed.contains(listed_copy(copy)) {
+            all.extend(look_at_copy(platform, copy)?);
+        }
     }
     all.extend(unknown(platform, &there, &known)?);
     all.extend(there.leftovers.iter().map(|left| {
@@ -127,7 +138,7 @@ pub fn look(platform: &Platform) -> Result<(usize, usize, Vec<Found>), Failure> 
         let of = known.databases().get(left.name.as_str()).copied().flatten();
         found(kind, left.name.as_str(), of, detail)
     }));
-    Ok((known.rows.len(), there.databases.len(), all))
+    Ok(Looked { registered, there: there.databases.len(), found: all, unheard: there.unheard })
 }
 
 fn look_at_row(
@@ -173,7 +184,7 @@ fn look_at_copy(platform: &Platform, copy: &TenantCopy) -> Result<Option<Found>,
 }
 
 /// Databases and roles of this platform's name that nobody knows.
-fn unknown(platform: &Platform, there: &There, known: &Known) -> Result<Vec<Found>, Failure> {
+fn unknown(platform: &Platform, there: &Survey, known: &Known) -> Result<Vec<Found>, Failure> {
     // A folder is in the data folder and therefore ours; a name on a server says whose it is.
     let ours = |name: &&String| name.contains('/') || name.starts_with(platform.prefix.as_str());
     let strange = |known: &Known| {
@@ -200,15 +211,18 @@ fn unknown(platform: &Platform, there: &There, known: &Known) -> Result<Vec<Foun
 ///
 /// # Errors
 /// As there.
-pub fn look_closely(platform: &Platform) -> Result<Vec<Found>, Failure> {
-    let (_, _, mut all) = look(platform)?;
+pub fn look_closely(platform: &Platform) -> Result<Looked, Failure> {
+    let mut looked = look(platform)?;
     for row in Known::read(platform)?.rows {
+        if looked.is_unheard(row.database.server_id) {
+            continue;
+        }
         if row.database.status == DatabaseStatus::Ready
             && let Some(version) = drifted(platform, &row)
         {
             let detail = format!("The row says {}, the database {version}.", row.database.schema_version);
             let of = Some(row.database.institution_id);
-            all.push(found(FindingKind::VersionDrift, listed_row(&row), of, detail));
+            looked.found.push(found(FindingKind::VersionDrift, listed_row(&row), of, detail));
         }
     }
     let storage = storage::of(&platform.settings.backups);
@@ -220,7 +234,7 @@ pub fn look_closely(platform: &Platform) -> Result<Vec<Found>, Failure> {
         let is_gone = !files.contains(&Names::of(owner, id).file);
         // Forgotten in this moment, its time being over.
         if is_gone && backups::find(&mut *platform.shared.get()?, id).is_ok() {
-            all.push(found(
+            looked.found.push(found(
                 FindingKind::MissingBackup,
                 id.to_string(),
                 owner,
@@ -228,7 +242,7 @@ pub fn look_closely(platform: &Platform) -> Result<Vec<Found>, Failure> {
             ));
         }
     }
-    Ok(all)
+    Ok(looked)
 }
 
 /// What a database itself says, where that is not what its row says. One that cannot be opened says nothing.
@@ -244,25 +258,34 @@ fn drifted(platform: &Platform, row: &DatabaseRow) -> Option<String> {
     (version != again.schema_version).then_some(version)
 }
 
-/// Looks closely, and keeps what was found. Returns how many differences are new.
+/// Looks closely, and keeps what was found. Returns how many differences are new, and which servers could not be asked:
+/// what was found there before is forgotten until they answer.
 ///
 /// # Errors
 /// As [`look`]; what was kept before stays then.
-pub fn refresh(platform: &Platform) -> Result<usize, Failure> {
-    let all = look_closely(platform)?;
+pub fn refresh(platform: &Platform) -> Result<(usize, Vec<Unheard>), Failure> {
+    let Looked { found, unheard, .. } = look_closely(platform)?;
+    for one in unheard.iter().filter(|one| !one.server.is_silent()) {
+        // Pages and alerts tell of it by its check.
+        servers::check(platform, one.server.id)?;
+    }
     let mut connection = platform.shared.get()?;
-    let new = reconciliation::settle(&mut connection, &all)?;
+    let new = reconciliation::settle(&mut connection, &found)?;
     if new > 0 {
         let text = format!("Where the registry and the databases differ: {new} new.");
         connection
             .write_tx(|c| notifications::tell_admins(c, Topic::Alert, &text, "/platform/reconciliation"))?;
     }
-    Ok(new)
+    Ok((new, unheard))
 }
 
 /// The scheduled job.
 pub(super) fn run(platform: &Arc<Platform>) -> Result<(), String> {
-    refresh(platform).map(|_| ()).map_err(|failure| failure.to_string())
+    let (_, unheard) = refresh(platform).map_err(|failure| failure.to_string())?;
+    for one in unheard {
+        log::warn!("reconciliation: {}", one.sentence());
+    }
+    Ok(())
 }
 
 /// Mends one difference, if it is still there. Blocks.
@@ -274,7 +297,13 @@ pub fn repair(platform: &Arc<Platform>, audit: &Audit, id: Id) -> Result<Finding
     if !finding.may_be_repaired(now()) {
         return Err(Failure::Permanent(format!("Not by a click, or not yet. {}", finding.kind.remedy())));
     }
-    if !look_closely(platform)?.iter().any(|found| finding.is(found)) {
+    let looked = look_closely(platform)?;
+    if !looked.found.iter().any(|found| finding.is(found)) {
+        if let Some(one) = looked.unheard.first() {
+            let sentence =
+                format!("{} Whether it is still so is not known; try again later.", one.sentence());
+            return Err(Failure::Transient(sentence));
+        }
         platform.shared.get()?.write_tx(|connection| reconciliation::forget(connection, id))?;
         return Err(Failure::Permanent("It is not there any more.".into()));
     }

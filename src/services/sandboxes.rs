@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{
     leaving,
-    operations::{provision, sandbox},
+    operations::{delete, provision, sandbox},
     platform::Platform,
 };
 use crate::{
-    db::{Id, shared::SharedConn},
+    db::{Id, now, shared::SharedConn},
     models::{
         ModelError, ModelResult,
         domain::Domain,
@@ -167,6 +167,43 @@ fn register(
         RegisterError::Model(error) => error,
     })?;
     Ok(registrations::approve(connection, audit, registered.registration.id)?.institution)
+}
+
+/// Whether a sandbox can be given up: its set-up failed, and nobody works on it.
+///
+/// # Errors
+/// `Changed` or `Refused` says why it cannot.
+pub fn require_given_up(connection: &mut SharedConn, institution: &Institution) -> ModelResult<()> {
+    institution.require_status(connection, Status::ProvisioningFailed)?;
+    if !sandboxes::is_one(connection, institution.id)? {
+        let sentence = format!("{} is no sandbox. Only a sandbox can be given up.", institution.name);
+        return Err(ModelError::Refused(sentence));
+    }
+    operations::require_quiet(connection, institution.id)
+}
+
+/// Gives a sandbox up whose set-up failed: what is there of it goes, and its domain is free for others. Returns the
+/// operation that does it; wake the workers after the commit.
+///
+/// # Errors
+/// As [`require_given_up`].
+pub fn give_up(connection: &mut SharedConn, audit: &Audit, institution_id: Id) -> ModelResult<Id> {
+    connection.write_tx(|connection| {
+        let institution = institutions::lock(connection, institution_id)?;
+        require_given_up(connection, &institution)?;
+        let new = NewOperation {
+            kind: Kind::Delete,
+            institution_id: Some(institution_id),
+            subject: &institution.name,
+            input: &json!(delete::Input { due_at: now(), given_up: true }),
+            steps: &delete::STEPS_OF_GIVING_UP,
+            total: 0,
+        };
+        let operation = operations::enqueue(connection, &new, &audit.actor)?;
+        let detail = json!({ "domain": institution.domain });
+        audit.record(connection, "institution.giving_up_requested", &institution.subject(), &detail)?;
+        Ok(operation)
+    })
 }
 
 /// A domain for a sandbox of this one that nobody has yet.

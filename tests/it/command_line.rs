@@ -12,12 +12,14 @@ use std::{
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use provost::{
     db::{Engine, schema_shared::tenant_databases, shared::SharedConn},
+    models::platform::admins::AdminRole,
     services::tenants,
 };
 use serde_json::Value;
 
 use crate::support::{
     Folder, Site,
+    app::TestApp,
     binary::{Running, bare, free_port, provost},
     engine, names, register, run_on_server, server,
 };
@@ -333,6 +335,68 @@ fn what_is_announced_who_is_told_and_who_decides_without_a_server() {
     assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
     assert!(refused(&site, &["admin", "disable", "nobody@example.org"]).contains("provost admin list"));
     succeed(&site, &["audit", "verify"]);
+}
+
+#[test]
+fn plans_keeping_and_open_looks_without_a_server() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let a = app.institution("evry.example");
+    let site = app.site();
+
+    // Plans: as the page enters them, under the same rules.
+    let create =
+        ["plan", "create", "basic_2027", "--name", "Basic 27", "--price-month", "49.5", "--price-year"];
+    let limits = ["490", "--users", "20", "--storage-gb", "5", "--features", "support import", "--json"];
+    let made = json(site, &[&create[..], &limits[..]].concat());
+    assert_eq!((&made["price_month"], &made["users"]), (&4_950.into(), &20.into()), "{made}");
+    assert_eq!(made["features"], serde_json::json!(["import", "support"]));
+    assert!(refused(site, &["plan", "create", "basic_2027", "--name", "B"]).contains("already"));
+    assert!(refused(site, &["plan", "create", "Basic", "--name", "B"]).contains("small letters"));
+    assert!(refused(site, &["plan", "change", "basic_2027", "--price-month", "1.234"]).contains("an amount"));
+    assert!(refused(site, &["plan", "change", "basic_2027", "--currency", "USD"]).contains("--price-year"));
+    assert!(refused(site, &["plan", "show", "nothing"]).contains("provost plan list"));
+    let changed =
+        json(site, &["plan", "change", "basic_2027", "--users", "none", "--name", "Basic", "--json"]);
+    assert_eq!((&changed["users"], &changed["name"]), (&Value::Null, &"Basic".into()), "{changed}");
+    assert_eq!(changed["storage_bytes"], 5_000_000_000_i64);
+    assert!(succeed(site, &["plan", "show", "basic_2027"]).contains("EUR 49.50"));
+    succeed(site, &["plan", "archive", "basic_2027"]);
+    assert_eq!(json(site, &["plan", "show", "basic_2027", "--json"])["archived"], true);
+    succeed(site, &["plan", "restore", "basic_2027"]);
+
+    // What is kept for how long.
+    assert_eq!(json(site, &["keeping", "show", "--json"])["audit_days"], 730);
+    let chosen = json(site, &["keeping", "set", "--audit", "1095", "--mails", "14", "--json"]);
+    assert_eq!((&chosen["audit_days"], &chosen["mail_days"]), (&1_095.into(), &14.into()), "{chosen}");
+    assert_eq!(chosen["security_days"], 180);
+    assert!(succeed(site, &["keeping", "show"]).contains("1095 days"));
+    assert!(refused(site, &["keeping", "set"]).contains("--audit 1095"));
+    let output = provost(site, &["keeping", "set", "--audit", "10"]).output().expect("run");
+    assert_eq!(output.status.code(), Some(2), "a year at least");
+
+    // Who looks into an institution; opened by the person alone.
+    assert_eq!(json(site, &["support", "list", "--json"]), serde_json::json!([]));
+    let helper = app.platform_admin(AdminRole::Support);
+    let reason = [("reason", "Ticket 4711: a list is empty"), ("minutes", "30")];
+    helper.post("/platform/institutions/evry.example/support-access", &reason).is(303);
+    helper.get(&a.path("")).is(200);
+    let open = json(site, &["support", "list", "--json"]);
+    assert_eq!(
+        (&open[0]["domain"], &open[0]["reason"]),
+        (&"evry.example".into(), &reason[0].1.into()),
+        "{open}"
+    );
+    let id = open[0]["id"].as_str().expect("an id");
+    assert!(succeed(site, &["support", "list"]).contains("Ticket 4711"));
+    succeed(site, &["support", "end", id]);
+    helper.get(&a.path("")).is(404);
+    assert!(refused(site, &["support", "end", id]).contains("provost support list"));
+    app.owner(&a).get(&a.path("/activity")).is(200).shows("Support of the platform left");
+    let admin = app.super_admin();
+    for action in ["plan.created", "plan.updated", "setting.changed", "institution.support_access_ended"] {
+        admin.get(&format!("/platform/audit?action={action}")).is(200).shows("Command line");
+    }
+    succeed(site, &["audit", "verify"]);
 }
 
 fn surroundings(site: &Site) -> Vec<String> {

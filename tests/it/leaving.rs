@@ -1,6 +1,6 @@
 //! How an institution leaves: archived with a proved backup, brought back in one act, deleted by two and after a grace.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -438,4 +438,49 @@ fn who_takes_much_data_slowly_keeps_nobody_waiting() {
     for _ in 0..3 {
         eventually("the connection is free", || owner.get(&mit.path("/students")).status == 200);
     }
+}
+
+#[test]
+fn a_download_that_has_begun_waits_for_a_busy_database() {
+    use std::io::{Read as _, Write as _};
+    let app = TestApp::with(|settings| {
+        settings.limits.tenant_connections = 1;
+        settings.limits.gate_wait = Duration::from_millis(100);
+        settings.scheduled = false;
+    });
+    let mit = app.institution("mit.edu");
+    fill_long(&app, &mit, 2_500);
+    let owner = app.owner(&mit);
+    let (name, cookie) = ["provost", "__Host-provost"]
+        .into_iter()
+        .find_map(|name| Some((name, owner.cookie(name)?)))
+        .expect("signed in");
+    let mut stream = std::net::TcpStream::connect(app.address).expect("connected");
+    let path = mit.path("/export.zip");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncookie: {name}={cookie}\r\n\r\n",
+        app.address
+    );
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut whole = vec![0; 512];
+    stream.read_exact(&mut whole).expect("begun");
+    // Somebody has the only connection, until the download has been refused it.
+    let tenant =
+        app.platform.tenants.open(&mut app.platform.shared.get().expect("shared"), mit.id).expect("opened");
+    let mut held = None;
+    eventually("the connection is had", || {
+        held = tenant.get().ok();
+        held.is_some()
+    });
+    let rest = std::thread::spawn(move || stream.read_to_end(&mut whole).map(|_| whole));
+    let (meter, mut waits) = (app.platform.meters.tenant(mit.id), 0);
+    meter.take();
+    eventually("it was refused and asked again", || {
+        waits += meter.take().waits;
+        rest.is_finished() || waits > 2
+    });
+    assert!(!rest.is_finished(), "it did not break off");
+    drop(held);
+    let whole = rest.join().expect("read").expect("read to its end");
+    assert!(whole.ends_with(b"0\r\n\r\n"), "the last chunk of all");
 }

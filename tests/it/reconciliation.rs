@@ -17,16 +17,22 @@ use provost::{
             admins::AdminRole,
             backups::Reason,
             reconciliation::{self, Finding, FindingKind},
-            tenant_copies::{self, Purpose, TenantCopy},
+            tenant_copies::{self, Purpose},
             tenant_databases::{self, NewTenantDatabase},
         },
     },
-    services::{backups, reconcile, tenants},
+    services::{backups, reconcile, servers as service, tenants},
 };
 
-use crate::support::{
-    app::{TestApp, unique},
-    engine, status,
+use crate::{
+    servers::added,
+    support::{
+        app::{TestApp, unique},
+        binary::provost,
+        copy_of, engine,
+        own_server::OwnServer,
+        status,
+    },
 };
 
 const PATH: &str = "/platform/reconciliation";
@@ -43,7 +49,7 @@ fn of(app: &TestApp, kind: FindingKind) -> Finding {
 }
 
 fn refresh(app: &TestApp) -> usize {
-    reconcile::refresh(&app.platform).expect("looked")
+    reconcile::refresh(&app.platform).expect("looked").0
 }
 
 #[test]
@@ -77,23 +83,7 @@ fn every_difference_is_found_and_mended_by_a_click() {
     tenant_databases::reserve(c, &half_made).expect("half made");
     app.sql("UPDATE institutions SET status = 'provisioning' WHERE domain = 'half.edu'");
     // A copy and a backup that are gone.
-    let id = Id::new();
-    let name = format!("{}gone_{}", platform.prefix.as_str(), unique());
-    let copy = TenantCopy {
-        server_id: HOME,
-        id,
-        institution_id: Some(mit.id),
-        purpose: Purpose::Beside,
-        engine: platform.engine.kind(),
-        location: platform.engine.home().location(&name, id),
-        database_name: name,
-        sealed_password: None,
-        schema_version: String::new(),
-        backup_id: None,
-        operation_id: None,
-        drop_after: now() + TimeDelta::days(7),
-        created_at: now(),
-    };
+    let copy = copy_of(platform, mit.id, Purpose::Beside);
     tenant_copies::insert(c, &copy).expect("entered");
     let audit = platform.audit(Actor::command_line());
     let backup = backups::take(platform, &audit, Some(mit.id), Reason::Requested).expect("taken");
@@ -190,4 +180,70 @@ fn what_is_no_longer_so_is_not_mended() {
     admin.post(&format!("{PATH}/{}/repair", finding.id), &[]).leads_to(PATH);
     admin.get(PATH).is(200).shows("It is not there any more");
     assert!(reconciliation::find(c, finding.id).is_err());
+}
+
+fn is_at(finding: &Finding, place: &Place) -> bool {
+    finding.subject == place.name || finding.subject == place.location
+}
+
+#[test]
+fn of_a_silent_server_nothing_is_said_and_of_the_others_everything() {
+    let (app, second) = (TestApp::with(|settings| settings.scheduled = false), OwnServer::start(&[]));
+    let (platform, admin) = (&app.platform, app.super_admin());
+    let server = added(&app, &second, "second");
+    admin.post(&format!("/platform/servers/{HOME}/draining"), &[]).is(303);
+    let eth = app.institution("ethz.ch");
+    let c = &mut *platform.shared.get().expect("shared");
+    let stranger = |server_id| {
+        let (id, name) = (Id::new(), format!("{}stranger_{}", platform.prefix.as_str(), unique()));
+        let engine = platform.engine.of(server_id).expect("an engine");
+        let place = Place { institution_id: id, server_id, location: engine.location(&name, id), name };
+        platform.engine.create_role(&place, "known", &|| Ok(())).expect("a role");
+        platform.engine.create(&place, &|| Ok(())).expect("a database");
+        place
+    };
+    let (here, there) = (stranger(HOME), stranger(server.id));
+    refresh(&app);
+    let unknown = |app: &TestApp| -> Vec<Finding> {
+        all(app).into_iter().filter(|finding| finding.kind == FindingKind::UnknownDatabase).collect()
+    };
+    assert_eq!(unknown(&app).len(), 2, "{:?}", all(&app));
+    diesel::update(findings::table)
+        .set(findings::first_seen_at.eq(now() - TimeDelta::days(8)))
+        .execute(c)
+        .expect("aged");
+    let away = unknown(&app).into_iter().find(|finding| is_at(finding, &there)).expect("found");
+
+    second.stop();
+    platform.tenants.retire(eth.id);
+    // What it said before is neither mended nor forgotten while nobody can look.
+    let audit = platform.audit(Actor::command_line());
+    let refused = reconcile::repair(platform, &audit, away.id).expect_err("not known").to_string();
+    assert!(refused.contains("The server second could not be asked"), "{refused}");
+    admin.post(PATH, &[]).leads_to(PATH);
+    let page = admin.get(PATH).is(200);
+    assert!(page.text().contains("The server second could not be asked"), "{}", page.main());
+    assert!(page.main().contains("The server second does not answer"), "{}", page.main());
+    let left = unknown(&app);
+    assert!(left.len() == 1 && is_at(&left[0], &here), "{:?}", all(&app));
+    assert!(all(&app).iter().all(|finding| finding.kind.is_unknown()), "nothing is missing: {:?}", all(&app));
+    let output = provost(app.site(), &["reconcile", "--json"]).output().expect("run");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        (&told[0]["kind"], &told[0]["subject"]),
+        (&"unheard_server".into(), &"second".into()),
+        "{told}"
+    );
+    // What is on the others can be mended meanwhile.
+    let path = format!("{PATH}/{}/repair", left[0].id);
+    let form = admin.get(&path).is(200).form("main form");
+    form.fill("confirmation", &left[0].subject).submit(&admin).leads_to(PATH);
+    assert!(!platform.engine.exists(&here).expect("asked"));
+
+    second.start_again();
+    service::check(platform, server.id).expect("checked");
+    refresh(&app);
+    assert!(unknown(&app).iter().any(|finding| is_at(finding, &there)), "{:?}", all(&app));
+    assert!(!admin.get(PATH).is(200).main().contains("does not answer"));
 }

@@ -539,6 +539,30 @@ fn a_plan_over_two_thousand_databases_with_nothing_to_do_is_quick() {
     assert_eq!((plan.behind, plan.versions[0].tenants), (0, 2_000));
     println!("{}: nothing to do over 2,000 databases took {took:?}", engine());
     assert!(took < Duration::from_millis(100), "{took:?}");
+
+    // All of them in a rollout, each once, in a few statements.
+    shared.batch_execute("UPDATE tenant_databases SET schema_version = '1'").expect("aged");
+    let order = Order { destructive_agreed: true, ..Order::default() };
+    let audit = platform.audit(Actor::command_line());
+    let started = rollouts::start(shared, &platform, &audit, &order).expect("started");
+    let behind = tenant_databases::outdated(shared, version).expect("read");
+    let tenants: Vec<model::NewTenant> = (0..)
+        .zip(&behind)
+        .map(|(number, database)| model::NewTenant {
+            institution_id: database.institution_id,
+            wave: number / 100,
+            from_version: database.schema_version.clone(),
+            to_version: version.to_owned(),
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    shared.write_tx(|c| model::enter(c, started.rollout, &tenants)).expect("entered");
+    println!("{}: entering 2,000 databases took {:?}", engine(), began.elapsed());
+    model::enter(shared, started.rollout, &tenants).expect("entered before");
+    assert_eq!(model::counts(shared, started.rollout).expect("read"), [(TenantStatus::Waiting, 2_000)]);
+    let all = model::tenants_of(shared, started.rollout).expect("read");
+    let last = all.iter().find(|one| one.institution_id == behind[1_999].institution_id).expect("there");
+    assert_eq!((last.wave, last.from_version.as_str(), last.to_version.as_str()), (19, "1", version));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A sandbox: the records of an institution with nobody in them who can be recognised, and no way back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use diesel::prelude::*;
 use provost::{
@@ -19,14 +19,16 @@ use provost::{
             users::Role,
         },
         platform::{
+            admins::AdminRole,
             audit,
             backups::{self as registry, Reason},
             institutions::{self, Status},
             operations::{self, Kind, OperationStatus},
             sandboxes,
+            tenant_copies::{self, Purpose},
         },
     },
-    services::backups,
+    services::backups::{self, copies},
 };
 
 use crate::{
@@ -35,6 +37,7 @@ use crate::{
         app::{Institution, OTHER_PASSWORD, PASSWORD, TestApp},
         binary::provost,
         caller::{Answer, Caller},
+        copy_of,
         dump::tenant_texts,
         engine, finished, status,
     },
@@ -318,6 +321,13 @@ fn a_sandbox_is_known_for_what_it_is_and_goes_at_once() {
             "{list}"
         );
     }
+    let list = |query: &str| admin.get(&format!("/platform/institutions{query}")).is(200).text();
+    let (only, none) = (list("?sandbox=yes"), list("?sandbox=no"));
+    assert!(only.contains("probe.example") && only.contains("1 institution"), "{only}");
+    assert!(!none.contains("probe.example") && none.contains("evry.example"), "{none}");
+    let file = list(".csv?sandbox=yes");
+    assert_eq!(file.lines().count(), 2, "{file}");
+    assert!(file.contains("probe.example"), "{file}");
     let place = "/platform/institutions/probe.example";
     let page = admin.get(place).is(200);
     assert!(page.main().contains("Masked copy of") && page.main().contains("Not billed"), "{}", page.main());
@@ -390,9 +400,95 @@ fn a_sandbox_is_made_on_the_command_line() {
     assert!(is_clean(&app.tenant_dump(found.id)));
     let refused = run(&["institution", "sandbox", "evry.example", "--admin-email", "x", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
+    for (choice, domain) in [("yes", "sandbox.evry.example"), ("no", "evry.example")] {
+        let listed = run(&["institution", "list", "--sandbox", choice, "--json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        assert_eq!(listed[0]["domain"], domain);
+    }
     let shown = run(&["institution", "show", "sandbox.evry.example", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(shown["sandbox_of"], "Université of evry.example");
+}
+
+/// A set-up that failed, because the backup's file is cut: operation and sandbox, and the file with what was in it.
+fn failed(app: &TestApp, admin: &Caller, a: &Institution) -> (Id, Id, (PathBuf, Vec<u8>)) {
+    let audit_right = app.platform.audit(Actor::command_line());
+    let backup = backups::take(&app.platform, &audit_right, Some(a.id), Reason::Requested).expect("a backup");
+    let folder = app.settings().backups.folder.join(a.id.to_string());
+    let file = folder.join(format!("{}.backup", backup.id));
+    let whole = std::fs::read(&file).expect("there");
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("cut");
+    let answer = ask(admin, a, &[("backup", &backup.id.to_string())]).is(303);
+    let id = answer.location().rsplit('/').next().unwrap_or_default().parse().expect("an operation");
+    let ended = finished(&app.platform, id);
+    assert_eq!(ended.status, OperationStatus::RolledBack, "{:?}", ended.error);
+    let sandbox = ended.institution_id.expect("one");
+    assert_eq!(status(&app.platform, sandbox), "provisioning_failed");
+    crate::support::assert_nothing_is_left(&app.platform, sandbox);
+    (id, sandbox, (file, whole))
+}
+
+/// What a set-up leaves that could not be taken back: a database, its role, its row and a key.
+fn leave_half_made(app: &TestApp, institution_id: Id) {
+    let platform = &app.platform;
+    let copy = copy_of(platform, institution_id, Purpose::Incoming);
+    let place = copies::place(&copy);
+    let shared = &mut *platform.shared.get().expect("shared");
+    tenant_copies::insert(shared, &copy).expect("entered");
+    platform.keys.data_key_or_new(shared, institution_id).expect("a key");
+    platform.engine.create_role(&place, "known", &|| Ok(())).expect("a role");
+    platform.engine.create(&place, &|| Ok(())).expect("a database");
+}
+
+#[test]
+fn a_set_up_that_failed_is_given_up_and_frees_its_domain() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let a = app.institution("evry.example");
+    fill(&mut app.behind(&a));
+    let (admin, operator) = (app.super_admin(), app.platform_admin(AdminRole::Operator));
+    let (set_up, sandbox, _) = failed(&app, &admin, &a);
+    leave_half_made(&app, sandbox);
+    let place = "/platform/institutions/sandbox.evry.example";
+    let path = format!("{place}/set-up/remove");
+    assert!(admin.get(place).is(200).attributes("a", "href").contains(&path));
+    assert!(!operator.get(place).is(200).attributes("a", "href").contains(&path));
+    operator.post(&path, &[]).is(403);
+    // Only what failed, and only a sandbox.
+    admin.get("/platform/institutions/evry.example/set-up/remove").is(303);
+    admin.post("/platform/institutions/evry.example/set-up/remove", &[]).is(303);
+    assert_eq!(status(&app.platform, a.id), "active");
+
+    let question = admin.get(&path).is(200);
+    assert!(question.main().contains("sandbox.evry.example can be used again"), "{}", question.main());
+    let answer = question.form("main form").submit(&admin).is(303);
+    let id = answer.location().rsplit('/').next().unwrap_or_default().parse().expect("an operation");
+    let ended = finished(&app.platform, id);
+    assert_eq!(ended.status, OperationStatus::Succeeded, "{:?}", ended.error);
+    assert_eq!(status(&app.platform, sandbox), "deleted");
+    crate::support::assert_nothing_is_left(&app.platform, sandbox);
+    assert_no_strays(&app.platform, "given up");
+    admin.get(place).is(404);
+    // Neither twice, nor tried again.
+    admin.post(&format!("/platform/operations/{set_up}/attempts"), &[]).is(303);
+    assert_eq!(status(&app.platform, sandbox), "deleted");
+    let shared = &mut *app.platform.shared.get().expect("shared");
+    assert_eq!(audit::verify(shared, &app.platform.keys.audit_key()).expect("read").broken, None);
+    let gone = institutions::find(shared, sandbox).expect("its history stays");
+    admin.get(&format!("/platform/institutions/{}", gone.domain)).is(200).shows("was given up");
+    assert!(!admin.get("/platform/institutions/evry.example").is(200).main().contains(&gone.domain));
+
+    // The domain is free for another sandbox, which is given up on the command line when it fails as well.
+    let (_, second, _) = failed(&app, &admin, &a);
+    let run = |arguments: &[&str]| provost(app.site(), arguments).output().expect("run");
+    assert_eq!(run(&["institution", "give-up", "evry.example", "--yes"]).status.code(), Some(1));
+    let output = run(&["institution", "give-up", "sandbox.evry.example", "--yes", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["domain"], "sandbox.evry.example");
+    assert_eq!(status(&app.platform, second), "deleted");
+    let third = make(&app, &admin, &a, &[]);
+    assert_eq!(third.domain, "sandbox.evry.example");
 }
 
 #[test]
@@ -400,20 +496,8 @@ fn what_cannot_be_masked_is_taken_back_and_serves_nobody() {
     let app = TestApp::with(|settings| settings.scheduled = false);
     let a = app.institution("evry.example");
     fill(&mut app.behind(&a));
-    let audit_right = app.platform.audit(Actor::command_line());
-    let backup = backups::take(&app.platform, &audit_right, Some(a.id), Reason::Requested).expect("a backup");
-    let folder = app.settings().backups.folder.join(a.id.to_string());
-    let file = folder.join(format!("{}.backup", backup.id));
-    let whole = std::fs::read(&file).expect("there");
-    std::fs::write(&file, &whole[..whole.len() / 2]).expect("cut");
     let admin = app.super_admin();
-    let answer = ask(&admin, &a, &[("backup", &backup.id.to_string())]).is(303);
-    let id = answer.location().rsplit('/').next().unwrap_or_default().parse().expect("an operation");
-    let ended = finished(&app.platform, id);
-    assert_eq!(ended.status, OperationStatus::RolledBack, "{:?}", ended.error);
-    let sandbox = ended.institution_id.expect("one");
-    assert_eq!(status(&app.platform, sandbox), "provisioning_failed");
-    crate::support::assert_nothing_is_left(&app.platform, sandbox);
+    let (id, sandbox, (file, whole)) = failed(&app, &admin, &a);
     assert_eq!(app.mails("tests@probe.example").len(), 0);
     // Mended, it is tried again.
     std::fs::write(&file, &whole).expect("mended");

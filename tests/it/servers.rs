@@ -3,15 +3,15 @@
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use provost::{
-    db::{Engine, Id, engine::HOME, schema_tenant::students},
+    db::{Engine, Id, engine::HOME, schema_tenant::students, shared::SharedConn},
     models::{
-        Actor,
+        Actor, ModelError,
         platform::{
             admins::AdminRole,
             backups::Reason,
             operations::{self, Kind, OperationStatus},
             servers::{self, DatabaseServer},
-            tenant_databases::{self, TenantDatabase},
+            tenant_databases::{self, NewTenantDatabase, TenantDatabase},
         },
     },
     services::{
@@ -23,11 +23,11 @@ use provost::{
 };
 
 use crate::support::{
-    app::{Institution, PASSWORD, TestApp},
+    app::{Institution, PASSWORD, TestApp, eventually},
     approve,
     binary::provost,
     caller::Caller,
-    engine, finished,
+    engine, finished, names,
     own_server::OwnServer,
     status,
 };
@@ -361,4 +361,118 @@ fn a_silent_server_is_told_of_once_and_keeps_no_others_waiting() {
 
 fn admin_drains_home(app: &TestApp) {
     app.super_admin().post(&format!("/platform/servers/{HOME}/draining"), &[]).is(303);
+}
+
+/// A server that is known and need not answer.
+fn known(app: &TestApp, name: &str) -> DatabaseServer {
+    let new = servers::NewServer {
+        id: Id::new(),
+        name,
+        engine: Engine::Postgres,
+        address: "postgres://nobody@127.0.0.1:9/postgres",
+        sealed_url: b"",
+        capacity: 10,
+        most_connections: None,
+    };
+    let audit = app.platform.audit(Actor::command_line());
+    let shared = &mut *app.platform.shared.get().expect("shared");
+    servers::create(shared, &audit, &new, &servers::Checked::default()).expect("added")
+}
+
+/// Until somebody waits for a lock; on SQLite a second writer waits for the first one anyway.
+fn until_somebody_waits(app: &TestApp) {
+    let sql = "SELECT count(*)::text AS name FROM pg_stat_activity \
+               WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    if engine() == Engine::Postgres {
+        let shared = &mut *app.platform.shared.get().expect("shared");
+        eventually("somebody waits", || names(shared, sql) != ["0"]);
+    }
+}
+
+#[test]
+fn a_server_that_is_being_chosen_is_not_removed_and_one_that_is_being_removed_not_chosen() {
+    let app = TestApp::with(|settings| settings.scheduled = false);
+    let (mit, eth) = (app.registered("mit.edu"), app.registered("ethz.ch"));
+    let audit = app.platform.audit(Actor::command_line());
+    let platform = &app.platform;
+    let pick = |c: &mut SharedConn, institution: &Institution, wanted: Id| {
+        c.write_tx(|c| -> Result<bool, ModelError> {
+            let found = servers::with_most_room(c, |server| server.id == wanted)?;
+            let Some(server) = found else { return Ok(false) };
+            let new = NewTenantDatabase {
+                id: Id::new(),
+                institution_id: institution.id,
+                engine: server.engine,
+                database_name: &institution.domain,
+                location: &institution.domain,
+                schema_version: "1",
+                server_id: server.id,
+            };
+            // The other one comes between the choice and its row.
+            until_somebody_waits(&app);
+            tenant_databases::reserve(c, &new)?;
+            Ok(true)
+        })
+    };
+    // Chosen first: the removal waits, and then sees what is there.
+    let second = known(&app, "second");
+    std::thread::scope(|scope| {
+        let chosen = scope.spawn(|| pick(&mut platform.shared.get().expect("shared"), &mit, second.id));
+        if engine() == Engine::Sqlite {
+            assert!(chosen.join().expect("ran").expect("chosen"));
+            let refused = servers::remove(&mut platform.shared.get().expect("shared"), &audit, second.id);
+            assert!(refused.expect_err("held").to_string().contains("holds 1 database"));
+            return;
+        }
+        let shared = &mut *platform.shared.get().expect("shared");
+        let share = "SELECT count(*)::text AS name FROM pg_locks WHERE mode = 'RowShareLock' \
+                     AND relation = 'database_servers'::regclass";
+        eventually("it is chosen", || names(shared, share) != ["0"]);
+        let refused = servers::remove(shared, &audit, second.id).expect_err("held").to_string();
+        assert!(refused.contains("holds 1 database"), "{refused}");
+        assert!(chosen.join().expect("ran").expect("chosen"));
+    });
+    // Removed first: whoever chooses waits, and then finds it gone.
+    let third = known(&app, "third");
+    std::thread::scope(|scope| {
+        let shared = &mut *platform.shared.get().expect("shared");
+        let chooses = shared.write_tx(|c| -> Result<_, ModelError> {
+            servers::remove(c, &audit, third.id)?;
+            let chooses = scope.spawn(|| {
+                let shared = &mut *platform.shared.get().expect("shared");
+                shared.write_tx(|c| -> Result<_, ModelError> {
+                    Ok((
+                        servers::with_most_room(c, |server| server.id == third.id)?,
+                        servers::hold(c, third.id),
+                    ))
+                })
+            });
+            until_somebody_waits(&app);
+            Ok(chooses)
+        });
+        let (found, held) = chooses.expect("removed").join().expect("ran").expect("asked");
+        assert_eq!(found, None);
+        assert!(held.expect_err("gone").to_string().contains("not known any more"));
+    });
+    // A move that is asked for names it as well.
+    let fourth = known(&app, "fourth");
+    let input = serde_json::json!({ "server_id": fourth.id });
+    let new = operations::NewOperation {
+        kind: Kind::Move,
+        institution_id: Some(eth.id),
+        subject: "A move",
+        input: &input,
+        steps: &["check"],
+        total: 0,
+    };
+    let shared = &mut *platform.shared.get().expect("shared");
+    shared
+        .write_tx(|c| -> Result<(), ModelError> {
+            operations::enqueue(c, &new, &audit.actor)?;
+            let refused = servers::remove(c, &audit, fourth.id).expect_err("wanted").to_string();
+            assert!(refused.contains("is being moved to the server fourth"), "{refused}");
+            Err(ModelError::Refused("Taken back.".into()))
+        })
+        .expect_err("taken back");
+    servers::remove(shared, &audit, fourth.id).expect("removed");
 }

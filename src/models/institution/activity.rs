@@ -4,14 +4,15 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::bulk::insert_many;
 use crate::{
     db::{
         Id, now,
         schema_tenant::activity_log,
         tenant::{MultiBackend, TenantConn},
     },
-    models::{Actor, Limits, ModelResult, Paging, Slice, containing, ordered, search::fold},
+    models::{
+        Actor, Limits, ModelResult, Paging, Slice, bulk::insert_many, containing, ordered, search::fold,
+    },
 };
 
 /// More people than this are not offered to choose from.
@@ -148,7 +149,7 @@ impl Activity {
     /// # Errors
     /// Any database error; the change must not happen then.
     pub fn record_many(&self, connection: &mut TenantConn, entries: &[Entry]) -> ModelResult<()> {
-        Ok(insert_many!(connection, activity_log::table, entries)?)
+        Ok(insert_many!(TenantConn: connection, activity_log::table, entries)?)
     }
 }
 

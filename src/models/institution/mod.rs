@@ -1,7 +1,6 @@
 //! Records of one institution, in its own tenant database.
 
 pub mod activity;
-mod bulk;
 pub mod imports;
 pub mod masking;
 pub mod people;

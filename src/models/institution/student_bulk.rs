@@ -6,7 +6,6 @@ use diesel::prelude::*;
 
 use super::{
     activity::{Activity, Change, Entry},
-    bulk::{ROWS_PER_INSERT, insert_many},
     people::PersonRow,
     quota,
     students::{self as one, Student, StudentFields, StudentFilter, StudentRow},
@@ -17,7 +16,10 @@ use crate::{
         schema_tenant::{people, students},
         tenant::TenantConn,
     },
-    models::{ModelError, ModelResult, Resource},
+    models::{
+        ModelError, ModelResult, Resource,
+        bulk::{ROWS_PER_INSERT, insert_many},
+    },
 };
 
 /// Students that one bulk act may touch: it is one transaction, and others wait for it.
@@ -253,7 +255,7 @@ fn create_chunk(
             activity.entry("student.created", "student", Some(row.id), &fields.person.name, &changes)
         })
         .collect();
-    insert_many!(connection, people::table, persons)?;
-    insert_many!(connection, students::table, rows)?;
+    insert_many!(TenantConn: connection, people::table, persons)?;
+    insert_many!(TenantConn: connection, students::table, rows)?;
     activity.record_many(connection, &entries)
 }

@@ -165,6 +165,17 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<Institution> {
     Ok(institutions::table.find(id).select(Institution::as_select()).first(connection)?)
 }
 
+/// The institution with this id, which nobody else changes until the end of the caller's `write_tx`.
+///
+/// # Errors
+/// `NotFound`, or any database error.
+pub fn lock(connection: &mut SharedConn, id: Id) -> ModelResult<Institution> {
+    // SQLite has one writer at a time anyway; PostgreSQL locks the row that is written.
+    let row = institutions::table.find(id);
+    diesel::update(row).set(institutions::version.eq(institutions::version)).execute(connection)?;
+    find(connection, id)
+}
+
 /// The institution with this (normalised) domain.
 ///
 /// # Errors

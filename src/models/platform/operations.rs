@@ -21,8 +21,8 @@ pub use claim::{
 };
 pub use list::{
     OperationFilter, failed_count, failed_since, institutions_failed_since, institutions_with_open, is_busy,
-    is_open_without_institution, left_alone, older_than, open_before, open_count, page, purge, require_quiet,
-    running_count,
+    is_moved_to, is_open_without_institution, left_alone, older_than, open_before, open_count, page, purge,
+    require_quiet, running_count,
 };
 
 crate::text_enum! {

@@ -1,5 +1,7 @@
 //! Plans: what institutions can subscribe to, what it costs, and how much they may hold for it.
 
+pub mod entry;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use serde_json::json;
@@ -169,7 +171,11 @@ pub fn after(
     with_institutions(connection, rows)
 }
 
-fn with_institutions(connection: &mut SharedConn, rows: Vec<Plan>) -> ModelResult<Vec<PlanRow>> {
+/// Each with how many institutions are on it.
+///
+/// # Errors
+/// Any database error.
+pub fn with_institutions(connection: &mut SharedConn, rows: Vec<Plan>) -> ModelResult<Vec<PlanRow>> {
     let keys: Vec<String> = rows.iter().map(|plan| plan.key.clone()).collect();
     let counts: Vec<(String, i64)> = institutions::table
         .filter(institutions::plan.eq_any(keys))

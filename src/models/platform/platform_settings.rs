@@ -103,6 +103,20 @@ pub struct Keeping {
     pub mail_days: i64,
 }
 
+impl Keeping {
+    /// Ten years.
+    pub const MOST_DAYS: i64 = 3_650;
+    /// The least of each. Logs of who did what are kept for a year at least.
+    pub const LEAST: Self = Self {
+        audit_days: 365,
+        activity_days: 365,
+        security_days: 30,
+        operation_days: 30,
+        notification_days: 30,
+        mail_days: 7,
+    };
+}
+
 impl Default for Keeping {
     fn default() -> Self {
         Self {

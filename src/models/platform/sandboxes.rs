@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::institutions::Institution;
+use super::{
+    audit::Audit,
+    institutions::{self as institution_model, Institution, Status},
+};
 use crate::{
     db::{
         Id, now,
@@ -84,6 +87,20 @@ pub fn set_state_of(
     Ok(())
 }
 
+/// The end of one that never served: deleted, and its domain is free for others. Call it inside a `write_tx`, and record
+/// the audit entry there.
+///
+/// # Errors
+/// `Changed` when its set-up was tried again meanwhile; any database error.
+pub fn mark_given_up(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<Institution> {
+    let (from, reason) = ([Status::ProvisioningFailed], Some("Its set-up failed, and was given up."));
+    let given_up = institution_model::transition(connection, audit, id, &from, Status::Deleted, reason)?;
+    // Its history stays under a name that nobody can register.
+    let domain = format!("given-up-{}.invalid", id.to_string().replace('-', ""));
+    diesel::update(institutions::table.find(id)).set(institutions::domain.eq(&domain)).execute(connection)?;
+    Ok(given_up)
+}
+
 /// What an institution is a copy of, if it is one.
 ///
 /// # Errors
@@ -122,6 +139,7 @@ pub fn of(connection: &mut SharedConn, source_id: Id) -> ModelResult<Vec<(String
     Ok(sandboxes::table
         .inner_join(institutions::table)
         .filter(sandboxes::source_id.eq(source_id))
+        .filter(institutions::status.ne(Status::Deleted))
         .order(sandboxes::created_at.desc())
         .limit(50)
         .select((institutions::domain, institutions::name))

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     SharedBackend, ago,
     audit::{Audit, Subject},
+    operations,
     tenant_databases::DatabaseStatus,
 };
 use crate::{
@@ -156,6 +157,40 @@ pub fn find(connection: &mut SharedConn, id: Id) -> ModelResult<DatabaseServer> 
     Ok(database_servers::table.find(id).select(DatabaseServer::as_select()).first(connection)?)
 }
 
+/// The server with this id, which nobody removes and whose state nobody changes until the end of the caller's `write_tx`:
+/// ask for it before a row names it. What the configuration names is never removed, and needs no holding.
+///
+/// # Errors
+/// `Refused` when it is not known any more; any database error.
+pub fn hold(connection: &mut SharedConn, id: Id) -> ModelResult<DatabaseServer> {
+    held(connection, id)?.ok_or_else(|| {
+        ModelError::Refused("The server that was chosen is not known any more. Choose another.".into())
+    })
+}
+
+fn held(connection: &mut SharedConn, id: Id) -> ModelResult<Option<DatabaseServer>> {
+    // On SQLite whoever writes is alone.
+    if let SharedConn::Postgres(postgres) = connection
+        && id != HOME
+    {
+        let row = database_servers::table.find(id).select(database_servers::id);
+        row.for_share().first::<Id>(postgres).optional()?;
+    }
+    match find(connection, id) {
+        Err(error) if error.is_not_found() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// Waits for whoever holds the server, and keeps everybody from holding it until the end of the caller's `write_tx`.
+fn hold_alone(connection: &mut SharedConn, id: Id) -> ModelResult<DatabaseServer> {
+    if let SharedConn::Postgres(postgres) = connection {
+        let row = database_servers::table.find(id).select(database_servers::id);
+        row.for_update().first::<Id>(postgres).optional()?;
+    }
+    find(connection, id)
+}
+
 /// The server with this name.
 ///
 /// # Errors
@@ -227,7 +262,8 @@ fn counted(servers: Vec<DatabaseServer>, counts: &HashMap<Id, i64>) -> Vec<Serve
 }
 
 /// The server that takes the next database: accepting, with the largest part of its capacity free; one that the last
-/// check found in trouble only where there is no other. None when no server has room.
+/// check found in trouble only where there is no other. None when no server has room. Call it inside the `write_tx` that
+/// enters the database: until its end nobody removes the server.
 ///
 /// # Errors
 /// Any database error.
@@ -235,11 +271,18 @@ pub fn with_most_room(
     connection: &mut SharedConn,
     suits: impl Fn(&DatabaseServer) -> bool,
 ) -> ModelResult<Option<DatabaseServer>> {
-    let open = with_counts(connection)?.into_iter().filter(|(s, count)| s.has_room(*count) && suits(s));
     // Parts of 2^32, because fractions have no order.
     let free = |(server, count): &ServerRow| ((server.capacity - count) << 32) / server.capacity.max(1);
-    let best = open.max_by_key(|row| (row.0.problem.is_none(), free(row), row.0.is_home()));
-    Ok(best.map(|(server, _)| server))
+    let mut open = with_counts(connection)?;
+    open.retain(|(server, count)| server.has_room(*count) && suits(server));
+    open.sort_by_key(|row| (row.0.problem.is_none(), free(row), row.0.is_home()));
+    while let Some((server, count)) = open.pop() {
+        // Between the two looks it may have been removed, or told to drain.
+        if let Some(held) = held(connection, server.id)?.filter(|held| held.has_room(count)) {
+            return Ok(Some(held));
+        }
+    }
+    Ok(None)
 }
 
 fn matching<'a>(filter: &ServerFilter) -> database_servers::BoxedQuery<'a, SharedBackend> {
@@ -467,7 +510,7 @@ pub fn note_check(connection: &mut SharedConn, id: Id, checked: &Checked) -> Mod
 /// `Refused` while it holds databases, or when the configuration names it; any database error.
 pub fn remove(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult<DatabaseServer> {
     connection.write_tx(|connection| {
-        let server = find(connection, id)?;
+        let server = hold_alone(connection, id)?;
         if server.is_home() {
             return Err(ModelError::Refused(
                 "This server is the one that the configuration names: it stays. Let it drain, so that nothing new \
@@ -489,6 +532,13 @@ pub fn remove(connection: &mut SharedConn, audit: &Audit, id: Id) -> ModelResult
             };
             let s = if held == 1 { "" } else { "s" };
             let sentence = format!("The server {} holds {held} database{s}. {what}", server.name);
+            return Err(ModelError::Refused(sentence));
+        }
+        if operations::is_moved_to(connection, id)? {
+            let sentence = format!(
+                "An institution is being moved to the server {}. Wait for that, or take the move back.",
+                server.name
+            );
             return Err(ModelError::Refused(sentence));
         }
         // What a server that is lost has kept is lost as well.

@@ -8,7 +8,7 @@ use super::{audit::Audit, institutions::Institution};
 use crate::{
     db::{
         Id, now,
-        schema_shared::{platform_admins, support_accesses},
+        schema_shared::{institutions, platform_admins, support_accesses},
         shared::SharedConn,
     },
     models::{ModelError, ModelResult},
@@ -24,6 +24,16 @@ pub struct SupportAccess {
     pub reason: String,
     pub created_at: NaiveDateTime,
     pub expires_at: NaiveDateTime,
+}
+
+/// An access that is open now, whose it is, and where.
+#[derive(Debug, Clone, Queryable)]
+#[expect(missing_docs, reason = "the columns of the tables, under their own names")]
+pub struct OpenAccess {
+    pub access: SupportAccess,
+    pub admin_name: String,
+    pub admin_email: String,
+    pub domain: String,
 }
 
 /// Opens an access for so long. An earlier one of the same admin ends with it.
@@ -127,5 +137,25 @@ pub fn all_open(
         .order(support_accesses::created_at.desc())
         .limit(50)
         .select((SupportAccess::as_select(), platform_admins::name))
+        .load(connection)?)
+}
+
+/// Everybody's open accesses anywhere, the newest first.
+///
+/// # Errors
+/// Any database error.
+pub fn open_anywhere(connection: &mut SharedConn) -> ModelResult<Vec<OpenAccess>> {
+    Ok(support_accesses::table
+        .inner_join(platform_admins::table)
+        .inner_join(institutions::table)
+        .filter(support_accesses::expires_at.gt(now()))
+        .filter(support_accesses::ended_at.is_null())
+        .order(support_accesses::id.desc())
+        .select((
+            SupportAccess::as_select(),
+            platform_admins::name,
+            platform_admins::email,
+            institutions::domain,
+        ))
         .load(connection)?)
 }

@@ -89,6 +89,7 @@ pub(crate) fn reserve_on(
     if let Some(known) = tenant_copies::of_operation(connection, work.operation.id, purpose)? {
         return Ok(known);
     }
+    registry::hold(connection, wanted.server_id)?;
     let engine = platform.engine.of(wanted.server_id)?;
     let id = Id::new();
     let domain = match wanted.institution_id {

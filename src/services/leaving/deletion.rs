@@ -265,7 +265,7 @@ fn begin(
             kind: Kind::Delete,
             institution_id: Some(institution.id),
             subject: &institution.name,
-            input: &json!(delete::Input { due_at: known.due_at }),
+            input: &json!(delete::Input { due_at: known.due_at, given_up: false }),
             steps: &delete::STEPS,
             total: 0,
         };

@@ -14,7 +14,7 @@ use crate::{
     models::platform::{
         backups as registry, deletions,
         institutions::{self, Status},
-        platform_secrets, tenant_copies,
+        platform_secrets, sandboxes, tenant_copies,
         tenant_databases::{self, DatabaseStatus},
     },
     services::{
@@ -26,11 +26,17 @@ use crate::{
 /// Every step, in order.
 pub const STEPS: [&str; 5] = ["close", "detach", "databases", "end", "files"];
 
+/// The steps where nothing ever served: a sandbox whose set-up failed.
+pub const STEPS_OF_GIVING_UP: [&str; 3] = ["databases", "end", "files"];
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Input {
     /// The end of the grace.
     pub due_at: NaiveDateTime,
+    /// It never served, so that nobody has to agree and nobody is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
 }
 
 /// What a step does, for a person.
@@ -69,6 +75,7 @@ impl Handler for Delete {
             "close" => close(work).map(|()| None),
             "detach" => detach(work),
             "databases" => drop_databases(work).map(Some),
+            "end" if work.input::<Input>()?.given_up => give_up(work).map(|()| None),
             "end" => end(work).map(|()| None),
             "files" => remove_files(work).map(Some),
             other => {
@@ -147,6 +154,27 @@ fn end(work: &Work<'_>) -> Result<(), Failure> {
                 platform.mail_texts.institution_deleted(to, &institution.name, &when, &link)
             })?;
         }
+        Ok(())
+    })?;
+    crate::crash_point!("delete:ended");
+    Ok(())
+}
+
+/// One transaction: what never served is forgotten, and its domain is free again.
+fn give_up(work: &Work<'_>) -> Result<(), Failure> {
+    let institution_id = work.institution_id()?;
+    work.write_tx(|connection| {
+        let institution = institutions::find(connection, institution_id)?;
+        if institution.status == Status::Deleted {
+            return Ok(());
+        }
+        registry::forget_all(connection, institution_id)?;
+        platform_secrets::delete_institution_key(connection, institution_id)?;
+        deletions::forget_people(connection, institution_id)?;
+        let audit = work.audit();
+        sandboxes::mark_given_up(connection, &audit, institution_id)?;
+        let detail = json!({ "domain": institution.domain });
+        audit.record(connection, "institution.given_up", &institution.subject(), &detail)?;
         Ok(())
     })?;
     crate::crash_point!("delete:ended");

@@ -103,7 +103,7 @@ pub fn request(
         let database = ready.ok_or_else(|| {
             ModelError::Refused(format!("{} has no database that could be moved.", institution.name))
         })?;
-        let server = servers::find(connection, server_id)?;
+        let server = servers::hold(connection, server_id)?;
         let held = servers::counts(connection)?.get(&server_id).copied().unwrap_or(0);
         if let Some(words) = unfit(&server, held, &database) {
             return Err(ModelError::Refused(words));
@@ -377,7 +377,7 @@ fn switch(work: &Work<'_>, input: &Input) -> Result<Option<String>, Failure> {
         if !untouched {
             return Err(changed());
         }
-        let server = servers::find(connection, copy.server_id)?;
+        let server = servers::hold(connection, copy.server_id)?;
         let before = servers::find(connection, present.server_id)?;
         serve(connection, work, &present, &copy, version)?;
         let detail = json!({

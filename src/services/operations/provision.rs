@@ -36,7 +36,7 @@ use crate::{
         },
         text::Email,
     },
-    services::{mail_texts::Recipient, outbox, secrets::Purpose, servers, tenants, tokens::Token},
+    services::{leaving, mail_texts::Recipient, outbox, secrets::Purpose, servers, tenants, tokens::Token},
 };
 
 /// Every step, in order. On SQLite there are no roles.
@@ -240,7 +240,9 @@ impl Handler for Provision {
     ) -> ModelResult<()> {
         let id = operation.institution_id.ok_or(ModelError::NOT_FOUND)?;
         let (from, to) = ([Status::ProvisioningFailed], Status::Provisioning);
-        institutions::transition(connection, audit, id, &from, to, None)?;
+        let institution = institutions::transition(connection, audit, id, &from, to, None)?;
+        // It may just be given up; the row that was changed above keeps both apart.
+        leaving::require_staying(connection, &institution)?;
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ use crate::{
             institutions::{self, Status},
             login_index::{self, Login},
             operations::{self, Operation, StepStatus},
+            servers,
             tenant_copies::{self, Purpose, TenantCopy},
             tenant_databases::{self, DatabaseStatus, NewTenantDatabase},
         },
@@ -247,6 +248,7 @@ fn swap(work: &Work<'_>, backup: &Backup) -> Result<Option<String>, Failure> {
             schema_version: version,
             server_id: copy.server_id,
         };
+        servers::hold(connection, copy.server_id)?;
         tenant_copies::remove(connection, copy.id)?;
         if !tenant_databases::replace(connection, &present, &new, copy.sealed_password.as_deref())? {
             return Err(Failure::Transient("The institution's database was changed meanwhile.".into()));

@@ -21,7 +21,7 @@ use crate::{
             backups::{self as registry, Backup, Reason},
             institutions::{self, Status},
             login_index::{self, Login},
-            platform_secrets, sandboxes,
+            platform_secrets, sandboxes, servers as registered,
             tenant_copies::{self, Purpose, TenantCopy},
             tenant_databases::{self, NewTenantDatabase},
         },
@@ -269,6 +269,7 @@ fn enter(
     copy: &TenantCopy,
     version: &str,
 ) -> ModelResult<()> {
+    registered::hold(connection, copy.server_id)?;
     tenant_copies::remove(connection, copy.id)?;
     let new = NewTenantDatabase {
         id: copy.id,

@@ -48,6 +48,33 @@ pub(in crate::services) struct Parts {
 /// A server and its engine.
 pub type Served = (DatabaseServer, Arc<dyn TenantEngine>);
 
+/// A server that could not be asked.
+#[derive(Debug, Clone)]
+pub struct Unheard {
+    /// Which.
+    pub server: DatabaseServer,
+    /// What went wrong.
+    pub why: String,
+}
+
+impl Unheard {
+    /// For a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        format!("The server {} could not be asked: {}", self.server.name, self.why)
+    }
+}
+
+/// What is there on the servers that could be asked.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names of what is listed")]
+pub struct Survey {
+    pub databases: Vec<String>,
+    pub roles: Vec<String>,
+    pub leftovers: Vec<Leftover>,
+    pub unheard: Vec<Unheard>,
+}
+
 /// Every engine there is.
 pub struct Engines {
     home: Arc<dyn TenantEngine>,
@@ -513,24 +540,38 @@ impl Engines {
         Ok(false)
     }
 
-    /// As [`TenantEngine::leftovers`], of all servers.
+    /// What is there on all servers, and which of them could not be asked: whoever did not answer at the last check is
+    /// not asked again.
     ///
     /// # Errors
-    /// When one does not answer.
-    pub fn leftovers(&self) -> Result<Vec<Leftover>, EngineError> {
-        let mut leftovers = Vec::new();
+    /// When the list of servers cannot be read.
+    pub fn survey(&self) -> Result<Survey, EngineError> {
+        let mut survey = Survey::default();
         for (server, engine) in self.all()? {
-            leftovers.extend(engine.leftovers().map_err(|error| of_server(&server, error))?);
+            let asked = if server.is_silent() {
+                Err(EngineError::transient(server.problem.clone().unwrap_or_default()))
+            } else {
+                engine.list().and_then(|names| Ok((names, engine.roles()?, engine.leftovers()?)))
+            };
+            match asked {
+                Ok((databases, roles, leftovers)) => {
+                    survey.databases.extend(databases);
+                    survey.roles.extend(roles);
+                    survey.leftovers.extend(leftovers);
+                }
+                Err(error) => survey.unheard.push(Unheard { server, why: error.message }),
+            }
         }
-        Ok(leftovers)
+        survey.databases.sort();
+        Ok(survey)
     }
 
-    /// As [`TenantEngine::remove_leftover`], on the servers that have it.
+    /// As [`TenantEngine::remove_leftover`], on the servers that have it and answer.
     ///
     /// # Errors
-    /// When one does not answer.
+    /// When one does not that answered at its last check.
     pub fn remove_leftover(&self, leftover: &Leftover) -> Result<(), EngineError> {
-        for (_, engine) in self.all()? {
+        for (_, engine) in self.answering()? {
             if engine.leftovers()?.contains(leftover) {
                 engine.remove_leftover(leftover)?;
             }
@@ -538,12 +579,12 @@ impl Engines {
         Ok(())
     }
 
-    /// As [`TenantEngine::drop_unknown`], on the servers that have it.
+    /// As [`TenantEngine::drop_unknown`], on the servers that have it and answer.
     ///
     /// # Errors
-    /// When one does not answer.
+    /// When one does not that answered at its last check.
     pub fn drop_unknown(&self, listed: &str) -> Result<(), EngineError> {
-        for (_, engine) in self.all()? {
+        for (_, engine) in self.answering()? {
             if engine.list()?.iter().any(|name| name == listed) {
                 engine.drop_unknown(listed)?;
             }
@@ -551,12 +592,12 @@ impl Engines {
         Ok(())
     }
 
-    /// As [`TenantEngine::drop_unknown_role`], on the servers that have it.
+    /// As [`TenantEngine::drop_unknown_role`], on the servers that have it and answer.
     ///
     /// # Errors
-    /// When one does not answer.
+    /// When one does not that answered at its last check.
     pub fn drop_unknown_role(&self, role: &str) -> Result<(), EngineError> {
-        for (_, engine) in self.all()? {
+        for (_, engine) in self.answering()? {
             if engine.roles()?.iter().any(|name| name == role) {
                 engine.drop_unknown_role(role)?;
             }

@@ -5,8 +5,8 @@ mod engines;
 
 use std::time::Instant;
 
-pub use engines::Engines;
 pub(super) use engines::Parts;
+pub use engines::{Engines, Survey, Unheard};
 
 use super::{operations::Failure, platform::Platform};
 use crate::{

@@ -50,6 +50,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("institution.suspended", "Suspended institution"),
     ("institution.reactivated", "Reactivated institution"),
     ("institution.sandbox_requested", "Asked for sandbox"),
+    ("institution.giving_up_requested", "Asked to give sandbox up"),
+    ("institution.given_up", "Gave sandbox up"),
     ("institution.archiving_requested", "Asked for archiving"),
     ("institution.closed", "Closed institution"),
     ("institution.archived", "Archived institution"),

@@ -76,8 +76,9 @@ async fn asked(
     platform: &State,
 ) -> Result<(ListSpec, ListQuery, HashMap<String, String>), AppError> {
     let plans = platform.shared.run(plans::names).await?;
-    let spec =
-        spec(country_filter(platform).await?).filter(Filter::one_of("plan", "Plan", plans.iter().cloned()));
+    let spec = spec(country_filter(platform).await?)
+        .filter(Filter::one_of("plan", "Plan", plans.iter().cloned()))
+        .filter(Filter::one_of("sandbox", "Sandbox", [("yes", "Yes"), ("no", "No")]));
     let query = ListQuery::parse(&spec, request.query_string());
     Ok((spec, query, plans.into_iter().collect()))
 }
@@ -99,6 +100,7 @@ fn filter(query: &ListQuery) -> InstitutionFilter {
         kind: query.chosen("kind"),
         country: query.filter("country").map(str::to_owned),
         plan: query.filter("plan").map(str::to_owned),
+        sandbox: query.filter("sandbox").map(|value| value == "yes"),
     }
 }
 
@@ -264,7 +266,16 @@ fn with_actions(admin: &AnyAdmin, page: Page, whole: &Whole) -> Page {
     let registration = format!("/platform/registrations/{}", whole.registration.id);
     match whole.institution.status {
         Status::ProvisioningFailed if admin.is_operator() => {
-            match whole.operations.iter().find(|o| o.may_be_tried_again()) {
+            let page = match whole.sandbox {
+                Some(_) if admin.is_super_admin() => page.also(
+                    Action::ask("Give the sandbox up", format!("{place}/set-up/remove"))
+                        .icon(Icon::Trash)
+                        .danger(),
+                ),
+                _ => page,
+            };
+            let set_ups = whole.operations.iter().filter(|o| o.kind == operations::Kind::Provision);
+            match set_ups.take(1).find(|o| o.may_be_tried_again()) {
                 Some(failed) => page.action(
                     Action::post(
                         "Try the set-up again",

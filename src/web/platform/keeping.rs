@@ -18,10 +18,8 @@ use crate::{
 };
 
 pub(super) const PATH: &str = "/platform/settings/keeping";
-/// Ten years.
-const MOST: i64 = 3_650;
-/// Logs of who did what are kept for a year at least.
-const LEAST_LOG: i64 = 365;
+const LEAST: Keeping = Keeping::LEAST;
+const MOST: i64 = Keeping::MOST_DAYS;
 
 /// `GET /platform/settings/keeping`: super admins.
 pub async fn show(platform: State, admin: SuperAdmin) -> Result<HttpResponse, AppError> {
@@ -73,32 +71,32 @@ fn fields(form: &mut Form) -> Option<Keeping> {
     let audit = form
         .number("audit", "Audit log, days")
         .hint("At least 365. Older entries are archived, and the log can still be verified.")
-        .between(LEAST_LOG, MOST)
+        .between(LEAST.audit_days, MOST)
         .required();
     let activity = form
         .number("activity", "Institutions\u{2019} own logs, days")
         .hint("At least 365. Older entries are archived with each institution\u{2019}s key.")
-        .between(LEAST_LOG, MOST)
+        .between(LEAST.activity_days, MOST)
         .required();
     let security = form
         .number("security", "Sign-ins and refusals, days")
         .hint("At least 30. Older ones are removed.")
-        .between(30, MOST)
+        .between(LEAST.security_days, MOST)
         .required();
     let operations = form
         .number("operations", "Operations and maintenance, days")
         .hint("At least 30. Older ones that are over are removed.")
-        .between(30, MOST)
+        .between(LEAST.operation_days, MOST)
         .required();
     let notifications = form
         .number("notifications", "Notifications, days")
         .hint("At least 30. Older ones are removed.")
-        .between(30, MOST)
+        .between(LEAST.notification_days, MOST)
         .required();
     let mails = form
         .number("mails", "Sent mails, old links and uploaded files, days")
         .hint("At least 7. Older ones are removed.")
-        .between(7, MOST)
+        .between(LEAST.mail_days, MOST)
         .required();
     form.read(|| {
         Some(Keeping {

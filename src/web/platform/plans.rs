@@ -7,7 +7,10 @@ use crate::{
     error::AppError,
     models::{
         ModelError, Resource,
-        platform::plans::{self, Plan, PlanFields, PlanFilter, PlanRow},
+        platform::plans::{
+            self, Plan, PlanFields, PlanFilter, PlanRow,
+            entry::{self, GIGABYTE, decimal, minor, money},
+        },
     },
     web::{
         State,
@@ -25,7 +28,6 @@ use crate::{
 };
 
 const PATH: &str = "/platform/plans";
-const GIGABYTE: i64 = 1_000_000_000;
 
 const COLUMNS: &[Column] = &[
     Column::new("name", "Plan").sortable(),
@@ -261,76 +263,55 @@ fn edit_form(plan: &Plan) -> Form {
 }
 
 fn key_field(form: &mut Form) -> Option<String> {
-    let valid = |key: &String| {
-        let fits = key.starts_with(|c: char| c.is_ascii_lowercase())
-            && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-        if fits {
-            Ok(())
-        } else {
-            Err("Use small letters, digits and _, beginning with a letter.".to_owned())
-        }
-    };
-    form.text("key", "Key").limit(40).hint("For scripts, as basic_2027; it stays.").check(valid).required()
+    form.text("key", "Key")
+        .limit(40)
+        .hint("For scripts, as basic_2027; it stays.")
+        .check(|key: &String| entry::key(key))
+        .required()
 }
 
 fn fields(form: &mut Form) -> Option<PlanFields> {
-    let name = form.text("name", "Name").limit(60).required();
+    let name = form.text("name", "Name").limit(entry::LONGEST_NAME).required();
     let description = form.text("description", "Description").optional();
     form.group("Price");
     let currency = form
         .text("currency", "Currency")
         .limit(3)
         .hint("Three letters (ISO 4217), for example EUR.")
-        .check(|code: &String| {
-            let fits = code.len() == 3 && code.chars().all(|c| c.is_ascii_uppercase());
-            if fits { Ok(()) } else { Err("Enter three capital letters, for example EUR.".to_owned()) }
-        })
+        .check(|code: &String| entry::currency(code))
         .required();
     let code = currency.clone().unwrap_or_default();
-    let is_price = |text: &String| match minor(text, &code) {
-        Some(_) => Ok(()),
-        None => Err("Enter an amount, for example 49.00.".to_owned()),
-    };
+    let is_price = |text: &String| minor(text, &code).map(|_| ());
     let month =
         form.text("price_month", "Per month").inputmode("decimal").limit(20).check(is_price).required();
     let year = form.text("price_year", "Per year").inputmode("decimal").limit(20).check(is_price).required();
     form.group_with("Limits", "Empty means without limit. Who holds more already keeps it and adds nothing.");
-    let users = form.number("max_users", "Users").between(1, 1_000_000_000).optional();
-    let students = form.number("max_students", "Students").between(1, 1_000_000_000).optional();
-    let storage = form.number("storage_gb", "Storage in GB").between(1, 1_000_000).optional();
+    let users = form.number("max_users", "Users").between(1, entry::MOST_HELD).optional();
+    let students = form.number("max_students", "Students").between(1, entry::MOST_HELD).optional();
+    let storage = form.number("storage_gb", "Storage in GB").between(1, entry::MOST_GIGABYTES).optional();
     form.group("Details");
     let features = form
         .text("features", "Features")
         .hint("Keys, separated by blanks, for example: import support")
-        .check(|text: &String| {
-            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ' ';
-            if text.chars().all(fits) {
-                Ok(())
-            } else {
-                Err("Use small letters, digits and _ only.".to_owned())
-            }
-        })
+        .check(|text: &String| entry::features(text).map(|_| ()))
         .optional();
     let position = form
         .number::<i32>("position", "Position")
         .hint("In lists, the lowest first.")
-        .between(0, 10_000)
+        .between(0, entry::LAST_POSITION)
         .required();
     form.read(|| {
         let currency = currency?;
-        let mut features: Vec<&str> = features.as_deref().unwrap_or_default().split_whitespace().collect();
-        features.sort_unstable();
-        features.dedup();
         Some(PlanFields {
             name: name?,
             description: description.unwrap_or_default(),
-            price_month: minor(&month?, &currency)?,
-            price_year: minor(&year?, &currency)?,
+            price_month: minor(&month?, &currency).ok()?,
+            price_year: minor(&year?, &currency).ok()?,
             currency,
             max_users: users,
             max_students: students,
             max_storage_bytes: storage.map(|gigabytes: i64| gigabytes * GIGABYTE),
-            features: features.join(" "),
+            features: entry::features(features.as_deref().unwrap_or_default()).ok()?,
             position: position?,
         })
     })
@@ -348,57 +329,4 @@ fn values(plan: &Plan) -> FormData {
         .with_some("storage_gb", plan.max_storage_bytes.map(|bytes| (bytes / GIGABYTE).max(1)))
         .with("features", &plan.features)
         .with("position", plan.position)
-}
-
-/// "EUR 49.00".
-pub(super) fn money(minor: i64, currency: &str) -> String {
-    format!("{currency} {}", decimal(minor, currency))
-}
-
-/// Digits after the point, by ISO 4217.
-fn digits(currency: &str) -> usize {
-    match currency {
-        "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "UGX" | "XAF" | "XOF" | "XPF" | "PYG" | "RWF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
-}
-
-fn decimal(minor: i64, currency: &str) -> String {
-    let digits = digits(currency);
-    let text = format!("{minor:0width$}", width = digits + 1);
-    let (whole, rest) = text.split_at(text.len() - digits);
-    if rest.is_empty() { whole.to_owned() } else { format!("{whole}.{rest}") }
-}
-
-/// "49.5" in cents: 4950. None for what is no amount, or has more digits than the currency.
-fn minor(text: &str, currency: &str) -> Option<i64> {
-    let digits = digits(currency);
-    let text = text.trim().replace(',', ".");
-    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
-    let plain = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 12 || rest.len() > digits || !plain(whole) || !plain(rest) {
-        return None;
-    }
-    format!("{whole}{rest:0<digits$}").parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_read_and_written_in_the_digits_of_their_currency() {
-        for (text, currency, cents) in
-            [("49", "EUR", 4900), ("49,5", "EUR", 4950), ("0.05", "USD", 5), ("500", "JPY", 500)]
-        {
-            assert_eq!(minor(text, currency), Some(cents), "{text}");
-        }
-        for (text, currency) in [("", "EUR"), ("-1", "EUR"), ("1.234", "EUR"), ("1.5", "JPY"), ("x", "EUR")] {
-            assert_eq!(minor(text, currency), None, "{text}");
-        }
-        assert_eq!(money(5, "EUR"), "EUR 0.05");
-        assert_eq!(money(1500, "JPY"), "JPY 1500");
-        assert_eq!(money(1500, "KWD"), "KWD 1.500");
-    }
 }

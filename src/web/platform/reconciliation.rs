@@ -4,9 +4,15 @@ use actix_web::{HttpRequest, HttpResponse, web::block};
 
 use super::{csv, institutions, note_export};
 use crate::{
-    db::now,
+    db::{now, shared::SharedConn},
     error::AppError,
-    models::platform::reconciliation::{self, Finding, FindingFilter, FindingKind, FindingRow},
+    models::{
+        ModelResult,
+        platform::{
+            reconciliation::{self, Finding, FindingFilter, FindingKind, FindingRow},
+            servers,
+        },
+    },
     services::{operations::Failure, reconcile},
     web::{
         RecordId, State,
@@ -80,12 +86,21 @@ pub async fn list(request: HttpRequest, platform: State, admin: Operator) -> Res
     let spec = spec();
     let query = ListQuery::parse(&spec, request.query_string());
     let (filter, paging) = (filter(&query), query.paging());
-    let slice = platform.shared.run(move |c| reconciliation::page(c, &filter, &paging)).await?;
+    let read = move |c: &mut SharedConn| {
+        ModelResult::Ok((reconciliation::page(c, &filter, &paging)?, servers::all(c)?))
+    };
+    let (slice, servers) = platform.shared.run(read).await?;
     let clock = Clock::utc();
     let rows = slice.rows.into_iter().map(|found| row(&admin, &clock, found)).collect();
+    let silent = servers.iter().filter(|server| server.is_silent());
+    let silent: String = silent
+        .map(|server| format!(" The server {} does not answer: what is there is not known.", server.name))
+        .collect();
     let page = admin
         .page("Reconciliation")
-        .intro("Where the registry and what is really there differ. Nothing is changed by itself.")
+        .intro(format!(
+            "Where the registry and what is really there differ. Nothing is changed by itself.{silent}"
+        ))
         .action(look_again());
     Ok(html(&ListPage::new(page, ListView::new(spec, query, slice.total, rows)))?)
 }
@@ -123,10 +138,14 @@ pub async fn look(platform: State, admin: Operator) -> Result<HttpResponse, AppE
     let state = platform.clone();
     let looked = block(move || reconcile::refresh(&state)).await.map_err(AppError::internal)?;
     admin.flash(match looked {
-        Ok(0) => Notice::success("Looked at everything. Nothing new differs."),
-        Ok(new) => {
+        Ok((0, unheard)) if unheard.is_empty() => {
+            Notice::success("Looked at everything. Nothing new differs.")
+        }
+        Ok((new, unheard)) => {
             let new = DIFFERENCES.count(i64::try_from(new).unwrap_or(i64::MAX));
-            Notice::warning(format!("Looked at everything. New: {new}."))
+            let all = if unheard.is_empty() { "everything" } else { "what could be asked" };
+            let unheard: String = unheard.iter().map(|one| format!(" {}", one.sentence())).collect();
+            Notice::warning(format!("Looked at {all}. New: {new}.{unheard}"))
         }
         Err(failure) => Notice::error(format!("It could not be looked at everything. {failure}")),
     })?;

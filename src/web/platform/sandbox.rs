@@ -2,7 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::institutions::{PATH, found, page_about};
+use super::{
+    backups::asked as enqueued,
+    institutions::{PATH, found, page_about},
+};
 use crate::{
     db::{Id, shared::SharedConn},
     error::{AppError, told},
@@ -23,8 +26,9 @@ use crate::{
         auth::{AnyAdmin, SuperAdmin},
         badge::{Badge, Tone},
         cell::Cell,
+        confirm::{Confirm, ConfirmPage},
         forms::{Choice, Chosen, Form, FormData, FormPage},
-        page::Page,
+        page::{Notice, Page},
         record::Section,
         respond::{html, html_with_status, see_other},
         time::Clock,
@@ -158,6 +162,47 @@ pub async fn make(
         }
     }
     Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &FormPage::new(page(&admin, &asked), form))?)
+}
+
+fn giving_up(institution: &Institution) -> Confirm {
+    let place = format!("{PATH}/{}", institution.domain);
+    Confirm::new(format!("{place}/set-up/remove"), "Give up")
+        .says(format!("Whatever was made of {} is removed. It never served anybody.", institution.name))
+        .says(format!("The domain {} can be used again.", institution.domain))
+        .undo("It cannot be taken back; another sandbox can be made of the original at any time.")
+        .danger()
+        .cancel(place)
+}
+
+/// `GET /platform/institutions/{domain}/set-up/remove`: super admins; a sandbox whose set-up failed.
+pub async fn ask_give_up(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let about = institution.clone();
+    let may = platform.shared.run(move |c| service::require_given_up(c, &about)).await;
+    if let Err(sentence) = told(may)? {
+        admin.flash(Notice::info(format!("{sentence} Nothing was changed.")))?;
+        return Ok(see_other(format!("{PATH}/{}", institution.domain)));
+    }
+    let page = page_about(&admin, &institution, format!("Give up {}?", institution.name));
+    Ok(html(&ConfirmPage::new(page, giving_up(&institution)))?)
+}
+
+/// `POST /platform/institutions/{domain}/set-up/remove`: super admins; leads to the operation.
+pub async fn give_up(
+    platform: State,
+    admin: SuperAdmin,
+    domain: Path<String>,
+) -> Result<HttpResponse, AppError> {
+    let institution = found(&platform, &domain).await?;
+    let id = institution.id;
+    enqueued(&platform, &admin, &format!("{PATH}/{}", institution.domain), |audit| {
+        move |c: &mut SharedConn| service::give_up(c, &audit, id)
+    })
+    .await
 }
 
 /// What the page of a sandbox says of the original.

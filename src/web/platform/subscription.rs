@@ -5,7 +5,6 @@ use chrono::{NaiveDateTime, NaiveTime};
 
 use super::{
     institutions::{PATH, page_about},
-    plans::money,
     settled,
 };
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
         institution::quota,
         platform::{
             institutions::{self, Institution, Status},
-            plans::{self, Plan},
+            plans::{self, Plan, entry::money},
             sandboxes,
             subscriptions::{
                 self, Change, Overrides, Standing, Subscribed, SubscriptionChange, SubscriptionStatus,

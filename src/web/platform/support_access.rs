@@ -9,6 +9,7 @@ use super::{
     settled,
 };
 use crate::{
+    db::tenant::TenantConn,
     error::AppError,
     models::{
         institution::activity::Activity,
@@ -17,6 +18,7 @@ use crate::{
             support_accesses::{self, SupportAccess},
         },
     },
+    services::support,
     web::{
         State,
         auth::Support,
@@ -60,7 +62,7 @@ pub async fn open(
         let view = FormPage::new(page(&admin, &institution, None), form);
         return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
     };
-    note(&platform, &admin, &institution, "support.opened", reason.clone()).await?;
+    note(&platform, &admin, &institution, reason.clone()).await?;
     let (audit, admin_id) = (admin.audit(&platform), admin.id);
     let back = format!("/i/{}", institution.domain);
     let grant = move |c: &mut _| support_accesses::open(c, &audit, &institution, admin_id, &reason, lasts);
@@ -71,13 +73,10 @@ pub async fn open(
 /// `POST /platform/institutions/{domain}/support-access/remove`: support.
 pub async fn end(platform: State, admin: Support, domain: Path<String>) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let (audit, admin_id, about) = (admin.audit(&platform), admin.id, institution.clone());
-    let outcome = platform.shared.run(move |c| support_accesses::end(c, &audit, &about, admin_id)).await;
-    if outcome.is_ok() && institution.status == Status::Active {
-        let name = institution.name.clone();
-        note(&platform, &admin, &institution, "support.ended", name).await?;
-    }
     let back = format!("{PATH}/{}", institution.domain);
+    let (audit, admin_id, state) = (admin.audit(&platform), admin.id, platform.clone());
+    let end = move |c: &mut _| support::end(c, &state, &audit, &institution, admin_id);
+    let outcome = platform.shared.run(end).await;
     settled(&admin, outcome, |()| Notice::success("Your access is closed."), &back)
 }
 
@@ -86,12 +85,14 @@ async fn note(
     platform: &State,
     admin: &Support,
     institution: &Institution,
-    action: &'static str,
-    label: String,
+    reason: String,
 ) -> Result<(), AppError> {
     let db = platform.tenant(institution.id).await?;
     let activity = Activity::new(admin.actor());
-    Ok(db.run(move |c| c.write_tx(|c| activity.record(c, action, "support", None, &label, &[]))).await?)
+    let opened = move |c: &mut TenantConn| {
+        c.write_tx(|c| activity.record(c, "support.opened", "support", None, &reason, &[]))
+    };
+    Ok(db.run(opened).await?)
 }
 
 fn blank(institution: &Institution) -> Form {

@@ -21,12 +21,14 @@ use std::{
 
 use diesel::{connection::SimpleConnection, prelude::*};
 use provost::{
-    db::{Engine, Id, Target, now, schema_shared, shared::SharedConn},
+    db::{Engine, Id, Target, engine::HOME, now, schema_shared, shared::SharedConn},
     models::{
         Actor,
         platform::{
             operations::{self, Operation},
-            platform_secrets, tenant_databases,
+            platform_secrets,
+            tenant_copies::{Purpose, TenantCopy},
+            tenant_databases,
         },
     },
     services::{
@@ -302,6 +304,27 @@ pub fn status(platform: &Platform, institution_id: Id) -> String {
         .select(schema_shared::institutions::status)
         .first(&mut *platform.shared.get().expect("connection"))
         .expect("institution")
+}
+
+/// The row of a copy that nobody has made, on the platform's own server.
+pub fn copy_of(platform: &Platform, institution_id: Id, purpose: Purpose) -> TenantCopy {
+    let id = Id::new();
+    let name = format!("{}copy_{}", platform.prefix.as_str(), app::unique());
+    TenantCopy {
+        server_id: HOME,
+        id,
+        institution_id: Some(institution_id),
+        purpose,
+        engine: platform.engine.kind(),
+        location: platform.engine.home().location(&name, id),
+        database_name: name,
+        sealed_password: None,
+        schema_version: String::new(),
+        backup_id: None,
+        operation_id: None,
+        drop_after: now() + chrono::TimeDelta::days(7),
+        created_at: now(),
+    }
 }
 
 /// Nothing of an institution that was not set up is left, here or on the server.

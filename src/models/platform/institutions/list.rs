@@ -3,11 +3,20 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use chrono::NaiveDateTime;
-use diesel::{expression::SqlLiteral, prelude::*, sql_types::Integer};
+use diesel::{
+    dsl::{exists, not},
+    expression::SqlLiteral,
+    prelude::*,
+    sql_types::Integer,
+};
 
 use super::{Kind, Status};
 use crate::{
-    db::{Id, schema_shared::institutions, shared::SharedConn},
+    db::{
+        Id,
+        schema_shared::{institutions, sandboxes},
+        shared::SharedConn,
+    },
     models::{ModelResult, Paging, Slice, containing, country::Country, ordered, platform::SharedBackend},
 };
 
@@ -40,6 +49,8 @@ pub struct InstitutionFilter {
     pub country: Option<String>,
     /// Only on this plan.
     pub plan: Option<String>,
+    /// Only sandboxes, or only those that are none.
+    pub sandbox: Option<bool>,
 }
 
 fn matching<'a>(filter: &InstitutionFilter) -> institutions::BoxedQuery<'a, SharedBackend> {
@@ -57,7 +68,12 @@ fn matching<'a>(filter: &InstitutionFilter) -> institutions::BoxedQuery<'a, Shar
     if let Some(plan) = &filter.plan {
         query = query.filter(institutions::plan.eq(plan.clone()));
     }
-    query
+    let known = || sandboxes::table.filter(sandboxes::institution_id.eq(institutions::id));
+    match filter.sandbox {
+        Some(true) => query.filter(exists(known())),
+        Some(false) => query.filter(not(exists(known()))),
+        None => query,
+    }
 }
 
 /// One page of the institutions that match. Sorts by `name` (default), `domain`, `country`, `kind`,

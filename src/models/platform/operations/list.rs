@@ -251,6 +251,24 @@ pub fn open_before(connection: &mut SharedConn, operation: &Operation) -> ModelR
     Ok(open > 0)
 }
 
+/// Whether a move to this server is asked for or under way.
+///
+/// # Errors
+/// Any database error.
+pub fn is_moved_to(connection: &mut SharedConn, server_id: Id) -> ModelResult<bool> {
+    let inputs: Vec<String> = operations::table
+        .filter(operations::status.eq_any(OPEN))
+        .filter(operations::kind.eq(Kind::Move))
+        .select(operations::input)
+        .load(connection)?;
+    let id = server_id.to_string();
+    let names = |input: &str| {
+        let input: serde_json::Value = serde_json::from_str(input).unwrap_or_default();
+        input["server_id"].as_str() == Some(&id)
+    };
+    Ok(inputs.iter().any(|input| names(input)))
+}
+
 /// Passes when nothing of the institution waits or is at work.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use crate::{
         schema_shared::{institutions, rollout_tenants, rollouts, tenant_databases},
         shared::SharedConn,
     },
-    models::{ModelError, ModelResult, platform::tenant_databases::TenantDatabase},
+    models::{ModelError, ModelResult, bulk::insert_many, platform::tenant_databases::TenantDatabase},
 };
 
 crate::text_enum! {
@@ -70,21 +70,16 @@ pub fn enter(connection: &mut SharedConn, rollout_id: Id, tenants: &[NewTenant])
     if entered > 0 {
         return Ok(());
     }
-    for tenant in tenants {
-        diesel::insert_into(t::table)
-            .values((
-                (
-                    t::id.eq(Id::new()),
-                    t::rollout_id.eq(rollout_id),
-                    t::institution_id.eq(tenant.institution_id),
-                ),
-                (t::wave.eq(tenant.wave), t::status.eq(TenantStatus::Waiting)),
-                (t::from_version.eq(&tenant.from_version), t::to_version.eq(&tenant.to_version)),
-                (t::attempts.eq(0), t::milliseconds.eq(0_i64)),
-            ))
-            .execute(connection)?;
-    }
-    Ok(())
+    let row = |tenant: &NewTenant| {
+        (
+            (t::id.eq(Id::new()), t::rollout_id.eq(rollout_id), t::institution_id.eq(tenant.institution_id)),
+            (t::wave.eq(tenant.wave), t::status.eq(TenantStatus::Waiting)),
+            (t::from_version.eq(tenant.from_version.clone()), t::to_version.eq(tenant.to_version.clone())),
+            (t::attempts.eq(0), t::milliseconds.eq(0_i64)),
+        )
+    };
+    let rows: Vec<_> = tenants.iter().map(row).collect();
+    Ok(insert_many!(SharedConn: connection, t::table, rows)?)
 }
 
 /// Who waits in the earliest wave of a stage that is not through; nobody when the stage is.
