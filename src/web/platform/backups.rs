@@ -3,9 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    csv,
     institutions::{found, page_about},
-    note_export,
+    list_file::ListFile,
 };
 use crate::{
     db::{Id, engine::Contents, shared::SharedConn},
@@ -25,7 +24,7 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         forms::FormData,
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -127,11 +126,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    let named = ("backups.exported", "backups.csv");
-    note_export(&platform, &admin, named, &query, (&filter, backups::page)).await?;
-    let file = CsvFile {
+    ListFile {
         name: "backups.csv",
+        action: "backups.exported",
         heads: &[
             "id",
             "of",
@@ -159,8 +156,11 @@ pub async fn export(
                 backup.fault.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| backups::older_than(c, &filter, last, CHUNK)).await
+        page: backups::page,
+        after: backups::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `POST /platform/backups`: operators; the shared database, now.

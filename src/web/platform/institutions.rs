@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    backups as backup_pages, country_filter, country_name, csv, databases, figures, history, leaving,
-    note_export, operations as operation_pages, registrations::website, sandbox as sandbox_pages,
+    backups as backup_pages, country_filter, country_name, databases, figures, history, leaving,
+    list_file::ListFile, operations as operation_pages, registrations::website, sandbox as sandbox_pages,
     servers as server_pages, status_badge, subscription,
 };
 use crate::{
@@ -44,7 +44,6 @@ use crate::{
         State,
         auth::{AnyAdmin, SuperAdmin},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile},
         forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
         limits,
@@ -142,17 +141,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, _) = asked(&request, &platform).await?;
-    let filter = filter(&query);
-    note_export(
-        &platform,
-        &admin,
-        ("institutions.exported", "institutions.csv"),
-        &query,
-        (&filter, institutions::page),
-    )
-    .await?;
-    let file = CsvFile {
+    ListFile {
         name: "institutions.csv",
+        action: "institutions.exported",
         heads: &["name", "domain", "status", "kind", "country", "plan", "registered_at", "status_since"],
         key: |row: &InstitutionRow| row.id,
         cells: |row| {
@@ -167,8 +158,11 @@ pub async fn export(
                 row.status_changed_at.to_string(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| institutions::older_than(c, &filter, last, CHUNK)).await
+        page: institutions::page,
+        after: institutions::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// The institution of an address.

@@ -20,12 +20,11 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile},
         forms::FormData,
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
-        platform::{csv, note_export, settled},
+        platform::{list_file::ListFile, settled},
         respond::{html, html_with_status, see_other},
     },
 };
@@ -128,10 +127,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
-    let read = (&filter, tenant_databases::page as _);
-    note_export(&platform, &admin, ("schemas.exported", "schemas.csv"), &query, read).await?;
-    let file = CsvFile {
+    ListFile {
         name: "schemas.csv",
+        action: "schemas.exported",
         heads: &["institution", "domain", "database", "schema", "quarantine"],
         key: |row: &DatabaseRow| row.database.id,
         cells: |row| {
@@ -143,8 +141,11 @@ pub async fn export(
                 row.database.quarantine_reason.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| tenant_databases::older_than(c, &filter, last, CHUNK)).await
+        page: tenant_databases::page,
+        after: tenant_databases::older_than,
+    }
+    .send(&platform, &admin, &query, filter)
+    .await
 }
 
 /// `POST /platform/migrations/tenants/{id}/attempts`: operators.
