@@ -2,7 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{list_file::ListFile, settled};
+use super::{
+    acting::{self, settled},
+    list_file::ListFile,
+};
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -392,7 +395,6 @@ async fn change(
     act: fn(&mut SharedConn, &crate::models::platform::audit::Audit, Id) -> ModelResult<PlatformAdmin>,
     word: &'static str,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| act(c, &audit, id)).await;
-    settled(&admin, outcome, |now| Notice::success(format!("{} is {word}.", now.name)), PATH)
+    let done = |now: PlatformAdmin| Notice::success(format!("{} is {word}.", now.name));
+    acting::act(&platform, &admin, move |c, audit| act(c, audit, id), done, PATH).await
 }

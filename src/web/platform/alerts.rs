@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{list_file::ListFile, settled};
+use super::{acting::act, list_file::ListFile};
 use crate::{
     error::AppError,
     models::platform::alerts::{self, Alert, AlertFilter, AlertState, Severity},
@@ -158,8 +158,6 @@ pub async fn acknowledge(
     admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| alerts::acknowledge(c, &audit, id)).await;
     let done = |_| Notice::success("The others see that you take care of it.");
-    settled(&admin, outcome, done, PATH)
+    act(&platform, &admin, move |c, audit| alerts::acknowledge(c, audit, id), done, PATH).await
 }

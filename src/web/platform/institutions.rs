@@ -179,6 +179,22 @@ pub(super) fn page_about(admin: &AnyAdmin, institution: &Institution, title: imp
         .crumb(institution.name.as_str(), format!("{PATH}/{}", institution.domain))
 }
 
+/// Where the page of an institution is.
+pub(super) fn place(institution: &Institution) -> String {
+    format!("{PATH}/{}", institution.domain)
+}
+
+/// Who reads the reason for what is done to an institution.
+pub(super) const READ_WORD_FOR_WORD: &str =
+    "The institution reads it, word for word; it stays in the history.";
+
+/// Back to an institution that is in no state for what was asked.
+pub(super) fn not_now(admin: &AnyAdmin, institution: &Institution) -> Result<HttpResponse, AppError> {
+    let state = institution.status.label().to_lowercase();
+    admin.flash(Notice::info(format!("{} is {state}. Nothing was changed.", institution.name)))?;
+    Ok(see_other(place(institution)))
+}
+
 /// Everything that the page of one institution shows.
 struct Whole {
     institution: Institution,

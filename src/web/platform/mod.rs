@@ -1,10 +1,12 @@
 //! The pages of the platform: what super admins decide, watch and set.
 
+mod acting;
 pub mod admins;
 pub mod alerts;
 pub mod announcements;
 pub mod audit;
 pub mod backups;
+mod cut_off;
 pub mod databases;
 pub mod doctor;
 pub mod emptying;
@@ -35,23 +37,19 @@ pub mod support_access;
 pub mod suspension;
 pub mod webhooks;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 
 use super::{
     State,
-    auth::AnyAdmin,
     badge::{Badge, Tone},
     forms::ChoiceOf,
     list::{Filter, ListQuery, ListSpec},
-    page::Notice,
     record::Entry,
-    respond,
     time::Clock,
 };
 use crate::{
-    error::{AppError, told},
+    error::AppError,
     models::{
-        ModelResult,
         country::Country,
         platform::{
             admins::{AdminRole, AdminStatus},
@@ -90,20 +88,6 @@ async fn country_filter(platform: &State) -> Result<Filter, AppError> {
     codes.sort_by_cached_key(|code| country_name(code));
     let choices = codes.into_iter().map(|code| (code.clone(), country_name(&code)));
     Ok(Filter::one_of("country", "Country", choices))
-}
-
-/// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.
-fn settled<T>(
-    admin: &AnyAdmin,
-    outcome: ModelResult<T>,
-    done: impl FnOnce(T) -> Notice,
-    back: &str,
-) -> Result<HttpResponse, AppError> {
-    admin.flash(match told(outcome)? {
-        Ok(value) => done(value),
-        Err(sentence) => Notice::warning(format!("{sentence} Nothing was changed.")),
-    })?;
-    Ok(respond::see_other(back))
 }
 
 /// How an institution stands, as word, colour and icon.

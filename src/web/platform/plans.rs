@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{list_file::ListFile, settled};
+use super::{acting::settled, list_file::ListFile};
 use crate::{
     error::AppError,
     models::{

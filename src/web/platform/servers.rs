@@ -2,7 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{databases::engine_label, emptying, list_file::ListFile, settled};
+use super::{
+    acting::{self, settled},
+    databases::engine_label,
+    emptying,
+    list_file::ListFile,
+};
 use crate::{
     db::{Engine, Id, shared::SharedConn},
     error::{AppError, told},
@@ -488,7 +493,5 @@ async fn change(
     words: &'static str,
     back: &str,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(platform);
-    let outcome = platform.shared.run(move |c| act(c, &audit)).await;
-    settled(admin, outcome, |_| Notice::success(words), back)
+    acting::act(platform, admin, act, |_| Notice::success(words), back).await
 }
