@@ -1,4 +1,4 @@
-//! What an operator may set, as plain values. `config.rs` reads them from the environment.
+//! What an operator may set, as plain values. `config` reads them from the environment.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,14 +1,16 @@
 //! A page of its own before anything grave: what will happen, in numbers, and the button to do it.
 
+use actix_web::{HttpResponse, http::StatusCode};
 use askama::Template;
 
 use super::{
     forms::{Choice, Chosen, Form, FormData},
     page::Page,
+    respond::{RenderError, html_with_status},
     words::grouped,
 };
 
-/// What is about to happen. Show it by [`ConfirmPage`], read the answer by [`Confirm::read`].
+/// What is about to happen. [`ConfirmPage`] shows it and reads the answer.
 #[derive(Debug, Clone, Default)]
 pub struct Confirm {
     pub sentences: Vec<String>,
@@ -32,6 +34,8 @@ struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmed {
     pub reason: Option<String>,
+    /// What was chosen, where something is to be chosen.
+    pub chosen: Option<String>,
 }
 
 impl Confirm {
@@ -70,7 +74,7 @@ impl Confirm {
         self
     }
 
-    /// Asks for one of these; the handler reads which one under `name`.
+    /// Asks for one of these.
     pub fn choose(mut self, name: &'static str, label: impl Into<String>, choices: Vec<Choice>) -> Self {
         self.choice = Some((name, label.into(), choices));
         self
@@ -109,9 +113,10 @@ impl Confirm {
     /// Declares the fields, once, and reads them when they were posted.
     fn fields(&mut self) -> Option<Confirmed> {
         self.form.groups.clear();
-        let mut reason = None;
+        let (mut reason, mut chosen) = (None, None);
         if let Some((name, label, choices)) = &self.choice {
-            let _: Option<Chosen> = self.form.select(name, label.as_str(), choices.clone()).required();
+            let choice: Option<Chosen> = self.form.select(name, label.as_str(), choices.clone()).required();
+            chosen = choice.map(|Chosen(value)| value);
         }
         if let Some(ask) = &self.reason {
             let field = self.form.textarea("reason", ask.label.as_str()).limit(1000).hint(ask.hint.as_str());
@@ -130,7 +135,7 @@ impl Confirm {
                 .check(|typed: &String| if typed == expected { Ok(()) } else { Err(wrong.clone()) })
                 .required();
         }
-        self.form.read(|| Some(Confirmed { reason }))
+        self.form.read(|| Some(Confirmed { reason, chosen }))
     }
 }
 
@@ -149,6 +154,17 @@ impl ConfirmPage {
         }
         Self { page, confirm }
     }
+
+    /// Reads the posted answer. Where it lacks something, the page that asks again, with what was typed.
+    ///
+    /// # Errors
+    /// Where that page cannot be rendered.
+    pub fn answer(mut self, data: &FormData) -> Result<Result<Confirmed, HttpResponse>, RenderError> {
+        match self.confirm.read(data) {
+            Some(answer) => Ok(Ok(answer)),
+            None => html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &self).map(Err),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +182,8 @@ mod tests {
         assert_eq!(wrong.read(&FormData::parse("reason=&confirmation=MIT")), None);
         assert_eq!(wrong.form.errors().len(), 2);
         let answer = ask().read(&FormData::parse("reason=They+left&confirmation=mit.edu"));
-        assert_eq!(answer, Some(Confirmed { reason: Some("They left".to_owned()) }));
-        assert_eq!(Confirm::new("/x", "Go").read(&FormData::default()), Some(Confirmed { reason: None }));
+        assert_eq!(answer, Some(Confirmed { reason: Some("They left".to_owned()), chosen: None }));
+        let nothing = Confirmed { reason: None, chosen: None };
+        assert_eq!(Confirm::new("/x", "Go").read(&FormData::default()), Some(nothing));
     }
 }

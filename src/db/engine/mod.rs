@@ -3,105 +3,38 @@
 //! Every step can be run again: it looks, acts only where something is missing, and refuses to touch
 //! what is not this platform's.
 
+mod copies;
+mod error;
+mod found;
+mod place;
 mod postgres;
 mod scram;
 mod sqlite;
 pub mod transfer;
+mod trial;
 mod upkeep;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    io::{self, Read, Write},
+    collections::HashMap,
+    io::{Read, Write},
     path::Path,
     time::Duration,
 };
 
+pub use copies::{Contents, CopyTools, Dumped, dump_shared, load_shared};
+pub use error::EngineError;
+pub use found::{Facts, Finding, Leftover, LeftoverKind};
+pub use place::{HOME, Place};
 pub use postgres::PostgresEngine;
 pub use sqlite::SqliteEngine;
 pub use upkeep::{Act, Condition, Examined, Room, Stray, Wish};
 
+use self::{
+    error::{cannot_read, cannot_write},
+    place::{MAX_NAME_BYTES, quote},
+    trial::try_reading_and_writing,
+};
 use super::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrations::TenantMigrations};
-
-/// The longest name that PostgreSQL keeps whole.
-const MAX_NAME_BYTES: usize = 63;
-
-/// Why a step on an engine failed: what happened and what to do, for a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct EngineError {
-    /// A sentence or two.
-    pub message: String,
-    /// Whether the same step may succeed a little later without anybody's help.
-    pub transient: bool,
-}
-
-impl EngineError {
-    /// Somebody has to do something.
-    #[must_use]
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: false }
-    }
-
-    /// It may pass by itself.
-    #[must_use]
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self { message: message.into(), transient: true }
-    }
-}
-
-/// A tenant database: whose, under which name, where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The institution it belongs to.
-    pub institution_id: Id,
-    /// A name that is safe as an identifier: `DatabaseName` has checked it.
-    pub name: String,
-    /// A folder under the data folder, or the server's address for people.
-    pub location: String,
-    /// On which server; [`HOME`] is where the configuration puts databases.
-    pub server_id: Id,
-}
-
-/// The server that the configuration names: the data folder, or the one of the shared database.
-pub const HOME: Id = Id::NIL;
-
-/// What a server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Its version, as it tells it.
-    pub version: String,
-    /// Tells it from every other, whatever addresses it answers at.
-    pub identity: String,
-    /// Connections that tenants together may have.
-    pub connections: usize,
-}
-
-impl Place {
-    /// The name as a quoted SQL identifier. Names are checked where they are made; this is the second look.
-    fn quoted(&self) -> Result<String, EngineError> {
-        quote(&self.name)
-    }
-}
-
-/// Quotes an identifier after checking that it needs no quoting at all.
-fn quote(name: &str) -> Result<String, EngineError> {
-    let safe = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(safe) {
-        return Err(EngineError::permanent(format!("{name:?} is not usable as the name of a database.")));
-    }
-    Ok(format!("\"{name}\""))
-}
-
-/// Something that keeps provisioning from working, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-    /// Whether provisioning fails because of it.
-    pub fatal: bool,
-}
 
 /// Opens connections to one tenant's database.
 pub type Opener = Box<dyn Fn() -> Result<TenantConn, OpenError> + Send + Sync>;
@@ -109,75 +42,6 @@ pub type Opener = Box<dyn Fn() -> Result<TenantConn, OpenError> + Send + Sync>;
 /// Asked when nobody else can act on the same place any more, right before something is made or removed:
 /// whether the caller may still act, or another has taken over meanwhile.
 pub type Permit<'a> = &'a dyn Fn() -> Result<(), EngineError>;
-
-/// What is there and should not be, beside whole databases and roles.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// Of what.
-    pub kind: LeftoverKind,
-    /// The name of a database, or a path in the data folder.
-    pub name: String,
-}
-
-/// Of what something was left over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftoverKind {
-    /// A database that an interrupted removal left unusable.
-    Invalid,
-    /// The log of a database that is gone.
-    StrayLog,
-    /// A folder that was moved away to be removed.
-    Trash,
-}
-
-/// What is in a database, to compare a copy with what it was made of.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Contents {
-    /// Digest of everything that the schema says.
-    pub schema: String,
-    /// Every table and how many rows it has.
-    pub tables: BTreeMap<String, i64>,
-}
-
-impl Contents {
-    /// The first thing in which `copy` differs, for a person.
-    #[must_use]
-    pub fn difference(&self, copy: &Self) -> Option<String> {
-        for (table, rows) in &self.tables {
-            match copy.tables.get(table) {
-                Some(found) if found == rows => {}
-                Some(found) => return Some(format!("{table} has {found} rows instead of {rows}")),
-                None => return Some(format!("{table} is missing")),
-            }
-        }
-        if let Some(table) = copy.tables.keys().find(|table| !self.tables.contains_key(*table)) {
-            return Some(format!("{table} is one table too many"));
-        }
-        (self.schema != copy.schema).then(|| "the schema is another one".to_owned())
-    }
-
-    /// Rows of all tables together.
-    #[must_use]
-    pub fn rows(&self) -> i64 {
-        self.tables.values().sum()
-    }
-}
-
-/// What was copied, counted at the very moment of the copy.
-#[derive(Debug, Clone)]
-pub struct Dumped {
-    /// What is in it.
-    pub contents: Contents,
-    /// What made it, with its version.
-    pub tool: String,
-}
-
-/// What copying needs beside the database.
-#[derive(Debug, Clone, Copy)]
-pub struct CopyTools<'a> {
-    /// The folder of PostgreSQL's programs, where it was set.
-    pub folder: Option<&'a Path>,
-}
 
 /// Where tenant databases live. Everything blocks.
 pub trait TenantEngine: Send + Sync {
@@ -464,57 +328,6 @@ pub trait TenantEngine: Send + Sync {
     fn diagnose(&self) -> Result<Vec<Finding>, EngineError>;
 }
 
-/// As [`TenantEngine::dump`], of the shared database.
-///
-/// # Errors
-/// As there.
-pub fn dump_shared(
-    target: &Target,
-    tools: CopyTools<'_>,
-    out: &mut dyn Write,
-) -> Result<Dumped, EngineError> {
-    match target {
-        Target::Sqlite(path) => sqlite::copy::dump(path, out),
-        Target::Postgres(url) => postgres::copy::dump(url, None, tools.folder, out),
-    }
-}
-
-/// Fills a shared database that is not there yet (SQLite) or empty (PostgreSQL).
-///
-/// # Errors
-/// As [`TenantEngine::load`].
-pub fn load_shared(
-    target: &Target,
-    tools: CopyTools<'_>,
-    input: &mut dyn Read,
-) -> Result<Contents, EngineError> {
-    match target {
-        Target::Sqlite(path) => {
-            sqlite::copy::load(path, input)?;
-            sqlite::copy::contents_of(path)
-        }
-        Target::Postgres(url) => postgres::copy::load_empty(url, tools.folder, input),
-    }
-}
-
-/// What was to be copied could not be read.
-fn cannot_read(error: &io::Error) -> EngineError {
-    match error.kind() {
-        io::ErrorKind::InvalidData => EngineError::permanent(error.to_string()),
-        _ => EngineError::transient(format!("The copy could not be read: {error}.")),
-    }
-}
-
-/// Where a copy was to go, it could not be written.
-fn cannot_write(error: &io::Error) -> EngineError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => EngineError::transient(
-            "There is no space left on the disk for the copy. Free some space, then try again.",
-        ),
-        _ => EngineError::transient(format!("The copy could not be written: {error}.")),
-    }
-}
-
 /// Bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -542,50 +355,4 @@ pub fn for_target(
 fn schema_version(migrations: &TenantMigrations) -> String {
     let letters = migrations.version().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_');
     letters.collect::<String>().to_ascii_lowercase()
-}
-
-/// The row that a usable tenant database has exactly one of is written and the write taken back.
-fn try_reading_and_writing(connection: &mut TenantConn) -> Result<(), EngineError> {
-    use diesel::prelude::*;
-
-    use super::schema_tenant::institution;
-    /// Takes the write back.
-    enum Outcome {
-        Rows(usize),
-        Failed(diesel::result::Error),
-    }
-    impl From<diesel::result::Error> for Outcome {
-        fn from(error: diesel::result::Error) -> Self {
-            Self::Failed(error)
-        }
-    }
-    let outcome = connection.write_tx::<(), Outcome>(|connection| {
-        let rows = diesel::update(institution::table)
-            .set(institution::version.eq(institution::version + 1))
-            .execute(connection)?;
-        Err(Outcome::Rows(rows))
-    });
-    match outcome {
-        Err(Outcome::Rows(1)) => Ok(()),
-        Err(Outcome::Rows(rows)) => Err(EngineError::permanent(format!(
-            "The new database describes {rows} institutions instead of one. Roll back and try again."
-        ))),
-        Err(Outcome::Failed(error)) => {
-            Err(EngineError::permanent(format!("The new database cannot be read and written: {error}.")))
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quote;
-
-    #[test]
-    fn only_harmless_names_become_identifiers() {
-        assert_eq!(quote("provost_mit_edu").expect("harmless"), "\"provost_mit_edu\"");
-        for bad in ["", "a\"b", "A", "a b", "a;drop", "é", &"a".repeat(64)] {
-            assert!(quote(bad).is_err(), "{bad}");
-        }
-    }
 }

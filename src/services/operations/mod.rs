@@ -17,6 +17,7 @@ mod runner;
 pub mod sandbox;
 pub mod verify_backup;
 mod work;
+mod workers;
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -24,8 +25,8 @@ use std::{
 };
 
 pub use failure::Failure;
-pub use runner::Workers;
 pub use work::{Fence, Work};
+pub use workers::Workers;
 
 use super::platform::Platform;
 use crate::{

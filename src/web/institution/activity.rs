@@ -3,7 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 
-use super::{activity_words, note_export};
+use super::{
+    activity_words,
+    list_file::{ListFile, Taken},
+};
 use crate::{
     db::{Id, tenant::TenantConn},
     error::AppError,
@@ -20,7 +23,7 @@ use crate::{
         auth::InstitutionUser,
         cell::Cell,
         client::browser_name,
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::{CHUNK, moment},
         forms::Choice,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::{Record, RecordPage, Section},
@@ -137,22 +140,19 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Browser",
     ];
     let (path, raw) = (user.path("/activity"), request.query_string().to_owned());
-    let log = user.activity();
-    let filter = user
-        .db
-        .run(move |c| {
-            let (_, query, filter) = asked(c, path, &raw)?;
-            let label = NOUN.count(activity::count(c, &filter)?);
-            note_export(c, &log, ("activity.exported", "activity"), &label, &query)?;
-            ModelResult::Ok(filter)
-        })
-        .await?;
-    let db = user.db.clone();
-    let file =
-        CsvFile { name: "activity.csv", heads: HEADS, key: |entry: &Entry| entry.id, cells: csv_cells };
-    file.stream(move |last| {
-        let (db, filter) = (db.clone(), filter.clone());
-        async move { Ok(db.run(move |c| activity::older_than(c, &filter, last, CHUNK)).await?) }
+    ListFile {
+        name: "activity.csv",
+        action: "activity.exported",
+        kind: "activity",
+        heads: HEADS,
+        key: |entry: &Entry| entry.id,
+        cells: csv_cells,
+        after: |c, filter, last| activity::older_than(c, filter, last, CHUNK),
+    }
+    .send(&user, move |c| {
+        let (_, query, filter) = asked(c, path, &raw)?;
+        let label = NOUN.count(activity::count(c, &filter)?);
+        Ok(Taken { query, label, filter })
     })
     .await
 }

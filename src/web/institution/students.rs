@@ -4,7 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 mod archive;
 
-use super::{activity_words, note_export, student_form};
+use super::{
+    activity_words,
+    list_file::{ListFile, Taken},
+    student_form,
+};
 use crate::{
     db::Id,
     error::{AppError, told},
@@ -21,7 +25,7 @@ use crate::{
         auth::{InstitutionUser, Registrar},
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile},
+        csv_file::CHUNK,
         forms::{Choice, Form, FormData, FormPage},
         icons::Icon,
         list::{BulkAction, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -164,24 +168,20 @@ pub async fn csv(user: InstitutionUser, request: HttpRequest) -> Result<HttpResp
         "Notes",
     ];
     let (path, raw) = (user.path("/students"), request.query_string().to_owned());
-    let activity = user.activity();
-    let (filter, paging) = user
-        .db
-        .run(move |c| {
-            let spec = spec(path, &students::admission_years(c)?);
-            let query = ListQuery::parse(&spec, &raw);
-            let filter = filter(&query);
-            let label = NOUN.count(students::count(c, &filter)?);
-            note_export(c, &activity, ("students.exported", "students"), &label, &query)?;
-            ModelResult::Ok((filter, query.paging()))
-        })
-        .await?;
-    let db = user.db.clone();
-    let file =
-        CsvFile { name: "students.csv", heads: HEADS, key: |student: &Student| student.id, cells: csv_cells };
-    file.stream(move |last| {
-        let (db, filter, order) = (db.clone(), filter.clone(), Paging { limit: CHUNK, ..paging.clone() });
-        async move { Ok(db.run(move |c| students::following(c, &filter, &order, last)).await?) }
+    ListFile {
+        name: "students.csv",
+        action: "students.exported",
+        kind: "students",
+        heads: HEADS,
+        key: |student: &Student| student.id,
+        cells: csv_cells,
+        after: |c, (filter, order), last| students::following(c, filter, order, last),
+    }
+    .send(&user, move |c| {
+        let query = ListQuery::parse(&spec(path, &students::admission_years(c)?), &raw);
+        let (filter, order) = (filter(&query), Paging { limit: CHUNK, ..query.paging() });
+        let label = NOUN.count(students::count(c, &filter)?);
+        Ok(Taken { query, label, filter: (filter, order) })
     })
     .await
 }

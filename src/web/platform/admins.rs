@@ -2,7 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{csv, note_export, settled};
+use super::{
+    acting::{self, settled},
+    list_file::ListFile,
+};
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -26,7 +29,7 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         forms::{Choice, Chosen, Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -92,17 +95,9 @@ pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Resu
 /// `GET /platform/admins.csv`: super admins; all that match, the newest first.
 pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    note_export(
-        &platform,
-        &admin,
-        ("platform_admins.exported", "admins.csv"),
-        &query,
-        (&filter, admins::page),
-    )
-    .await?;
-    let file = CsvFile {
+    ListFile {
         name: "admins.csv",
+        action: "platform_admins.exported",
         heads: &["name", "email", "role", "status", "last_sign_in_at", "created_at"],
         key: |admin: &PlatformAdmin| admin.id,
         cells: |admin| {
@@ -115,8 +110,11 @@ pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Re
                 moment(admin.created_at),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| admins::older_than(c, &filter, last, CHUNK)).await
+        page: admins::page,
+        after: admins::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 fn row(clock: &Clock, me: &AnyAdmin, found: PlatformAdmin) -> Row {
@@ -397,7 +395,6 @@ async fn change(
     act: fn(&mut SharedConn, &crate::models::platform::audit::Audit, Id) -> ModelResult<PlatformAdmin>,
     word: &'static str,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| act(c, &audit, id)).await;
-    settled(&admin, outcome, |now| Notice::success(format!("{} is {word}.", now.name)), PATH)
+    let done = |now: PlatformAdmin| Notice::success(format!("{} is {word}.", now.name));
+    acting::act(&platform, &admin, move |c, audit| act(c, audit, id), done, PATH).await
 }

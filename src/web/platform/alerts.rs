@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{csv, note_export, settled};
+use super::{acting::act, list_file::ListFile};
 use crate::{
     error::AppError,
     models::platform::alerts::{self, Alert, AlertFilter, AlertState, Severity},
@@ -12,7 +12,7 @@ use crate::{
         auth::{AnyAdmin, Operator},
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
@@ -117,11 +117,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    let named = ("alerts.exported", "alerts.csv");
-    note_export(&platform, &admin, named, &query, (&filter, alerts::page)).await?;
-    let file = CsvFile {
+    ListFile {
         name: "alerts.csv",
+        action: "alerts.exported",
         heads: &[
             "rule",
             "severity",
@@ -147,8 +145,11 @@ pub async fn export(
                 alert.link,
             ]
         },
-    };
-    csv(&platform, file, move |c, last| alerts::older_than(c, &filter, last, CHUNK)).await
+        page: alerts::page,
+        after: alerts::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `POST /platform/alerts/{id}/acknowledgement`: operators; says to the others that one takes care of it.
@@ -157,8 +158,6 @@ pub async fn acknowledge(
     admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| alerts::acknowledge(c, &audit, id)).await;
     let done = |_| Notice::success("The others see that you take care of it.");
-    settled(&admin, outcome, done, PATH)
+    act(&platform, &admin, move |c, audit| alerts::acknowledge(c, audit, id), done, PATH).await
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use chrono::NaiveDateTime;
 
-use super::settled;
+use super::acting::settled;
 use crate::{
     db::{Id, now},
     error::AppError,

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde_json::Value;
 
-use super::{csv, institutions::found, note_export};
+use super::{institutions::found, list_file::ListFile};
 use crate::{
     error::AppError,
     models::platform::audit::{self, AuditEntry, AuditFilter},
@@ -15,7 +15,6 @@ use crate::{
         State,
         auth::Auditor,
         cell::Cell,
-        csv_file::{CHUNK, CsvFile},
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
@@ -211,10 +210,9 @@ pub async fn list(request: HttpRequest, platform: State, admin: Auditor) -> Resu
 /// `GET /platform/audit.csv`: super admins; all that match, the newest first.
 pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
-    note_export(&platform, &admin, ("audit_log.exported", "audit.csv"), &query, (&filter, audit::page))
-        .await?;
-    let file = CsvFile {
+    ListFile {
         name: "audit.csv",
+        action: "audit_log.exported",
         heads: &["sequence", "at", "actor", "action", "subject_kind", "subject", "detail", "ip", "hash"],
         key: |entry: &AuditEntry| entry.sequence,
         cells: |entry| {
@@ -230,8 +228,11 @@ pub async fn export(request: HttpRequest, platform: State, admin: Auditor) -> Re
                 hex(&entry.hash),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| audit::older_than(c, &filter, last, CHUNK)).await
+        page: audit::page,
+        after: audit::older_than,
+    }
+    .send(&platform, &admin, &query, filter)
+    .await
 }
 
 /// `POST /platform/audit/verification`: auditors; walks the whole chain.

@@ -1,15 +1,15 @@
 //! `/platform/backups`: what could be restored, how old it is, and whether that was tried out.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpRequest, HttpResponse, web::Path};
 
 use super::{
-    csv,
+    acting::begin,
     institutions::{found, page_about},
-    note_export,
+    list_file::ListFile,
 };
 use crate::{
     db::{Id, engine::Contents, shared::SharedConn},
-    error::{AppError, told},
+    error::AppError,
     models::{
         ModelResult,
         platform::{
@@ -25,13 +25,13 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         forms::FormData,
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice, Page},
         record::{Record, RecordPage, Section},
-        respond::{html, html_with_status, see_other},
+        respond::html,
         time::Clock,
         words::{Noun, bytes},
     },
@@ -127,11 +127,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    let named = ("backups.exported", "backups.csv");
-    note_export(&platform, &admin, named, &query, (&filter, backups::page)).await?;
-    let file = CsvFile {
+    ListFile {
         name: "backups.csv",
+        action: "backups.exported",
         heads: &[
             "id",
             "of",
@@ -159,16 +157,16 @@ pub async fn export(
                 backup.fault.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| backups::older_than(c, &filter, last, CHUNK)).await
+        page: backups::page,
+        after: backups::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `POST /platform/backups`: operators; the shared database, now.
 pub async fn back_up_shared(platform: State, admin: Operator) -> Result<HttpResponse, AppError> {
-    asked(&platform, &admin, PATH, |audit| {
-        move |c: &mut SharedConn| service::request(c, &audit, None, Reason::Requested)
-    })
-    .await
+    begin(&platform, &admin, move |c, audit| service::request(c, audit, None, Reason::Requested), PATH).await
 }
 
 /// `POST /platform/institutions/{domain}/backups`: operators; this institution, now.
@@ -179,10 +177,8 @@ pub async fn back_up(
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
     let (id, back) = (institution.id, format!("{}/{}", super::institutions::PATH, institution.domain));
-    asked(&platform, &admin, &back, |audit| {
-        move |c: &mut SharedConn| service::request(c, &audit, Some(id), Reason::Requested)
-    })
-    .await
+    begin(&platform, &admin, move |c, audit| service::request(c, audit, Some(id), Reason::Requested), &back)
+        .await
 }
 
 /// `POST /platform/backups/{id}/verification`: operators.
@@ -191,9 +187,12 @@ pub async fn verify(
     admin: Operator,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    asked(&platform, &admin, &format!("{PATH}/{id}"), |audit| {
-        move |c: &mut SharedConn| service::request_verification(c, &audit, id)
-    })
+    begin(
+        &platform,
+        &admin,
+        move |c, audit| service::request_verification(c, audit, id),
+        &format!("{PATH}/{id}"),
+    )
     .await
 }
 
@@ -204,31 +203,13 @@ pub async fn copy(
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let how = RestoreHow { beside: true, without_saving: false };
-    asked(&platform, &admin, &format!("{PATH}/{id}"), |audit| {
-        move |c: &mut SharedConn| service::request_restore(c, &audit, id, how)
-    })
+    begin(
+        &platform,
+        &admin,
+        move |c, audit| service::request_restore(c, audit, id, how),
+        &format!("{PATH}/{id}"),
+    )
     .await
-}
-
-/// Asks for an operation and leads to its page; who was too late is told so on the page before.
-pub(super) async fn asked<W>(
-    platform: &State,
-    admin: &AnyAdmin,
-    back: &str,
-    work: impl FnOnce(crate::models::platform::audit::Audit) -> W,
-) -> Result<HttpResponse, AppError>
-where
-    W: FnOnce(&mut SharedConn) -> ModelResult<Id> + Send + 'static,
-{
-    let outcome = platform.shared.run(work(admin.audit(platform))).await;
-    platform.operations.wake();
-    match told(outcome)? {
-        Ok(operation) => Ok(see_other(format!("/platform/operations/{operation}"))),
-        Err(sentence) => {
-            admin.flash(Notice::warning(format!("{sentence} Nothing was changed.")))?;
-            Ok(see_other(back))
-        }
-    }
 }
 
 struct Whole {
@@ -322,8 +303,8 @@ fn tables(contents: &Contents) -> Section {
         .fold(section, |section, (table, rows)| section.fact(table.replace('_', " "), Cell::number(*rows)))
 }
 
-fn question(institution: &Institution, backup: &Backup) -> Confirm {
-    Confirm::new(format!("{PATH}/{}/restore", backup.id), "Restore institution")
+fn question(admin: &AnyAdmin, institution: &Institution, backup: &Backup) -> ConfirmPage {
+    let confirm = Confirm::new(format!("{PATH}/{}/restore", backup.id), "Restore institution")
         .says(format!(
             "{} goes back to its state of {} UTC. What was entered there since is no longer seen.",
             institution.name,
@@ -336,7 +317,8 @@ fn question(institution: &Institution, backup: &Backup) -> Confirm {
         )
         .typed(institution.domain.as_str())
         .danger()
-        .cancel(format!("{PATH}/{}", backup.id))
+        .cancel(format!("{PATH}/{}", backup.id));
+    ConfirmPage::new(page_about(admin, institution, format!("Restore {}?", institution.name)), confirm)
 }
 
 /// `GET /platform/backups/{id}/restore`: super admins.
@@ -347,8 +329,7 @@ pub async fn ask_restore(
 ) -> Result<HttpResponse, AppError> {
     let whole = whole(&platform, id).await?;
     let institution = whole.institution.ok_or(AppError::NotFound)?;
-    let page = page_about(&admin, &institution, format!("Restore {}?", institution.name));
-    Ok(html(&ConfirmPage::new(page, question(&institution, &whole.backup)))?)
+    Ok(html(&question(&admin, &institution, &whole.backup))?)
 }
 
 /// `POST /platform/backups/{id}/restore`: super admins, who type the domain.
@@ -360,14 +341,15 @@ pub async fn restore(
 ) -> Result<HttpResponse, AppError> {
     let whole = whole(&platform, id).await?;
     let institution = whole.institution.ok_or(AppError::NotFound)?;
-    let mut confirm = question(&institution, &whole.backup);
-    if confirm.read(&data).is_none() {
-        let page = page_about(&admin, &institution, format!("Restore {}?", institution.name));
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    if let Err(page) = question(&admin, &institution, &whole.backup).answer(&data)? {
+        return Ok(page);
     }
-    asked(&platform, &admin, &format!("{PATH}/{id}"), |audit| {
-        move |c: &mut SharedConn| service::request_restore(c, &audit, id, RestoreHow::default())
-    })
+    begin(
+        &platform,
+        &admin,
+        move |c, audit| service::request_restore(c, audit, id, RestoreHow::default()),
+        &format!("{PATH}/{id}"),
+    )
     .await
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{csv, institutions::noted, note_export, status_badge};
+use super::{institutions::noted, list_file::ListFile, status_badge};
 use crate::{
     db::{Engine, Id, pools::PoolStatistics, shared::SharedConn},
     error::AppError,
@@ -20,7 +20,7 @@ use crate::{
         auth::AnyAdmin,
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         record::Section,
         respond::html,
@@ -200,16 +200,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let Asked { query, filter, .. } = asked(&request, &platform).await?;
-    note_export(
-        &platform,
-        &admin,
-        ("databases.exported", "databases.csv"),
-        &query,
-        (&filter, tenant_databases::page),
-    )
-    .await?;
-    let file = CsvFile {
+    ListFile {
         name: "databases.csv",
+        action: "databases.exported",
         heads: &[
             "database",
             "institution",
@@ -256,15 +249,28 @@ pub async fn export(
                 figures.last_activity_at.map(moment).unwrap_or_default(),
             ]
         },
+        page: tenant_databases::page,
+        after: with_servers,
+    }
+    .send(&platform, &admin, &query, filter)
+    .await
+}
+
+/// Databases in the order of the file, each with the name of its server.
+fn with_servers(
+    connection: &mut SharedConn,
+    filter: &DatabaseFilter,
+    before: Option<Id>,
+    limit: i64,
+) -> ModelResult<Vec<(DatabaseRow, String)>> {
+    let names: HashMap<Id, String> =
+        servers::all(connection)?.into_iter().map(|server| (server.id, server.name)).collect();
+    let rows = tenant_databases::older_than(connection, filter, before, limit)?;
+    let named = |row: DatabaseRow| {
+        let name = names.get(&row.database.server_id).cloned().unwrap_or_default();
+        (row, name)
     };
-    let read = move |c: &mut SharedConn, last| {
-        let names: HashMap<Id, String> =
-            servers::all(c)?.into_iter().map(|server| (server.id, server.name)).collect();
-        let rows = tenant_databases::older_than(c, &filter, last, CHUNK)?;
-        let name = |row: &DatabaseRow| names.get(&row.database.server_id).cloned().unwrap_or_default();
-        Ok(rows.into_iter().map(|row| (name(&row), row)).map(|(name, row)| (row, name)).collect())
-    };
-    csv(&platform, file, read).await
+    Ok(rows.into_iter().map(named).collect())
 }
 
 /// The database on the page of its institution.

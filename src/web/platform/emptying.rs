@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::HttpResponse;
 
 use super::servers::{PATH, about};
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
         auth::SuperAdmin,
         confirm::{Confirm, ConfirmPage},
         forms::FormData,
-        page::{Action, Notice, Page},
-        respond::{html, html_with_status, see_other},
+        page::{Action, Notice},
+        respond::{html, see_other},
         words::Noun,
     },
 };
@@ -55,9 +55,9 @@ async fn asked(platform: &State, id: Id) -> Result<Asked, AppError> {
     Ok(platform.shared.run(look).await?)
 }
 
-fn question(asked: &Asked) -> Confirm {
+fn question(admin: &SuperAdmin, asked: &Asked) -> ConfirmPage {
     let place = format!("{PATH}/{}", asked.server.id);
-    Confirm::new(format!("{place}/emptying"), "Move everything elsewhere")
+    let confirm = Confirm::new(format!("{place}/emptying"), "Move everything elsewhere")
         .says(
             "Each institution here moves to another server of the same kind: it is backed up, copied, and every row \
              is compared. While its turn lasts, its people can read, and not change.",
@@ -68,13 +68,9 @@ fn question(asked: &Asked) -> Confirm {
         .undo("Whatever fails, the present database serves on. What has moved can be moved back.")
         .typed(asked.server.name.as_str())
         .danger()
-        .cancel(place)
-}
-
-fn page(admin: &SuperAdmin, asked: &Asked) -> Page {
-    let server = &asked.server;
-    about(admin, format!("Empty {}?", server.name))
-        .crumb(server.name.as_str(), format!("{PATH}/{}", server.id))
+        .cancel(place.as_str());
+    let page = about(admin, format!("Empty {}?", asked.server.name)).crumb(asked.server.name.as_str(), place);
+    ConfirmPage::new(page, confirm)
 }
 
 /// `GET /platform/servers/{id}/emptying`: super admins.
@@ -84,7 +80,7 @@ pub async fn ask(
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let asked = asked(&platform, id).await?;
-    Ok(html(&ConfirmPage::new(page(&admin, &asked), question(&asked)))?)
+    Ok(html(&question(&admin, &asked))?)
 }
 
 /// `POST /platform/servers/{id}/emptying`: super admins, who type the server's name.
@@ -95,10 +91,8 @@ pub async fn start(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let asked = asked(&platform, id).await?;
-    let mut confirm = question(&asked);
-    if confirm.read(&data).is_none() {
-        let page = ConfirmPage::new(page(&admin, &asked), confirm);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?);
+    if let Err(page) = question(&admin, &asked).answer(&data)? {
+        return Ok(page);
     }
     let audit = admin.audit(&platform);
     let act = move |c: &mut SharedConn| {

@@ -1,22 +1,21 @@
 //! `/platform/institutions/{domain}/archiving` and `.../deletion`: how an institution leaves, and comes back.
 
-use actix_web::{HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpResponse, web::Path};
 
 use super::{
-    backups::asked,
-    institutions::{PATH, found, page_about},
-    settled,
+    acting::{act, begin},
+    cut_off::{CutOff, Inside, PEOPLE},
+    institutions::{READ_WORD_FOR_WORD, found, not_now, page_about, place},
 };
 use crate::{
-    db::{pools::TenantDb, shared::SharedConn, tenant::TenantConn},
+    db::{pools::TenantDb, shared::SharedConn},
     error::{AppError, told},
     models::{
         ModelResult,
-        institution::{students, users},
         platform::{
             backups::{self, Backup},
             deletions::{self, Deletion},
-            institutions::{self, Institution, Status},
+            institutions::{Institution, Status},
         },
     },
     services::{
@@ -27,23 +26,21 @@ use crate::{
         State,
         auth::SuperAdmin,
         cell::Cell,
-        confirm::{Confirm, ConfirmPage, Confirmed},
+        confirm::{Confirm, ConfirmPage},
         forms::{Choice, FormData},
         icons::Icon,
         page::{Action, Notice, Page},
         record::{Record, RecordPage, Section},
-        respond::{html, html_with_status, see_other},
+        respond::html,
         time::Clock,
         words::Noun,
     },
 };
 
-const PEOPLE: Noun = Noun::new("person who can sign in is cut off", "people who can sign in are cut off");
 const STUDENTS: Noun = Noun::new("student goes into the archive", "students go into the archive");
 const ACCOUNTS: Noun = Noun::new("person loses their account", "people lose their accounts");
 const REMOVED: Noun =
     Noun::new("student is removed with all records", "students are removed with all records");
-const SESSIONS: Noun = Noun::new("open session ends at once", "open sessions end at once");
 
 /// What the page of an institution offers of this.
 pub(super) fn actions(record: Record, place: &str, status: Status) -> Record {
@@ -71,22 +68,6 @@ pub(super) fn pending(place: &str, asked: &Deletion) -> Notice {
     Notice::warning(text).link("See the deletion", format!("{place}/deletion"))
 }
 
-fn place(institution: &Institution) -> String {
-    format!("{PATH}/{}", institution.domain)
-}
-
-fn not_now(admin: &SuperAdmin, institution: &Institution) -> Result<HttpResponse, AppError> {
-    let state = institution.status.label().to_lowercase();
-    admin.flash(Notice::info(format!("{} is {state}. Nothing was changed.", institution.name)))?;
-    Ok(see_other(place(institution)))
-}
-
-/// What would be cut off; people and students are unknown where the database cannot be asked.
-struct CutOff {
-    sessions: i64,
-    inside: Option<(i64, i64)>,
-}
-
 /// The database of an institution in whatever state; none where it cannot be asked.
 pub(super) async fn any_database(
     platform: &State,
@@ -101,29 +82,15 @@ pub(super) async fn any_database(
 }
 
 async fn cut_off(platform: &State, institution: &Institution) -> Result<CutOff, AppError> {
-    let id = institution.id;
-    let sessions = platform.shared.run(move |c| institutions::open_sessions(c, id)).await?;
-    let count = |c: &mut TenantConn| ModelResult::Ok((users::active_count(c)?, students::counts(c)?.total()));
-    let inside = match any_database(platform, institution).await? {
-        Some(db) => db.run(count).await.ok(),
-        None => None,
-    };
-    Ok(CutOff { sessions, inside })
+    CutOff::count(platform, institution, any_database(platform, institution).await?).await
 }
 
-fn counted(confirm: Confirm, cut_off: &CutOff) -> Confirm {
-    let confirm = match cut_off.inside {
-        Some((people, students)) => {
-            confirm.count(PEOPLE.of(people), people).count(STUDENTS.of(students), students)
-        }
-        None => {
-            confirm.says("How many people it concerns is not known: its database does not answer right now.")
-        }
-    };
-    confirm.count(SESSIONS.of(cut_off.sessions), cut_off.sessions)
-}
-
-fn archive_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
+async fn archive_question(
+    platform: &State,
+    admin: &SuperAdmin,
+    institution: &Institution,
+) -> Result<ConfirmPage, AppError> {
+    let cut_off = cut_off(platform, institution).await?;
     let confirm = Confirm::new(format!("{}/archiving", place(institution)), "Archive institution")
         .says(format!(
             "From their next click on, nobody at {} can see its records. Its pages say that it is archived.",
@@ -134,11 +101,21 @@ fn archive_question(institution: &Institution, cut_off: &CutOff) -> Confirm {
              is as before.",
         )
         .says("Its owners get your reason by e-mail.");
-    counted(confirm, cut_off)
+    let confirm = match cut_off.inside {
+        Some(Inside { people, students }) => {
+            confirm.count(PEOPLE.of(people), people).count(STUDENTS.of(students), students)
+        }
+        None => {
+            confirm.says("How many people it concerns is not known: its database does not answer right now.")
+        }
+    };
+    let confirm = cut_off
+        .sessions(confirm)
         .undo("You can bring it back with all its records. The backup is kept until then.")
-        .reason("Reason", "The institution reads it, word for word; it stays in the history.", true)
+        .reason("Reason", READ_WORD_FOR_WORD, true)
         .danger()
-        .cancel(place(institution))
+        .cancel(place(institution));
+    Ok(ConfirmPage::new(page_about(admin, institution, format!("Archive {}?", institution.name)), confirm))
 }
 
 /// `GET /platform/institutions/{domain}/archiving`: super admins; counts who would be cut off.
@@ -151,9 +128,7 @@ pub async fn ask_archive(
     if !matches!(institution.status, Status::Active | Status::Suspended) {
         return not_now(&admin, &institution);
     }
-    let confirm = archive_question(&institution, &cut_off(&platform, &institution).await?);
-    let page = page_about(&admin, &institution, format!("Archive {}?", institution.name));
-    Ok(html(&ConfirmPage::new(page, confirm))?)
+    Ok(html(&archive_question(&platform, &admin, &institution).await?)?)
 }
 
 /// `POST /platform/institutions/{domain}/archiving`: super admins; leads to the operation.
@@ -164,16 +139,13 @@ pub async fn archive(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let mut confirm = archive_question(&institution, &cut_off(&platform, &institution).await?);
-    let Some(Confirmed { reason }) = confirm.read(&data) else {
-        let page = page_about(&admin, &institution, format!("Archive {}?", institution.name));
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    let reason = match archive_question(&platform, &admin, &institution).await?.answer(&data)? {
+        Ok(answer) => answer.reason.unwrap_or_default(),
+        Err(page) => return Ok(page),
     };
-    let (id, reason) = (institution.id, reason.unwrap_or_default());
-    asked(&platform, &admin, &place(&institution), |audit| {
-        move |c: &mut SharedConn| service::request_archive(c, &audit, id, &reason)
-    })
-    .await
+    let id = institution.id;
+    let ask = move |c: &mut SharedConn, audit: &_| service::request_archive(c, audit, id, &reason);
+    begin(&platform, &admin, ask, &place(&institution)).await
 }
 
 /// `GET /platform/institutions/{domain}/archiving/remove`: super admins; says which backup it comes back from.
@@ -218,10 +190,8 @@ pub async fn bring_back(
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
     let id = institution.id;
-    asked(&platform, &admin, &place(&institution), |audit| {
-        move |c: &mut SharedConn| service::request_return(c, &audit, id)
-    })
-    .await
+    let ask = move |c: &mut SharedConn, audit: &_| service::request_return(c, audit, id);
+    begin(&platform, &admin, ask, &place(&institution)).await
 }
 
 /// `GET /platform/institutions/{domain}/deletion`: super admins; the question, or how far it is.
@@ -246,13 +216,12 @@ pub async fn deletion(
     if !matches!(institution.status, Status::Active | Status::Suspended | Status::Archived) {
         return not_now(&admin, &institution);
     }
-    let page = page_about(&admin, &institution, format!("Delete {}?", institution.name));
     if let Err(sentence) = second? {
+        let page = page_about(&admin, &institution, format!("Delete {}?", institution.name));
         let record = Record::new().notice(Notice::warning(sentence));
         return Ok(html(&RecordPage::new(page, record))?);
     }
-    let confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?, at_once);
-    Ok(html(&ConfirmPage::new(page, confirm))?)
+    Ok(html(&deletion_question(&platform, &admin, &institution, at_once).await?)?)
 }
 
 fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, begun: bool) -> RecordPage {
@@ -296,7 +265,12 @@ fn under_way(admin: &SuperAdmin, institution: &Institution, asked: &Deletion, be
     RecordPage::new(page, record)
 }
 
-fn deletion_question(institution: &Institution, cut_off: &CutOff, may_be_at_once: bool) -> Confirm {
+async fn deletion_question(
+    platform: &State,
+    admin: &SuperAdmin,
+    institution: &Institution,
+    may_be_at_once: bool,
+) -> Result<ConfirmPage, AppError> {
     let mut confirm = Confirm::new(format!("{}/deletion", place(institution)), "Ask for deletion")
         .says(format!(
             "{} is deleted in 30 days, once another super admin agrees: its database, its backups, and the key \
@@ -316,18 +290,19 @@ fn deletion_question(institution: &Institution, cut_off: &CutOff, may_be_at_once
     }
     let confirm =
         confirm.says("Its history and the audit log are kept. Its domain cannot be registered again.");
-    let confirm = match cut_off.inside {
-        Some((people, students)) => {
+    let confirm = match cut_off(platform, institution).await?.inside {
+        Some(Inside { people, students }) => {
             confirm.count(ACCOUNTS.of(people), people).count(REMOVED.of(students), students)
         }
         None => confirm,
     };
-    confirm
+    let confirm = confirm
         .undo("It can be taken back until it happens. After that nothing can bring it back.")
-        .reason("Reason", "The institution reads it, word for word; it stays in the history.", true)
+        .reason("Reason", READ_WORD_FOR_WORD, true)
         .typed(institution.domain.as_str())
         .danger()
-        .cancel(place(institution))
+        .cancel(place(institution));
+    Ok(ConfirmPage::new(page_about(admin, institution, format!("Delete {}?", institution.name)), confirm))
 }
 
 /// `POST /platform/institutions/{domain}/deletion`: super admins, who type the domain.
@@ -340,17 +315,16 @@ pub async fn ask_deletion(
     let institution = found(&platform, &domain).await?;
     let about = institution.clone();
     let may = platform.shared.run(move |c| deletions::may_be_at_once(c, &about)).await?;
-    let mut confirm = deletion_question(&institution, &cut_off(&platform, &institution).await?, may);
-    let Some(Confirmed { reason }) = confirm.read(&data) else {
-        let page = page_about(&admin, &institution, format!("Delete {}?", institution.name));
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    let reason = match deletion_question(&platform, &admin, &institution, may).await?.answer(&data)? {
+        Ok(answer) => answer.reason.unwrap_or_default(),
+        Err(page) => return Ok(page),
     };
-    let (audit, state, id) = (admin.audit(&platform), platform.clone(), institution.id);
-    let (reason, at_once) = (reason.unwrap_or_default(), data.get("when") == Some("at_once"));
-    let ask = move |c: &mut SharedConn| deleting::ask(c, &state, &audit, id, &reason, at_once);
-    let outcome = platform.shared.run(ask).await;
+    // Also where it was not offered, so that whoever asks for it is told why not.
+    let at_once = data.get("when") == Some("at_once");
+    let (state, id) = (platform.clone(), institution.id);
+    let ask = move |c: &mut SharedConn, audit: &_| deleting::ask(c, &state, audit, id, &reason, at_once);
     let done = |_| Notice::success("The deletion is asked for. Another super admin has to agree.");
-    settled(&admin, outcome, done, &format!("{}/deletion", place(&institution)))
+    act(&platform, &admin, ask, done, &format!("{}/deletion", place(&institution))).await
 }
 
 /// `POST /platform/institutions/{domain}/deletion/agreement`: another super admin.
@@ -360,15 +334,15 @@ pub async fn agree(
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let (audit, state, id) = (admin.audit(&platform), platform.clone(), institution.id);
-    let outcome = platform.shared.run(move |c| deleting::agree(c, &state, &audit, id)).await;
+    let (state, id) = (platform.clone(), institution.id);
+    let agree = move |c: &mut SharedConn, audit: &_| deleting::agree(c, &state, audit, id);
     let done = |agreed: Deletion| {
         Notice::success(match agreed.is_at_once() {
             true => "Agreed. It is being deleted.".to_owned(),
             false => format!("Agreed. It is deleted on {}.", agreed.due_at.format("%-d %B %Y")),
         })
     };
-    settled(&admin, outcome, done, &format!("{}/deletion", place(&institution)))
+    act(&platform, &admin, agree, done, &format!("{}/deletion", place(&institution))).await
 }
 
 /// `POST /platform/institutions/{domain}/deletion/remove`: super admins, until it begins.
@@ -378,8 +352,8 @@ pub async fn cancel(
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let (audit, state, id) = (admin.audit(&platform), platform.clone(), institution.id);
-    let outcome = platform.shared.run(move |c| deleting::cancel(c, &state, &audit, id)).await;
+    let (state, id) = (platform.clone(), institution.id);
+    let cancel = move |c: &mut SharedConn, audit: &_| deleting::cancel(c, &state, audit, id);
     let done = |now: Institution| Notice::success(format!("{} is not deleted.", now.name));
-    settled(&admin, outcome, done, &place(&institution))
+    act(&platform, &admin, cancel, done, &place(&institution)).await
 }

@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Path};
 
-use super::institutions::found;
+use super::{acting::begin, institutions::found};
 use crate::{
-    db::{Id, engine::Act, shared::SharedConn},
-    error::{AppError, told},
+    db::{Id, engine::Act},
+    error::AppError,
     models::platform::maintenance::{self, Named, Need, Run, RunFilter},
     services::upkeep::{self, Task},
     web::{
@@ -15,8 +15,8 @@ use crate::{
         cell::Cell,
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
-        page::{Action, Notice},
-        respond::{html, see_other},
+        page::Action,
+        respond::html,
         time::Clock,
         words::{Noun, bytes, growth, short_time},
     },
@@ -120,17 +120,7 @@ pub(super) async fn asked(
     institution_id: Option<Id>,
     back: &str,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(platform);
-    let ask = move |c: &mut SharedConn| upkeep::request(c, &audit, task, institution_id);
-    let outcome = platform.shared.run(ask).await;
-    platform.operations.wake();
-    match told(outcome)? {
-        Ok(operation) => Ok(see_other(format!("{}/{operation}", super::operations::PATH))),
-        Err(sentence) => {
-            admin.flash(Notice::warning(format!("{sentence} Nothing was changed.")))?;
-            Ok(see_other(back))
-        }
-    }
+    begin(platform, admin, move |c, audit| upkeep::request(c, audit, task, institution_id), back).await
 }
 
 fn runs_spec() -> ListSpec {

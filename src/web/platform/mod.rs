@@ -1,10 +1,12 @@
 //! The pages of the platform: what super admins decide, watch and set.
 
+mod acting;
 pub mod admins;
 pub mod alerts;
 pub mod announcements;
 pub mod audit;
 pub mod backups;
+mod cut_off;
 pub mod databases;
 pub mod doctor;
 pub mod emptying;
@@ -16,6 +18,7 @@ pub mod invitation;
 pub mod keeping;
 pub mod leaks;
 pub mod leaving;
+mod list_file;
 pub mod log_archives;
 pub mod maintenance;
 pub mod migrations;
@@ -34,31 +37,23 @@ pub mod support_access;
 pub mod suspension;
 pub mod webhooks;
 
-use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use actix_web::HttpRequest;
 
 use super::{
     State,
-    auth::AnyAdmin,
     badge::{Badge, Tone},
-    csv_file::CsvFile,
     forms::ChoiceOf,
     list::{Filter, ListQuery, ListSpec},
-    page::Notice,
     record::Entry,
-    respond,
     time::Clock,
 };
 use crate::{
-    db::shared::SharedConn,
-    error::{AppError, told},
+    error::AppError,
     models::{
-        ModelResult, Paging, Slice,
         country::Country,
         platform::{
             admins::{AdminRole, AdminStatus},
             announcements::{Audience, Level},
-            audit::Subject,
             institutions::{Kind, Status, StatusChange, countries},
             registrations::{Source, Stand},
         },
@@ -93,65 +88,6 @@ async fn country_filter(platform: &State) -> Result<Filter, AppError> {
     codes.sort_by_cached_key(|code| country_name(code));
     let choices = codes.into_iter().map(|code| (code.clone(), country_name(&code)));
     Ok(Filter::one_of("country", "Country", choices))
-}
-
-/// How a model reads one page of its list.
-type ReadPage<F, T> = fn(&mut SharedConn, &F, &Paging) -> ModelResult<Slice<T>>;
-
-/// Leaves a trace of a file before it is sent: who took what away, narrowed by what.
-async fn note_export<F, T>(
-    platform: &State,
-    admin: &AnyAdmin,
-    (action, file_name): (&'static str, &'static str),
-    query: &ListQuery,
-    (filter, page): (&F, ReadPage<F, T>),
-) -> Result<(), AppError>
-where
-    F: Clone + Send + 'static,
-    T: 'static,
-{
-    let filter = filter.clone();
-    let (audit, paging) = (admin.audit(platform), Paging { limit: 0, ..query.paging() });
-    let narrowed: serde_json::Map<_, _> =
-        query.narrowed_by().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-    let note = move |c: &mut SharedConn| {
-        let detail = json!({ "rows": page(c, &filter, &paging)?.total, "narrowed_by": narrowed });
-        let subject = Subject { kind: "export", id: None, label: file_name, institution_id: None };
-        c.write_tx(|c| audit.record(c, action, &subject, &detail))
-    };
-    Ok(platform.shared.run(note).await?)
-}
-
-/// Every row that matches, as a file: `read` gives up to [`CHUNK`](super::csv_file::CHUNK) rows after a key.
-async fn csv<T, K>(
-    platform: &State,
-    file: CsvFile<T, K>,
-    read: impl Fn(&mut SharedConn, Option<K>) -> ModelResult<Vec<T>> + Clone + Send + 'static,
-) -> Result<HttpResponse, AppError>
-where
-    T: Send + 'static,
-    K: Send + 'static,
-{
-    let platform = platform.clone();
-    file.stream(move |last| {
-        let (platform, read) = (platform.clone(), read.clone());
-        async move { Ok(platform.shared.run(move |c| read(c, last)).await?) }
-    })
-    .await
-}
-
-/// Back to a page with what happened. Who was too late is told who was faster, and nothing is changed.
-fn settled<T>(
-    admin: &AnyAdmin,
-    outcome: ModelResult<T>,
-    done: impl FnOnce(T) -> Notice,
-    back: &str,
-) -> Result<HttpResponse, AppError> {
-    admin.flash(match told(outcome)? {
-        Ok(value) => done(value),
-        Err(sentence) => Notice::warning(format!("{sentence} Nothing was changed.")),
-    })?;
-    Ok(respond::see_other(back))
 }
 
 /// How an institution stands, as word, colour and icon.

@@ -1,14 +1,15 @@
 //! `/platform/institutions/{domain}/move`: to another server, with the choice, the consequences and the domain typed.
 
-use actix_web::{HttpResponse, http::StatusCode, web::Path};
+use actix_web::{HttpResponse, web::Path};
 
 use super::{
+    acting::begin,
     databases::engine_label,
-    institutions::{PATH, found, page_about},
+    institutions::{found, page_about, place},
 };
 use crate::{
     db::{Id, shared::SharedConn},
-    error::{AppError, told},
+    error::AppError,
     models::{
         ModelError, ModelResult,
         platform::{
@@ -25,7 +26,7 @@ use crate::{
         confirm::{Confirm, ConfirmPage},
         forms::{Choice, FormData},
         page::Notice,
-        respond::{html, html_with_status, see_other},
+        respond::{html, see_other},
         words::{bytes, grouped},
     },
 };
@@ -56,8 +57,8 @@ async fn asked(platform: &State, domain: &str) -> Result<Asked, AppError> {
     Ok(platform.shared.run(read).await?)
 }
 
-fn question(asked: &Asked) -> Confirm {
-    let place = format!("{PATH}/{}", asked.institution.domain);
+fn question(admin: &SuperAdmin, asked: &Asked) -> ConfirmPage {
+    let place = place(&asked.institution);
     let choices = asked.servers.iter().map(|(server, held)| {
         let engine = server.server_version.as_deref().unwrap_or(engine_label(server.engine));
         let label = format!("{} ({engine}, {} of {})", server.name, grouped(*held), grouped(server.capacity));
@@ -73,7 +74,7 @@ fn question(asked: &Asked) -> Confirm {
     if let Some(size) = asked.figures.size() {
         confirm = confirm.says(format!("The database has {}.", bytes(size)));
     }
-    confirm
+    confirm = confirm
         .choose("server", "Server", choices.collect())
         .undo(
             "Whatever fails, the present database serves on. After the move it is kept for 7 days, and you can move \
@@ -81,7 +82,9 @@ fn question(asked: &Asked) -> Confirm {
         )
         .typed(asked.institution.domain.as_str())
         .danger()
-        .cancel(place)
+        .cancel(place);
+    let page = page_about(admin, &asked.institution, format!("Move {}?", asked.institution.name));
+    ConfirmPage::new(page, confirm)
 }
 
 /// `GET /platform/institutions/{domain}/move`: super admins.
@@ -92,10 +95,9 @@ pub async fn ask(platform: State, admin: SuperAdmin, domain: Path<String>) -> Re
             "No other server has room for {}. Add one under Servers first.",
             asked.database.database_name
         )))?;
-        return Ok(see_other(format!("{PATH}/{}", asked.institution.domain)));
+        return Ok(see_other(place(&asked.institution)));
     }
-    let page = page_about(&admin, &asked.institution, format!("Move {}?", asked.institution.name));
-    Ok(html(&ConfirmPage::new(page, question(&asked)))?)
+    Ok(html(&question(&admin, &asked))?)
 }
 
 /// `POST /platform/institutions/{domain}/move`: super admins, who type the domain.
@@ -106,22 +108,12 @@ pub async fn start(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let asked = asked(&platform, &domain).await?;
-    let mut confirm = question(&asked);
-    let answered = confirm.read(&data).is_some();
-    let chosen: Option<Id> = data.get("server").and_then(|id| id.parse().ok()).filter(|_| answered);
-    let Some(server) = chosen else {
-        let page = page_about(&admin, &asked.institution, format!("Move {}?", asked.institution.name));
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    let answer = match question(&admin, &asked).answer(&data)? {
+        Ok(answer) => answer,
+        Err(page) => return Ok(page),
     };
-    let (audit, id) = (admin.audit(&platform), asked.institution.id);
-    let outcome = platform.shared.run(move |c| move_database::request(c, &audit, id, server)).await;
-    platform.operations.wake();
-    let back = format!("{PATH}/{}", asked.institution.domain);
-    match told(outcome)? {
-        Ok(operation) => Ok(see_other(format!("/platform/operations/{operation}"))),
-        Err(sentence) => {
-            admin.flash(Notice::warning(format!("{sentence} Nothing was changed.")))?;
-            Ok(see_other(back))
-        }
-    }
+    let server: Id = answer.chosen.and_then(|id| id.parse().ok()).ok_or(AppError::NotFound)?;
+    let id = asked.institution.id;
+    let ask = move |c: &mut SharedConn, audit: &_| move_database::request(c, audit, id, server);
+    begin(&platform, &admin, ask, &place(&asked.institution)).await
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{csv, note_export, settled};
+use super::{acting::settled, list_file::ListFile};
 use crate::{
     db::now,
     error::AppError,
@@ -21,7 +21,7 @@ use crate::{
         auth::{AnyAdmin, Operator},
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         operation_view::{OperationPage, OperationView, StepState, StepView},
@@ -166,17 +166,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    note_export(
-        &platform,
-        &admin,
-        ("operations.exported", "operations.csv"),
-        &query,
-        (&filter, operations::page),
-    )
-    .await?;
-    let file = CsvFile {
+    ListFile {
         name: "operations.csv",
+        action: "operations.exported",
         heads: &["about", "status", "work", "started_by", "created_at", "started_at", "finished_at", "error"],
         key: |operation: &Operation| operation.id,
         cells: |operation| {
@@ -191,8 +183,11 @@ pub async fn export(
                 operation.error.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| operations::older_than(c, &filter, last, CHUNK)).await
+        page: operations::page,
+        after: operations::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `GET /platform/operations/{id}`: super admins; renews itself while it runs.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
-use super::{csv, note_export, settled};
+use super::{acting::settled, list_file::ListFile};
 use crate::{
     error::AppError,
     models::{
@@ -17,7 +17,7 @@ use crate::{
         auth::SuperAdmin,
         badge::{Badge, Tone},
         cell::Cell,
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         forms::{Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -107,10 +107,9 @@ pub async fn export(
     admin: SuperAdmin,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    note_export(&platform, &admin, ("plans.exported", "plans.csv"), &query, (&filter, plans::page)).await?;
-    let file = CsvFile {
+    ListFile {
         name: "plans.csv",
+        action: "plans.exported",
         heads: &[
             "key",
             "name",
@@ -141,8 +140,11 @@ pub async fn export(
                 plan.archived_at.map(moment).unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| plans::after(c, &filter, last, CHUNK)).await
+        page: plans::page,
+        after: plans::after,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `GET /platform/plans/new`: super admins.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::block};
 
-use super::{csv, institutions, note_export};
+use super::{institutions, list_file::ListFile};
 use crate::{
     db::{now, shared::SharedConn},
     error::AppError,
@@ -20,7 +20,7 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
@@ -112,11 +112,9 @@ pub async fn export(
     admin: Operator,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    let named = ("reconciliation.exported", "reconciliation.csv");
-    note_export(&platform, &admin, named, &query, (&filter, reconciliation::page)).await?;
-    let file = CsvFile {
+    ListFile {
         name: "reconciliation.csv",
+        action: "reconciliation.exported",
         heads: &["difference", "what", "domain", "detail", "first_seen_at", "last_seen_at"],
         key: |row: &FindingRow| row.finding.id,
         cells: |FindingRow { finding, domain }| {
@@ -129,8 +127,11 @@ pub async fn export(
                 moment(finding.last_seen_at),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| reconciliation::older_than(c, &filter, last, CHUNK)).await
+        page: reconciliation::page,
+        after: reconciliation::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 /// `POST /platform/reconciliation`: operators; looks now.

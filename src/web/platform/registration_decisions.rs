@@ -2,7 +2,10 @@
 
 use actix_web::{HttpResponse, http::StatusCode};
 
-use super::{country_filter, registrations as list, settled};
+use super::{
+    acting::{act, settled},
+    country_filter, registrations as list,
+};
 use crate::{
     db::Id,
     error::AppError,
@@ -53,8 +56,7 @@ pub async fn ask_reject(
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
-    let page = admin.page(format!("Reject {}?", found.institution.name)).crumb("Registrations", list::PATH);
-    Ok(html(&ConfirmPage::new(page, rejection(id, &found)))?)
+    Ok(html(&rejection(&admin, id, &found))?)
 }
 
 /// `POST /platform/registrations/{id}/rejection`: super admins.
@@ -65,21 +67,19 @@ pub async fn reject(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let found = platform.shared.run(move |c| registrations::find_with_institution(c, id)).await?;
-    let mut confirm = rejection(id, &found);
-    let told = found.registration.admin_email.is_some();
-    let name = found.institution.name;
-    let Some(Confirmed { reason }) = confirm.read(&data) else {
-        let page = admin.page(format!("Reject {name}?")).crumb("Registrations", list::PATH);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    let reason = match rejection(&admin, id, &found).answer(&data)? {
+        Ok(answer) => answer.reason.unwrap_or_default(),
+        Err(page) => return Ok(page),
     };
-    let (audit, state, reason) = (admin.audit(&platform), platform.clone(), reason.unwrap_or_default());
-    let outcome = platform.shared.run(move |c| decisions::reject(c, &state, &audit, id, &reason)).await;
+    let (told, name) = (found.registration.admin_email.is_some(), found.institution.name);
+    let state = platform.clone();
+    let reject = move |c: &mut _, audit: &_| decisions::reject(c, &state, audit, id, &reason);
     let then = if told { " Its admin gets the reason by e-mail." } else { "" };
     let done = |_| Notice::success(format!("{name} is rejected.{then}"));
-    settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))
+    act(&platform, &admin, reject, done, &format!("{}/{id}", list::PATH)).await
 }
 
-fn rejection(id: Id, found: &Registered) -> Confirm {
+fn rejection(admin: &SuperAdmin, id: Id, found: &Registered) -> ConfirmPage {
     let name = &found.institution.name;
     let (then, reader) = match found.registration.admin_email {
         Some(_) => {
@@ -88,12 +88,13 @@ fn rejection(id: Id, found: &Registered) -> Confirm {
         None => ("It names no admin, so nobody is told.", "It stays in the history."),
     };
     let path = format!("{}/{id}", list::PATH);
-    Confirm::new(format!("{path}/rejection"), "Reject institution")
+    let confirm = Confirm::new(format!("{path}/rejection"), "Reject institution")
         .says(format!("{name} gets no database. {then}"))
         .undo("You can reconsider at any time, and the institution can register again.")
         .reason("Reason", reader, true)
         .danger()
-        .cancel(path)
+        .cancel(path);
+    ConfirmPage::new(admin.page(format!("Reject {name}?")).crumb("Registrations", list::PATH), confirm)
 }
 
 /// `POST /platform/registrations/{id}/reconsideration`: super admins.
@@ -102,12 +103,12 @@ pub async fn reconsider(
     admin: SuperAdmin,
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
-    let (audit, state) = (admin.audit(&platform), platform.clone());
-    let outcome = platform.shared.run(move |c| decisions::reconsider(c, &state, &audit, id)).await;
+    let state = platform.clone();
+    let reconsider = move |c: &mut _, audit: &_| decisions::reconsider(c, &state, audit, id);
     let done = |again: Registered| {
         Notice::success(format!("{} waits for a decision again.", again.institution.name))
     };
-    settled(&admin, outcome, done, &format!("{}/{id}", list::PATH))
+    act(&platform, &admin, reconsider, done, &format!("{}/{id}", list::PATH)).await
 }
 
 /// `POST /platform/registrations/approvals`: super admins; asks first, then starts an operation.
@@ -158,7 +159,7 @@ async fn decide_many(
         confirm = confirm.hidden("matching", data.get("matching").unwrap_or_default());
     }
     let answer = if data.get("confirmed").is_some() { confirm.read(&data) } else { None };
-    let Some(Confirmed { reason }) = answer else {
+    let Some(Confirmed { reason, .. }) = answer else {
         let status =
             if data.get("confirmed").is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let page = admin.page(title(decision, chosen.waiting.len())).crumb("Registrations", list::PATH);

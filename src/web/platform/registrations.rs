@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{asked, country_name, csv, history, note_export, stand_badge, status_badge};
+use super::{asked, country_name, history, list_file::ListFile, stand_badge, status_badge};
 use crate::{
     error::AppError,
     models::{
@@ -16,7 +16,6 @@ use crate::{
         RecordId, State,
         auth::AnyAdmin,
         cell::Cell,
-        csv_file::{CHUNK, CsvFile},
         forms::Choice,
         icons::Icon,
         list::{BulkAction, Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -110,18 +109,17 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query) = asked(&request, &platform, spec).await?;
-    let filter = filter(&query);
-    note_export(
-        &platform,
-        &admin,
-        ("registrations.exported", "registrations.csv"),
-        &query,
-        (&filter, registrations::page),
-    )
-    .await?;
-    let file =
-        CsvFile { name: "registrations.csv", heads: CSV_HEADS, key: |row: &RegistrationRow| row.id, cells };
-    csv(&platform, file, move |c, last| registrations::older_than(c, &filter, last, CHUNK)).await
+    ListFile {
+        name: "registrations.csv",
+        action: "registrations.exported",
+        heads: CSV_HEADS,
+        key: |row: &RegistrationRow| row.id,
+        cells,
+        page: registrations::page,
+        after: registrations::older_than,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 const CSV_HEADS: &[&str] = &[

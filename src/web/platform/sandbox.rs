@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Path};
 
 use super::{
-    backups::asked as enqueued,
+    acting::begin,
     institutions::{PATH, found, page_about},
 };
 use crate::{
@@ -198,11 +198,8 @@ pub async fn give_up(
     domain: Path<String>,
 ) -> Result<HttpResponse, AppError> {
     let institution = found(&platform, &domain).await?;
-    let id = institution.id;
-    enqueued(&platform, &admin, &format!("{PATH}/{}", institution.domain), |audit| {
-        move |c: &mut SharedConn| service::give_up(c, &audit, id)
-    })
-    .await
+    let (id, back) = (institution.id, format!("{PATH}/{}", institution.domain));
+    begin(&platform, &admin, move |c, audit| service::give_up(c, audit, id), &back).await
 }
 
 /// What the page of a sandbox says of the original.

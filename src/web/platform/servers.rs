@@ -2,7 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::{csv, databases::engine_label, emptying, note_export, settled};
+use super::{
+    acting::{self, settled},
+    databases::engine_label,
+    emptying,
+    list_file::ListFile,
+};
 use crate::{
     db::{Engine, Id, shared::SharedConn},
     error::{AppError, told},
@@ -21,7 +26,7 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile, moment},
+        csv_file::moment,
         forms::{Form, FormData, FormPage},
         icons::Icon,
         list::{Column, Dir, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
@@ -123,11 +128,9 @@ pub async fn export(
     admin: Operator,
 ) -> Result<HttpResponse, AppError> {
     let query = ListQuery::parse(&spec(), request.query_string());
-    let filter = filter(&query);
-    note_export(&platform, &admin, ("servers.exported", "servers.csv"), &query, (&filter, servers::page))
-        .await?;
-    let file = CsvFile {
+    ListFile {
         name: "servers.csv",
+        action: "servers.exported",
         heads: &[
             "id",
             "name",
@@ -160,8 +163,11 @@ pub async fn export(
                 server.problem.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| servers::after(c, &filter, last, CHUNK)).await
+        page: servers::page,
+        after: servers::after,
+    }
+    .send(&platform, &admin, &query, filter(&query))
+    .await
 }
 
 pub(super) fn about(admin: &AnyAdmin, title: impl Into<String>) -> Page {
@@ -487,7 +493,5 @@ async fn change(
     words: &'static str,
     back: &str,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(platform);
-    let outcome = platform.shared.run(move |c| act(c, &audit)).await;
-    settled(admin, outcome, |_| Notice::success(words), back)
+    acting::act(platform, admin, act, |_| Notice::success(words), back).await
 }

@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, http::StatusCode, web::Path};
 use chrono::{NaiveDateTime, NaiveTime};
 
 use super::{
+    acting::{act, settled},
     institutions::{PATH, page_about},
-    settled,
 };
 use crate::{
     db::now,
@@ -360,7 +360,7 @@ impl Ending {
     }
 }
 
-fn question(platform: &State, known: &Subscribed, ending: Ending) -> Confirm {
+fn question(platform: &State, admin: &SuperAdmin, known: &Subscribed, ending: Ending) -> ConfirmPage {
     let (own, name) = (place(&known.institution), &known.institution.name);
     let days = platform.settings.limits.grace.as_secs() / 86_400;
     let first = match ending {
@@ -369,13 +369,15 @@ fn question(platform: &State, known: &Subscribed, ending: Ending) -> Confirm {
             "What is paid for stays. For {days} days after it everything at {name} works as before, under a banner."
         ),
     };
-    Confirm::new(format!("{own}/{}", ending.noun()), ending.button())
+    let confirm = Confirm::new(format!("{own}/{}", ending.noun()), ending.button())
         .says(first)
         .says("After that its records can be read and exported, and no longer changed. Nothing is deleted.")
         .undo("You can mark it as paid at any time.")
         .reason("Reason", "Its owners get it by e-mail, word for word; it stays in the history.", true)
         .danger()
-        .cancel(own)
+        .cancel(own.as_str());
+    let page = page_about(admin, &known.institution, format!("{}?", ending.button()));
+    ConfirmPage::new(page.crumb("Subscription", own), confirm)
 }
 
 async fn ask_end(
@@ -385,9 +387,7 @@ async fn ask_end(
     ending: Ending,
 ) -> Result<HttpResponse, AppError> {
     let known = found(platform, domain).await?;
-    let page = page_about(admin, &known.institution, format!("{}?", ending.button()));
-    let page = page.crumb("Subscription", place(&known.institution));
-    Ok(html(&ConfirmPage::new(page, question(platform, &known, ending)))?)
+    Ok(html(&question(platform, admin, &known, ending))?)
 }
 
 async fn end(
@@ -398,21 +398,15 @@ async fn end(
     ending: Ending,
 ) -> Result<HttpResponse, AppError> {
     let known = found(platform, domain).await?;
-    let mut confirm = question(platform, &known, ending);
-    let Some(answer) = confirm.read(data) else {
-        let page = page_about(admin, &known.institution, format!("{}?", ending.button()));
-        let view = ConfirmPage::new(page.crumb("Subscription", place(&known.institution)), confirm);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &view)?);
+    let reason = match question(platform, admin, &known, ending).answer(data)? {
+        Ok(answer) => answer.reason.unwrap_or_default(),
+        Err(page) => return Ok(page),
     };
-    let (audit, state, back) = (admin.audit(platform), platform.clone(), place(&known.institution));
-    let reason = answer.reason.unwrap_or_default();
-    let act = move |c: &mut _| -> ModelResult<Subscribed> {
-        match ending {
-            Ending::Arrears => terms::past_due(c, &state, &audit, &known, now(), &reason),
-            Ending::Cancellation => terms::cancel(c, &state, &audit, &known, &reason),
-        }
+    let (state, back) = (platform.clone(), place(&known.institution));
+    let end = move |c: &mut _, audit: &_| match ending {
+        Ending::Arrears => terms::past_due(c, &state, audit, &known, now(), &reason),
+        Ending::Cancellation => terms::cancel(c, &state, audit, &known, &reason),
     };
-    let outcome = platform.shared.run(act).await;
     let done = |now: Subscribed| {
         let word = now.subscription.status.label().to_lowercase();
         Notice::success(format!(
@@ -420,7 +414,7 @@ async fn end(
             now.institution.name
         ))
     };
-    settled(admin, outcome, done, &back)
+    act(platform, admin, end, done, &back).await
 }
 
 /// `GET /platform/institutions/{domain}/subscription/arrears`: super admins.

@@ -5,8 +5,8 @@ use actix_web::{HttpResponse, http::StatusCode, web::Path};
 use chrono::TimeDelta;
 
 use super::{
+    acting::settled,
     institutions::{PATH, found, page_about},
-    settled,
 };
 use crate::{
     db::tenant::TenantConn,

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
-use super::settled;
+use super::acting::{self, settled};
 use crate::{
     db::{Id, shared::SharedConn},
     error::AppError,
@@ -296,7 +296,5 @@ async fn change(
     words: &'static str,
     back: String,
 ) -> Result<HttpResponse, AppError> {
-    let audit = admin.audit(&platform);
-    let outcome = platform.shared.run(move |c| act(c, &audit)).await;
-    settled(&admin, outcome, |_| Notice::success(words), &back)
+    acting::act(&platform, &admin, act, |_| Notice::success(words), &back).await
 }

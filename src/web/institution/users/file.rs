@@ -11,8 +11,8 @@ use crate::{
     },
     web::{
         auth::Owner,
-        csv_file::{CHUNK, CsvFile, moment},
-        institution::note_export,
+        csv_file::{CHUNK, moment},
+        institution::list_file::{ListFile, Taken},
         list::ListQuery,
     },
 };
@@ -21,20 +21,19 @@ use crate::{
 pub async fn csv(user: Owner, request: HttpRequest) -> Result<HttpResponse, AppError> {
     const HEADS: &[&str] = &["Name", "E-mail", "Roles", "Status", "Last sign-in (UTC)", "Added (UTC)"];
     let query = ListQuery::parse(&spec(user.path("/users")), request.query_string());
-    let (filter, log) = (filter(&query), user.activity());
-    let counted = filter.clone();
-    user.db
-        .run(move |c| {
-            let none = Paging { limit: 0, ..query.paging() };
-            let label = NOUN.count(users::page(c, &counted, &none)?.total);
-            note_export(c, &log, ("users.exported", "users"), &label, &query)
-        })
-        .await?;
-    let db = user.db.clone();
-    let file = CsvFile { name: "users.csv", heads: HEADS, key: |user: &User| user.id, cells };
-    file.stream(move |last| {
-        let (db, filter) = (db.clone(), filter.clone());
-        async move { Ok(db.run(move |c| users::older_than(c, &filter, last, CHUNK)).await?) }
+    ListFile {
+        name: "users.csv",
+        action: "users.exported",
+        kind: "users",
+        heads: HEADS,
+        key: |user: &User| user.id,
+        cells,
+        after: |c, filter, last| users::older_than(c, filter, last, CHUNK),
+    }
+    .send(&user, move |c| {
+        let (filter, none) = (filter(&query), Paging { limit: 0, ..query.paging() });
+        let label = NOUN.count(users::page(c, &filter, &none)?.total);
+        Ok(Taken { query, label, filter })
     })
     .await
 }

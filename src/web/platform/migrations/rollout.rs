@@ -1,6 +1,6 @@
 //! `/platform/migrations/{id}`: one rollout, watched live, held, let go on, ended, taken back.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::HttpResponse;
 use askama::Template;
 
 use super::{PATH, TENANTS, state_badge};
@@ -26,8 +26,8 @@ use crate::{
         list::{Column, ListSpec, ListView, Row},
         operation_view::OperationView,
         page::{Action, Notice, Page},
-        platform::{operations as operation_pages, settled},
-        respond::{html, html_with_status, see_other},
+        platform::{acting::settled, operations as operation_pages},
+        respond::{html, see_other},
         time::Clock,
         words::Noun,
     },
@@ -240,20 +240,19 @@ pub async fn cancel(
     control((platform, admin, id), service::cancel, "The rollout is cancelled.").await
 }
 
-fn question(rollout: &Rollout, done: i64) -> Confirm {
+fn question(admin: &AnyAdmin, rollout: &Rollout, done: i64) -> ConfirmPage {
     let place = format!("{PATH}/{}", rollout.id);
-    Confirm::new(format!("{place}/rollback"), "Roll everybody back")
+    let confirm = Confirm::new(format!("{place}/rollback"), "Roll everybody back")
         .says("Everybody whom this rollout brought along goes back to the schema they had.")
         .says("What was written in the newer schema only is lost; each database is backed up right before.")
         .says("Their pages are closed for maintenance until they are migrated again, or an older Provost serves them.")
         .count("institutions go back", done)
         .typed(rollout.target_version.as_str())
         .danger()
-        .cancel(place)
-}
-
-fn rollback_page(admin: &AnyAdmin, rollout: &Rollout) -> Page {
-    admin.page(format!("Roll everybody back from {}?", rollout.target_version)).crumb("Migrations", PATH)
+        .cancel(place);
+    let page =
+        admin.page(format!("Roll everybody back from {}?", rollout.target_version)).crumb("Migrations", PATH);
+    ConfirmPage::new(page, confirm)
 }
 
 /// `GET /platform/migrations/{id}/rollback`: operators.
@@ -263,8 +262,7 @@ pub async fn ask_roll_back(
     RecordId(id): RecordId,
 ) -> Result<HttpResponse, AppError> {
     let (rollout, counts) = found(&platform, id).await?;
-    let confirm = question(&rollout, of(&counts, TenantStatus::Done));
-    Ok(html(&ConfirmPage::new(rollback_page(&admin, &rollout), confirm))?)
+    Ok(html(&question(&admin, &rollout, of(&counts, TenantStatus::Done)))?)
 }
 
 /// `POST /platform/migrations/{id}/rollback`: operators.
@@ -275,10 +273,8 @@ pub async fn roll_back(
     data: FormData,
 ) -> Result<HttpResponse, AppError> {
     let (rollout, counts) = found(&platform, id).await?;
-    let mut confirm = question(&rollout, of(&counts, TenantStatus::Done));
-    if confirm.read(&data).is_none() {
-        let page = ConfirmPage::new(rollback_page(&admin, &rollout), confirm);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?);
+    if let Err(page) = question(&admin, &rollout, of(&counts, TenantStatus::Done)).answer(&data)? {
+        return Ok(page);
     }
     let audit = admin.audit(&platform);
     let outcome = platform.shared.run(move |c| service::roll_back(c, &audit, id)).await;

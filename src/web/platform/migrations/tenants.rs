@@ -1,6 +1,6 @@
 //! `/platform/migrations/tenants`: every institution's schema; one tried again, one taken back.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{DATABASES, PATH, TENANTS, standing};
 use crate::{
@@ -20,13 +20,12 @@ use crate::{
         badge::{Badge, Tone},
         cell::Cell,
         confirm::{Confirm, ConfirmPage},
-        csv_file::{CHUNK, CsvFile},
         forms::FormData,
         icons::Icon,
         list::{Column, Filter, ListPage, ListQuery, ListSpec, ListView, Row},
         page::{Action, Notice},
-        platform::{csv, note_export, settled},
-        respond::{html, html_with_status, see_other},
+        platform::{acting::settled, list_file::ListFile},
+        respond::{html, see_other},
     },
 };
 
@@ -128,10 +127,9 @@ pub async fn export(
     admin: AnyAdmin,
 ) -> Result<HttpResponse, AppError> {
     let (_, query, filter) = asked(&request, &platform).await?;
-    let read = (&filter, tenant_databases::page as _);
-    note_export(&platform, &admin, ("schemas.exported", "schemas.csv"), &query, read).await?;
-    let file = CsvFile {
+    ListFile {
         name: "schemas.csv",
+        action: "schemas.exported",
         heads: &["institution", "domain", "database", "schema", "quarantine"],
         key: |row: &DatabaseRow| row.database.id,
         cells: |row| {
@@ -143,8 +141,11 @@ pub async fn export(
                 row.database.quarantine_reason.unwrap_or_default(),
             ]
         },
-    };
-    csv(&platform, file, move |c, last| tenant_databases::older_than(c, &filter, last, CHUNK)).await
+        page: tenant_databases::page,
+        after: tenant_databases::older_than,
+    }
+    .send(&platform, &admin, &query, filter)
+    .await
 }
 
 /// `POST /platform/migrations/tenants/{id}/attempts`: operators.
@@ -179,8 +180,8 @@ fn look(
     Ok((institution, target))
 }
 
-fn question(institution: &Institution, target: &str) -> Confirm {
-    Confirm::new(format!("{TENANTS}/{}/rollback", institution.id), "Roll back database")
+fn question(admin: &AnyAdmin, institution: &Institution, target: &str) -> ConfirmPage {
+    let confirm = Confirm::new(format!("{TENANTS}/{}/rollback", institution.id), "Roll back database")
         .says(format!("The database of {} goes back to the schema {target}.", institution.name))
         .says("What was written in the newer schema only is lost; the database is backed up right before.")
         .says(
@@ -188,7 +189,9 @@ fn question(institution: &Institution, target: &str) -> Confirm {
         )
         .typed(institution.domain.as_str())
         .danger()
-        .cancel(TENANTS)
+        .cancel(TENANTS);
+    let page = admin.page(format!("Roll {} back?", institution.name)).crumb("Migrations", PATH);
+    ConfirmPage::new(page, confirm)
 }
 
 fn nothing_before(admin: &AnyAdmin, institution: &Institution) -> Result<HttpResponse, AppError> {
@@ -206,8 +209,7 @@ pub async fn ask_roll_back(
     let state = platform.clone();
     let (institution, target) = platform.shared.run(move |c| look(c, &state, id)).await?;
     let Some(target) = target else { return nothing_before(&admin, &institution) };
-    let page = admin.page(format!("Roll {} back?", institution.name)).crumb("Migrations", PATH);
-    Ok(html(&ConfirmPage::new(page, question(&institution, &target)))?)
+    Ok(html(&question(&admin, &institution, &target))?)
 }
 
 /// `POST /platform/migrations/tenants/{id}/rollback`: operators.
@@ -220,10 +222,8 @@ pub async fn roll_back(
     let state = platform.clone();
     let (institution, target) = platform.shared.run(move |c| look(c, &state, id)).await?;
     let Some(target) = target else { return nothing_before(&admin, &institution) };
-    let mut confirm = question(&institution, &target);
-    if confirm.read(&data).is_none() {
-        let page = admin.page(format!("Roll {} back?", institution.name)).crumb("Migrations", PATH);
-        return Ok(html_with_status(StatusCode::UNPROCESSABLE_ENTITY, &ConfirmPage::new(page, confirm))?);
+    if let Err(page) = question(&admin, &institution, &target).answer(&data)? {
+        return Ok(page);
     }
     let (audit, state) = (admin.audit(&platform), platform.clone());
     let outcome = platform.shared.run(move |c| service::roll_back_one(c, &state, &audit, id)).await;
