@@ -211,7 +211,9 @@ fn storage_trouble(cause: &diesel::result::Error) -> Option<AppError> {
         Trouble::NoConnection | Trouble::RoleLimit => {
             ("The database is busy: every connection of it is in use.", 10)
         }
-        Trouble::Away | Trouble::DiskFailed => ("The database went away, so nothing was saved.", 10),
+        Trouble::Away | Trouble::Refused | Trouble::NoDatabase | Trouble::DiskFailed => {
+            ("The database went away, so nothing was saved.", 10)
+        }
     };
     log::error!("storage trouble cause={text:?}");
     Some(AppError::Unavailable(words.into(), wait))

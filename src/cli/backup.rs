@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -146,13 +147,13 @@ struct Listed {
     id: Id,
     of: String,
     domain: Option<String>,
-    taken_at: String,
+    taken_at: NaiveDateTime,
     reason: Reason,
     bytes: i64,
     rows: i64,
     schema_version: String,
-    verified_at: Option<String>,
-    kept_until: String,
+    verified_at: Option<NaiveDateTime>,
+    kept_until: NaiveDateTime,
     fault: Option<String>,
 }
 
@@ -171,13 +172,13 @@ fn list(platform: &Platform, domain: Option<&str>, json: bool) -> Outcome {
             id: backup.id,
             of: backup.subject,
             domain,
-            taken_at: backup.taken_at.to_string(),
+            taken_at: backup.taken_at,
             reason: backup.reason,
             bytes: backup.bytes,
             rows: backup.row_total,
             schema_version: backup.schema_version,
-            verified_at: backup.verified_at.map(|at| at.to_string()),
-            kept_until: backup.kept_until.to_string(),
+            verified_at: backup.verified_at,
+            kept_until: backup.kept_until,
             fault: backup.fault,
         })
         .collect();
@@ -191,7 +192,7 @@ fn list(platform: &Platform, domain: Option<&str>, json: bool) -> Outcome {
             (None, None) => "not verified",
         };
         let size = bytes(u64::try_from(row.bytes).unwrap_or(0));
-        let taken = row.taken_at.chars().take(16).collect();
+        let taken = row.taken_at.format("%Y-%m-%d %H:%M").to_string();
         let of = row.domain.clone().unwrap_or_else(|| row.of.clone());
         [row.id.to_string(), taken, size, state.to_owned(), row.reason.label().to_owned(), of]
     };

@@ -118,10 +118,7 @@ Examples:
     #[command(after_help = leaving::ARCHIVE_HELP)]
     Archive(leaving::Archive),
     /// Bring an archived institution back, with all its records
-    BringBack {
-        /// Its domain, such as ada.edu
-        domain: String,
-    },
+    BringBack(leaving::BringBack),
     /// Ask for the deletion of an institution, agree to it, or take it back
     #[command(after_help = leaving::DELETE_HELP)]
     Delete(leaving::Delete),
@@ -148,7 +145,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Sandbox(wanted) => sandbox::run(&platform, &wanted),
         Command::GiveUp(wanted) => sandbox::give_up(&platform, &wanted),
         Command::Archive(wanted) => leaving::archive(&platform, &wanted),
-        Command::BringBack { domain } => leaving::bring_back(&platform, &domain),
+        Command::BringBack(wanted) => leaving::bring_back(&platform, &wanted),
         Command::Delete(wanted) => leaving::delete(&platform, &wanted),
     }
 }

@@ -36,9 +36,22 @@ pub(super) struct Archive {
     /// Why; its owners read it
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
+}
+
+/// What `provost institution bring-back` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct BringBack {
+    /// Its domain, such as ada.edu
+    domain: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn archive(platform: &Arc<Platform>, wanted: &Archive) -> Outcome {
@@ -57,6 +70,9 @@ pub(super) fn archive(platform: &Arc<Platform>, wanted: &Archive) -> Outcome {
         leaving::request_archive(connection, &audit, institution.id, &wanted.reason).map_err(sentence)?
     };
     follow(platform, id)?;
+    if wanted.json {
+        return print_json(&json!({ "domain": institution.domain, "status": "archived", "operation": id }));
+    }
     print_line(&format!(
         "{} is archived. To have it back: provost institution bring-back {}",
         institution.name, institution.domain
@@ -64,15 +80,18 @@ pub(super) fn archive(platform: &Arc<Platform>, wanted: &Archive) -> Outcome {
     Ok(())
 }
 
-pub(super) fn bring_back(platform: &Arc<Platform>, domain: &str) -> Outcome {
+pub(super) fn bring_back(platform: &Arc<Platform>, wanted: &BringBack) -> Outcome {
     let audit = platform.audit(Actor::command_line());
     let (institution, id) = {
         let connection = &mut *platform.shared.get().map_err(sentence)?;
-        let institution = find(connection, domain)?;
+        let institution = find(connection, &wanted.domain)?;
         let id = leaving::request_return(connection, &audit, institution.id).map_err(sentence)?;
         (institution, id)
     };
     follow(platform, id)?;
+    if wanted.json {
+        return print_json(&json!({ "domain": institution.domain, "status": "active", "operation": id }));
+    }
     print_line(&format!("{} is active again, with its records.", institution.name));
     Ok(())
 }

@@ -25,6 +25,13 @@ pub(super) fn print_json(value: &impl Serialize) -> Outcome {
 /// Prints rows under a heading, each column as wide as it needs to be. Put names last: scripts differ in
 /// how wide a terminal draws their letters.
 pub(super) fn print_table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
+    table(heading, rows).iter().for_each(|line| print_line(line));
+}
+
+/// The lines of a table: a row is one, whatever its cells hold.
+fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    let in_one_line = |cell: &String| cell.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(in_one_line)).collect();
     let width = |column: usize| {
         let longest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         longest.max(heading[column].len())
@@ -34,10 +41,8 @@ pub(super) fn print_table<const N: usize>(heading: [&str; N], rows: &[[String; N
         let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    print_line(&line(heading));
-    for row in rows {
-        print_line(&line(std::array::from_fn(|column| row[column].as_str())));
-    }
+    let cells = |row: &[String; N]| line(std::array::from_fn(|column| row[column].as_str()));
+    std::iter::once(line(heading)).chain(rows.iter().map(cells)).collect()
 }
 
 /// Prints a line; a reader that has gone away (`| head`) is no mistake.
@@ -76,7 +81,13 @@ pub(super) fn confirm(question: &str, yes: bool) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, table};
+
+    #[test]
+    fn a_row_is_one_line() {
+        let rows = [["ada.edu".to_owned(), "refused\n\tIs the server running?".to_owned()]];
+        assert_eq!(table(["OF", "WHY"], &rows), ["OF       WHY", "ada.edu  refused Is the server running?"]);
+    }
 
     #[test]
     fn sizes_are_readable() {

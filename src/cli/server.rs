@@ -137,7 +137,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
             let entered = Entered { name, address, password, capacity, most_connections: connections };
             let audit = platform.audit(Actor::command_line());
             let server = service::add(&platform, &audit, &entered).map_err(sentence)?;
-            done(server, json, "takes databases now")
+            done(&platform, server, json, "takes databases now")
         }
         Command::Check { name, json } => check(&platform, name.as_deref(), json),
         Command::Drain { name, json } => {
@@ -151,9 +151,11 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::Remove { name, json } => {
             let server = find(&platform, &name)?;
             let audit = platform.audit(Actor::command_line());
-            let connection = &mut *platform.shared.get().map_err(sentence)?;
-            let removed = servers::remove(connection, &audit, server.id).map_err(sentence)?;
-            done(removed, json, "is removed")
+            let removed = {
+                let connection = &mut *platform.shared.get().map_err(sentence)?;
+                servers::remove(connection, &audit, server.id).map_err(sentence)?
+            };
+            done(&platform, removed, json, "is removed")
         }
     }
 }
@@ -307,13 +309,18 @@ fn empty(platform: &Arc<Platform>, name: &str, json: bool) -> Outcome {
 fn set_state(platform: &Platform, name: &str, state: ServerState, json: bool, words: &str) -> Outcome {
     let server = find(platform, name)?;
     let audit = platform.audit(Actor::command_line());
-    let connection = &mut *platform.shared.get().map_err(sentence)?;
-    done(servers::set_state(connection, &audit, server.id, state).map_err(sentence)?, json, words)
+    let changed = {
+        let connection = &mut *platform.shared.get().map_err(sentence)?;
+        servers::set_state(connection, &audit, server.id, state).map_err(sentence)?
+    };
+    done(platform, changed, json, words)
 }
 
-fn done(server: DatabaseServer, json: bool, words: &str) -> Outcome {
+fn done(platform: &Platform, server: DatabaseServer, json: bool, words: &str) -> Outcome {
     if json {
-        return print_json(&listed((server, 0)));
+        let counts = servers::counts(&mut *platform.shared.get().map_err(sentence)?).map_err(sentence)?;
+        let databases = counts.get(&server.id).copied().unwrap_or(0);
+        return print_json(&listed((server, databases)));
     }
     print_line(&format!("The server {} {words}.", server.name));
     Ok(())

@@ -16,14 +16,28 @@ pub enum Trouble {
     DiskFailed,
     /// Nothing can be written.
     ReadOnly,
+    /// The server answers, and does not let the role in.
+    Refused,
+    /// The server answers, and holds no such database.
+    NoDatabase,
     /// The server is down, starting, or ended the connection.
     Away,
 }
 
 /// Signs of each, the telling ones first: a refusal also says which server refused.
-const SIGNS: [(Trouble, &[&str]); 7] = [
+const SIGNS: [(Trouble, &[&str]); 8] = [
     (Trouble::RoleLimit, &["too many connections for role"]),
     (Trouble::NoConnection, &["too many clients", "too many connections", "remaining connection slots"]),
+    (
+        Trouble::Refused,
+        &[
+            "authentication failed",
+            "no password supplied",
+            "no pg_hba.conf entry",
+            "failed: FATAL:  role \"",
+            "permission denied for database",
+        ],
+    ),
     (Trouble::DiskFull, &["disk is full"]),
     (Trouble::ServerDiskFull, &["No space left on device", "could not extend file"]),
     (Trouble::DiskFailed, &["disk I/O error"]),
@@ -50,6 +64,10 @@ impl Trouble {
     /// Recognises one in an error's words.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
+        // A table may be missing as well; only a server that refuses says it so.
+        if text.contains("FATAL:  database \"") && text.contains("\" does not exist") {
+            return Some(Self::NoDatabase);
+        }
         let shows = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
         SIGNS.into_iter().find(|(_, signs)| shows(signs)).map(|(trouble, _)| trouble)
     }
@@ -76,6 +94,13 @@ impl Trouble {
             Self::ReadOnly => {
                 "the database can only be read. See that its disk and its server take writes, then try again."
             }
+            Self::Refused => {
+                "the PostgreSQL server answers and does not let the role in. See that its name, its password and \
+                 pg_hba.conf agree, then try again."
+            }
+            Self::NoDatabase => {
+                "the PostgreSQL server answers and has no such database. provost reconcile shows what is missing."
+            }
             Self::Away => {
                 "the PostgreSQL server does not answer. Start it, or check the address, then try again."
             }
@@ -94,6 +119,10 @@ mod tests {
             ("FATAL:  sorry, too many clients already", Trouble::NoConnection),
             ("FATAL:  too many connections for role \"provost\"", Trouble::RoleLimit),
             ("FATAL:  the database system is starting up", Trouble::Away),
+            ("FATAL:  password authentication failed for user \"provost\"", Trouble::Refused),
+            ("FATAL:  no pg_hba.conf entry for host \"10.0.0.7\", user \"provost\"", Trouble::Refused),
+            ("FATAL:  role \"provost\" is not permitted to log in", Trouble::Refused),
+            ("FATAL:  database \"provost_ada_edu\" does not exist", Trouble::NoDatabase),
             ("Connection refused", Trouble::Away),
         ] {
             assert_eq!(Trouble::of(&format!("{start}{end}")), Some(expected));

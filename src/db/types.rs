@@ -168,7 +168,7 @@ macro_rules! text_enum {
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
                     $($text => Ok(Self::$variant),)+
-                    other => Err(format!("{other:?} is no {}", stringify!($name))),
+                    other => Err(format!("{other:?} is none of {}", [$($text),+].join(", "))),
                 }
             }
         }

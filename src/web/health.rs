@@ -70,10 +70,11 @@ fn count_all(c: &mut SharedConn) -> ModelResult<Counted> {
     })
 }
 
-/// `GET /metrics`: whoever has the token, or everybody where none is set; nothing of any one institution.
+/// `GET /metrics`: whoever has the token, or everybody where none is set; nothing of any one institution. While the
+/// shared database does not answer, it tells that and what this process knows by itself.
 ///
 /// # Errors
-/// 503 while the shared database does not answer.
+/// None so far.
 pub async fn metrics(platform: State, request: HttpRequest) -> Result<HttpResponse, AppError> {
     if !may_read(&platform, &request) {
         return Ok(HttpResponse::Unauthorized()
@@ -81,9 +82,13 @@ pub async fn metrics(platform: State, request: HttpRequest) -> Result<HttpRespon
             .content_type("text/plain; charset=utf-8")
             .body("Present the token of PROVOST_METRICS_TOKEN: Authorization: Bearer TOKEN\n"));
     }
-    let counted = platform.shared.run(count_all).await?;
+    let counted = platform.shared.run(count_all).await.ok();
     let mut out = Exposition::default();
-    of_the_platform(&mut out, &counted);
+    let (name, help) = ("provost_shared_database_up", "1 while the shared database answers");
+    out.single(name, "gauge", help, u8::from(counted.is_some()));
+    if let Some(counted) = counted {
+        of_the_platform(&mut out, &counted);
+    }
     of_this_process(&mut out, &platform);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(out.0))
 }

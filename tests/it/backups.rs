@@ -597,6 +597,8 @@ fn the_command_line_backs_up_restores_and_brings_a_platform_back() {
     let listed: serde_json::Value =
         serde_json::from_str(&run(&site, &["backup", "list", "--json"])).expect("JSON");
     assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed}");
+    let taken_at = listed[0]["taken_at"].as_str().expect("a time");
+    assert!(taken_at.contains('T'), "as every other command writes it: {taken_at}");
     assert!(run(&site, &["backup", "list", "--institution", "mit.edu"]).contains("Before a restore"));
 
     let new = Site::new();

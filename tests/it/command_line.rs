@@ -272,6 +272,11 @@ fn an_institution_is_approved_suspended_and_reactivated_without_a_server() {
     assert_eq!((&shown["status"], &shown["history"][0]["reason"]), (&"suspended".into(), &"Unpaid.".into()));
     refused(&site, &["institution", "suspend", "ada.edu", "--reason", "Again."]);
     succeed(&site, &["institution", "reactivate", "ada.edu"]);
+    let archived = json(&site, &["institution", "archive", "ada.edu", "--reason", "They left.", "--json"]);
+    assert_eq!((&archived["domain"], &archived["status"]), (&"ada.edu".into(), &"archived".into()));
+    let said = refused(&site, &["backup", "run", "ada.edu"]);
+    assert_eq!(said, "1 of 1 backup failed.");
+    assert_eq!(json(&site, &["institution", "bring-back", "ada.edu", "--json"])["status"], "active");
 
     succeed(&site, &["institution", "reject", "byron.edu", "--reason", "Not theirs."]);
     assert_eq!(json(&site, &["institution", "show", "byron.edu", "--json"])["status"], "rejected");

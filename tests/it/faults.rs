@@ -17,7 +17,7 @@ use provost::{
 use crate::support::{
     Site,
     app::{TestApp, eventually},
-    approve, assert_nothing_is_left, engine, finished,
+    approve, assert_nothing_is_left, engine, finished, names,
     own_server::OwnServer,
     register, session, status, superuser_url,
 };
@@ -157,6 +157,7 @@ fn a_server_that_is_down_is_named_and_waited_for() {
     let found = findings(platform);
     assert!(count(&found, "does not answer. Start it") >= 1, "{found:#?}");
     app.visitor().get("/register").is(503).shows("The database");
+    app.visitor().get("/metrics").is(200).shows("provost_shared_database_up 0");
     let page = app.visitor().post("/sign-in", &[("email", &institution.owner_email), ("password", "x")]);
     page.is(503);
     server.start_again();
@@ -235,6 +236,37 @@ fn the_doctor_finds_a_database_whose_removal_was_interrupted() {
     platform.engine.drop_database(&tenants::place(&row), &|| Ok(())).expect("dropped");
     assert!(!platform.engine.exists(&tenants::place(&row)).expect("asked"));
     workers.stop();
+}
+
+/// The server's own upkeep comes to a database whenever it likes, and no role but a superuser may end it.
+#[test]
+fn who_may_not_be_ended_is_waited_for_where_a_database_is_removed() {
+    if !postgres() {
+        return;
+    }
+    let app = TestApp::start();
+    let institution = app.institution("mit.edu");
+    let row = tenant_databases::find(&mut app.platform.shared.get().expect("shared"), institution.id)
+        .expect("read")
+        .expect("row");
+    let mut url = url::Url::parse(&superuser_url()).expect("url");
+    url.set_path(&row.database_name);
+    let inside = session(url.as_str());
+    let waiting = format!(
+        "SELECT datname::text AS name FROM pg_stat_activity WHERE query = 'DROP DATABASE IF EXISTS \"{}\"'",
+        row.database_name
+    );
+    let leaves = std::thread::spawn(move || {
+        let mut server = session(&superuser_url());
+        eventually("a removal without force", || !names(&mut server, &waiting).is_empty());
+        drop(inside);
+    });
+    app.platform.tenants.retire(institution.id);
+    let place = tenants::place(&row);
+    let dropped = app.platform.engine.drop_database(&place, &|| Ok(()));
+    assert!(dropped.is_ok(), "{dropped:?}");
+    leaves.join().expect("left");
+    assert!(!app.platform.engine.exists(&place).expect("asked"));
 }
 
 #[test]

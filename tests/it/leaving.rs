@@ -20,7 +20,7 @@ use provost::{
         },
     },
     services::{
-        backups::{copies, retention},
+        backups::{self, copies, retention},
         leaving::{self, deletion},
         platform::Platform,
     },
@@ -118,6 +118,14 @@ fn an_archived_institution_is_gone_for_its_people_and_comes_back_whole() {
     assert_eq!(row.status, tenant_databases::DatabaseStatus::Dropped);
     assert!(tenant_copies::of_institution(shared, mit.id).expect("read").is_empty());
     assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("is archived")));
+    // There is nothing to copy or to tend to, and that is said.
+    let page = admin.get(&place).is(200).text();
+    assert!(!page.contains(&format!("{place}/backups")) && !page.contains(&format!("{place}/maintenance")));
+    let audit = app.platform.audit(Actor::command_line());
+    let refused = backups::take(&app.platform, &audit, Some(mit.id), registry::Reason::Requested)
+        .expect_err("no database")
+        .to_string();
+    assert!(refused.ends_with("has no database to back up."), "{refused}");
     // However old it gets, the backup stays.
     diesel::update(backups_table::table)
         .set(backups_table::kept_until.eq(now() - TimeDelta::days(1)))
@@ -197,6 +205,9 @@ fn two_people_and_thirty_days_delete_an_institution_for_good() {
     assert!(page.text().contains(&format!("{place}/agreement")));
     second.post(&format!("{place}/remove"), &[]).is(303);
     assert!(app.mails(&mit.owner_email).iter().any(|mail| mail.contains("is not deleted")));
+    for caller in [&admin, &app.owner(&mit)] {
+        caller.get("/notifications").is(200).shows("stays: its deletion was taken back");
+    }
     second.post(&format!("{place}/remove"), &[]).is(303);
 
     admin.post(&place, &fields).leads_to(&place);
@@ -217,8 +228,7 @@ fn two_people_and_thirty_days_delete_an_institution_for_good() {
 
     let audit = app.platform.audit(Actor::command_line());
     let backup =
-        provost::services::backups::take(&app.platform, &audit, Some(mit.id), registry::Reason::Requested)
-            .expect("a backup");
+        backups::take(&app.platform, &audit, Some(mit.id), registry::Reason::Requested).expect("a backup");
     let folder = app.platform.settings.backups.folder.join(mit.id.to_string());
     assert!(folder.join(format!("{}.backup", backup.id)).is_file());
     agree_and_let_time_pass(&app, mit.id);

@@ -522,6 +522,7 @@ fn metrics_are_what_prometheus_reads_and_name_no_institution() {
     let text = app.visitor().get("/metrics").is(200).text();
     let (types, values) = parsed(&text);
     assert_eq!(types["provost_request_seconds"], "histogram");
+    assert_eq!(values["provost_shared_database_up"], 1.0);
     assert_eq!(values["provost_institutions{status=\"active\"}"], 1.0);
     assert_eq!(values["provost_route_requests_total{route=\"/i/{domain}/students\"}"], 3.0);
     let requests: f64 =

@@ -215,10 +215,19 @@ fn the_data_folder_serves_a_platform_on_postgresql() {
 #[test]
 fn the_command_line_knows_servers() {
     let (app, second) = (TestApp::start(), OwnServer::start(&[]));
+    app.institution("mit.edu");
     let site = app.into_site();
     let run = |arguments: &[&str]| provost(&site, arguments).output().expect("run");
     let added = run(&["server", "add", "second", &second.url, "--capacity", "5", "--json"]);
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let wrong = second.url.replace(&parts(&second).1, "wrong");
+    let refused = run(&["server", "add", "third", &wrong]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("does not let the role in") && !said.contains("does not answer"), "{said}");
+    let drained: serde_json::Value =
+        serde_json::from_slice(&run(&["server", "drain", "main", "--json"]).stdout).expect("JSON");
+    assert_eq!(drained["databases"], 1, "what it holds, and not none");
+    assert!(run(&["server", "accept", "main"]).status.success());
     let listed = run(&["server", "list", "--json"]);
     let rows: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
     assert_eq!(rows[1]["name"], "second");

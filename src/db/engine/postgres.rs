@@ -23,6 +23,12 @@ use crate::db::{Engine, Id, OpenError, Target, tenant::TenantConn, tenant_migrat
 
 /// Connections of one tenant's role on the whole server, however many nodes there are.
 const ROLE_CONNECTIONS: usize = 24;
+/// What the server says, by its version, of a session that our role may not end.
+const NOT_OURS_TO_END: [&str; 3] = [
+    "process is being terminated",
+    "permission denied to terminate process",
+    "to terminate superuser process",
+];
 /// Left for people with psql, monitoring and the operations' own sessions.
 const RESERVED_CONNECTIONS: usize = 16;
 
@@ -119,7 +125,7 @@ impl PostgresEngine {
         }
         // No time limit: a cancelled DROP DATABASE leaves an unusable database behind.
         admin.run("SET statement_timeout = 0; SET lock_timeout = 0", "remove the database")?;
-        admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), "remove the database")?;
+        drop_with_sessions(admin, &name, "remove the database")?;
         crate::crash_point!("postgres:dropped");
         Ok(())
     }
@@ -137,6 +143,17 @@ impl PostgresEngine {
             return Ok(Found::Nothing);
         }
         Ok(Found::Ours)
+    }
+}
+
+/// Removes a database and ends the sessions in it. One of the server itself, which counts or cleans there, only a
+/// superuser may end: FORCE fails then. Without force it is asked to leave, and waited for.
+fn drop_with_sessions(admin: &mut Admin<'_>, name: &str, act: &str) -> Result<(), EngineError> {
+    let forced = admin.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), act);
+    let not_ours = |error: &EngineError| NOT_OURS_TO_END.iter().any(|words| error.message.contains(words));
+    match forced {
+        Err(error) if not_ours(&error) => admin.run(&format!("DROP DATABASE IF EXISTS {name}"), act),
+        ended => ended,
     }
 }
 

@@ -204,7 +204,7 @@ pub fn cancel(connection: &mut SharedConn, audit: &Audit, institution_id: Id) ->
 /// # Errors
 /// `Changed` when somebody took it back.
 pub fn require(connection: &mut SharedConn, institution_id: Id) -> ModelResult<Deletion> {
-    let gone = || ModelError::Changed("The deletion was taken back.".into());
+    let gone = || ModelError::Changed("No deletion is asked for, or it was taken back.".into());
     find(connection, institution_id)?.ok_or_else(gone)
 }
 

@@ -206,6 +206,7 @@ impl Source {
         let (institution, database) =
             tenant_databases::find_with_institution(&mut *platform.shared.get()?, id)?;
         let database = database
+            .filter(|database| database.status != DatabaseStatus::Dropped)
             .ok_or_else(|| Failure::Permanent(format!("{} has no database to back up.", institution.name)))?;
         Ok(Self::Institution(Box::new(institution), Box::new(database)))
     }

@@ -65,7 +65,7 @@ pub fn require_second(
     }
     Err(ModelError::Refused(format!(
         "Two people must agree to a deletion, and there is only one super admin. Invite a second one, or let the \
-         operator of the server ask with: provost institution delete {}; you can then agree to it here.",
+         operator of the server ask with: provost institution delete {} --reason '...'; you can then agree to it here.",
         institution.domain
     )))
 }
@@ -154,6 +154,7 @@ pub fn cancel(
 ) -> ModelResult<Institution> {
     let institution = institutions::find(connection, institution_id)?;
     let people = contacts(connection, platform, &institution)?;
+    let owners = decisions::active_owners(connection, platform, institution_id);
     connection.write_tx(|connection| {
         let asked = deletions::require(connection, institution_id)?;
         if has_begun(connection, &asked)? {
@@ -168,6 +169,13 @@ pub fn cancel(
         for people in [(Some(institution_id), &*people), (None, &*admins)] {
             tell(connection, platform, people, |to| texts.deletion_cancelled(to, &institution.name, &link))?;
         }
+        let text = format!("{} stays: its deletion was taken back.", institution.name);
+        notifications::tell_admins(connection, Topic::Operation, &text, &page(&institution))?;
+        let (ids, href) =
+            (owners.iter().map(|owner| owner.id).collect::<Vec<Id>>(), export_page(&institution));
+        let news =
+            News { topic: Topic::Suspension, institution_id: Some(institution_id), text: &text, href: &href };
+        notifications::tell(connection, &ids, &news)?;
         Ok(institution)
     })
 }

@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-const PATH: &str = "/platform/backups";
+pub(super) const PATH: &str = "/platform/backups";
 
 const COLUMNS: &[Column] = &[
     Column::new("of", "Of"),

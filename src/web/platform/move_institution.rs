@@ -15,7 +15,7 @@ use crate::{
         platform::{
             institutions::Institution,
             servers::{self, ServerRow},
-            tenant_databases::{self, TenantDatabase},
+            tenant_databases,
             tenant_figures::{self, TenantFigures},
         },
     },
@@ -34,7 +34,6 @@ use crate::{
 /// What is asked about.
 struct Asked {
     institution: Institution,
-    database: TenantDatabase,
     figures: TenantFigures,
     sessions: i64,
     servers: Vec<ServerRow>,
@@ -50,7 +49,6 @@ async fn asked(platform: &State, domain: &str) -> Result<Asked, AppError> {
             figures: tenant_figures::find(c, institution.id)?,
             sessions: crate::models::platform::institutions::open_sessions(c, institution.id)?,
             institution,
-            database,
             servers,
         })
     };
@@ -93,7 +91,7 @@ pub async fn ask(platform: State, admin: SuperAdmin, domain: Path<String>) -> Re
     if asked.servers.is_empty() {
         admin.flash(Notice::warning(format!(
             "No other server has room for {}. Add one under Servers first.",
-            asked.database.database_name
+            asked.institution.name
         )))?;
         return Ok(see_other(place(&asked.institution)));
     }

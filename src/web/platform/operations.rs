@@ -1,6 +1,7 @@
 //! `/platform/operations`: long work, watched live, tried again, rolled back.
 
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDateTime;
 
 use super::{acting::settled, list_file::ListFile};
 use crate::{
@@ -255,7 +256,7 @@ pub(super) fn view(
     if let Some(at) = operation.finished_at {
         view = view.fact("Ended", Cell::time(clock, at));
     }
-    for (label, value) in results(operation.result.as_deref()) {
+    for (label, value) in results(clock, operation.result.as_deref()) {
         view = view.fact(label, value);
     }
     let path = format!("{PATH}/{}", operation.id);
@@ -301,13 +302,20 @@ fn step_view(clock: &Clock, operation: &Operation, step: &OperationStep) -> Step
 }
 
 /// The counts that an operation ended with.
-fn results(result: Option<&str>) -> Vec<(String, Cell)> {
+fn results(clock: &Clock, result: Option<&str>) -> Vec<(String, Cell)> {
     let Some(Ok(serde_json::Value::Object(fields))) = result.map(serde_json::from_str) else {
         return Vec::new();
     };
-    let cell = |value: serde_json::Value| match value {
+    let moment_of = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok();
+    let cell = |key: &str, value: serde_json::Value| match value {
         serde_json::Value::Number(n) => n.as_i64().map(Cell::number),
-        serde_json::Value::String(text) => Some(Cell::text(text)),
+        serde_json::Value::String(id) if key == "backup" => {
+            let page = format!("{}/{id}", super::backups::PATH);
+            Some(Cell::link(id, page))
+        }
+        serde_json::Value::String(text) => {
+            Some(moment_of(&text).map_or_else(|| Cell::text(text), |at| Cell::time(clock, at)))
+        }
         _ => None,
     };
     let label = |key: &str| {
@@ -315,7 +323,7 @@ fn results(result: Option<&str>) -> Vec<(String, Cell)> {
         let mut letters = words.chars();
         letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     };
-    fields.into_iter().filter_map(|(key, value)| Some((label(&key), cell(value)?))).collect()
+    fields.into_iter().filter_map(|(key, value)| Some((label(&key), cell(&key, value)?))).collect()
 }
 
 /// `POST /platform/operations/{id}/attempts`: super admins.

@@ -493,7 +493,11 @@ pub(super) fn explain_text(text: &str, act: &str) -> EngineError {
     let text = text.trim().trim_end_matches('.');
     if let Some(trouble) = Trouble::of(text) {
         // Which address did not answer helps; the rest is said better in our words.
-        let cause = if trouble == Trouble::Away { format!(" ({text})") } else { String::new() };
+        let cause = if matches!(trouble, Trouble::Away | Trouble::Refused | Trouble::NoDatabase) {
+            format!(" ({text})")
+        } else {
+            String::new()
+        };
         return EngineError::transient(format!("Provost could not {act}: {}{cause}", trouble.words()));
     }
     if ["permission denied", "must be", "must have"].iter().any(|words| text.contains(words)) {

@@ -79,10 +79,7 @@ impl PostgresEngine {
             }
             Found::Ours => {
                 admin.run("SET statement_timeout = 0", "remove a half-filled database")?;
-                admin.run(
-                    &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-                    "remove a half-filled database",
-                )?;
+                super::drop_with_sessions(&mut admin, &name, "remove a half-filled database")?;
             }
             Found::Nothing => {}
         }

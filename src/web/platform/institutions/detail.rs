@@ -241,7 +241,8 @@ fn record(
         }
     }
     let invites = matches!(institution.status, Status::PendingApproval | Status::Rejected | Status::Active);
-    if database.is_some() && admin.is_operator() {
+    let kept = institution.status != Status::Archived && database.is_some();
+    if kept && admin.is_operator() {
         record = record
             .action(Action::post("Back up now", format!("{place}/backups")).icon(Icon::Archive))
             .action(Action::post("Tend to the database", format!("{place}/maintenance")).icon(Icon::Refresh));
