@@ -211,10 +211,17 @@ fn find(platform: &Platform, which: &str) -> Result<Backup, String> {
             false => sentence(error),
         });
     }
-    let institution = institution::find(&mut connection, which)?;
+    drop(connection);
+    newest(platform, which, |_| true)
+}
+
+/// The newest usable backup of a domain that is `wanted`.
+fn newest(platform: &Platform, domain: &str, wanted: impl Fn(&Backup) -> bool) -> Result<Backup, String> {
+    let mut connection = platform.shared.get().map_err(sentence)?;
+    let institution = institution::find(&mut connection, domain)?;
     let all = registry::of(&mut connection, Some(institution.id)).map_err(sentence)?;
-    let usable = all.into_iter().find(|backup| backup.fault.is_none());
-    usable.ok_or_else(|| format!("{} has no backup. Run: provost backup run {which}", institution.name))
+    let usable = all.into_iter().find(|backup| backup.fault.is_none() && wanted(backup));
+    usable.ok_or_else(|| format!("{} has no backup. Run: provost backup run {domain}", institution.name))
 }
 
 fn verify(platform: &Arc<Platform>, which: &str, json: bool) -> Outcome {
@@ -237,7 +244,7 @@ fn verify(platform: &Arc<Platform>, which: &str, json: bool) -> Outcome {
 pub(super) struct Restore {
     /// The institution's domain
     domain: String,
-    /// The backup to restore; see provost backup list [default: the newest]
+    /// The backup to restore; see provost backup list [default: the newest that no restore made of what it replaced]
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
     /// Beside the database that serves, to look into; it goes by itself after 7 days
@@ -246,7 +253,7 @@ pub(super) struct Restore {
     /// Without a backup of the present state, because that is lost
     #[arg(long)]
     without_saving: bool,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long)]
     yes: bool,
     /// As JSON
@@ -264,7 +271,11 @@ Examples:
 
 pub(super) fn restore(config: &Config, asked: &Restore) -> Outcome {
     let platform = open_existing(config)?;
-    let backup = find(&platform, asked.backup.as_deref().unwrap_or(&asked.domain))?;
+    let backup = match &asked.backup {
+        Some(id) => find(&platform, id)?,
+        // Run again, it must not bring back what it has just replaced.
+        None => newest(&platform, &asked.domain, |backup| backup.reason != Reason::BeforeRestore)?,
+    };
     let institution = institution::find(&mut *platform.shared.get().map_err(sentence)?, &asked.domain)?;
     if backup.institution_id != Some(institution.id) {
         return Err(format!(
@@ -351,11 +362,12 @@ pub(super) fn restore_platform(config: &Config, yes: bool, json: bool) -> Outcom
     let mut brought = Vec::new();
     for wanted in whole::wanted(&platform).map_err(sentence)?.into_iter().filter(|wanted| !wanted.there) {
         let state_of = wanted.backup.as_ref().map(|backup| backup.taken_at.to_string());
-        let outcome = match &wanted.backup {
-            Some(backup) => {
+        let outcome = match (&wanted.backup, wanted.unheard) {
+            (_, Some(sentence)) => Err(sentence),
+            (Some(backup), None) => {
                 whole::request(&platform, backup).map_err(sentence).and_then(|id| follow(&platform, id))
             }
-            None => Err("There is no backup of it.".to_owned()),
+            (None, None) => Err("There is no backup of it.".to_owned()),
         };
         brought.push(Brought { domain: wanted.domain, state_of, error: outcome.err() });
     }

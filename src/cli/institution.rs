@@ -92,7 +92,7 @@ Example:
         /// Why; the admin reads it
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// Do not ask
+        /// Do not ask; without a terminal nobody is asked
         #[arg(long)]
         yes: bool,
     },

@@ -39,7 +39,7 @@ pub(super) struct Archive {
     /// As JSON
     #[arg(long)]
     json: bool,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long)]
     yes: bool,
 }
@@ -128,7 +128,7 @@ pub(super) struct Delete {
     /// As JSON
     #[arg(long)]
     json: bool,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long)]
     yes: bool,
 }

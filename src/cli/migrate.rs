@@ -54,7 +54,7 @@ Examples:
     Rollback {
         /// Only this institution's; without it everybody whom the last rollout brought along
         domain: Option<String>,
-        /// Do not ask
+        /// Do not ask; without a terminal nobody is asked
         #[arg(long)]
         yes: bool,
         #[command(flatten)]

@@ -113,7 +113,7 @@ enum Command {
     /// Bring a whole platform back from its backups, on a machine without one
     #[command(after_help = backup::PLATFORM_HELP)]
     RestorePlatform {
-        /// Do not ask
+        /// Do not ask; without a terminal nobody is asked
         #[arg(long)]
         yes: bool,
         /// As JSON

@@ -31,7 +31,7 @@ pub(super) struct Wanted {
     /// Mend what can be mended
     #[arg(long)]
     repair: bool,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long)]
     yes: bool,
     /// As JSON

@@ -64,7 +64,7 @@ Example:
 pub(super) struct GiveUp {
     /// The sandbox's domain, such as sandbox.ada.edu
     domain: String,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long)]
     yes: bool,
     /// As JSON

@@ -22,6 +22,7 @@ use provost::{
         Actor, ModelError,
         institution::users::Role,
         platform::{
+            alerts::Alert,
             audit,
             backups::{self as registry, Backup, Reason},
             operations::{self, Kind, Operation, OperationStatus},
@@ -31,6 +32,7 @@ use provost::{
     },
     services::{
         backups::{self, RestoreHow, copies, platform as whole, retention},
+        monitoring::alerts,
         platform::Platform,
     },
 };
@@ -276,6 +278,14 @@ fn a_damaged_swapped_or_foreign_file_is_found_and_does_not_count() {
     fs::write(&path, &bad).expect("spoilt");
     let ended = restore(&app.platform, mine.id, RestoreHow::default());
     assert_eq!(ended.status, OperationStatus::RolledBack, "{:?}", ended.error);
+    // Somebody is told, until there is a good one.
+    let faulty = |of: Vec<Alert>| of.iter().filter(|alert| alert.rule == "backup_faulty").count();
+    assert_eq!(verify(&app.platform, mine.id).status, OperationStatus::RolledBack);
+    assert_eq!(faulty(alerts::evaluate(&app.platform).expect("looked").fired), 1);
+    let newer = take(&app.platform, Some(mit.id));
+    assert_eq!(faulty(alerts::evaluate(&app.platform).expect("looked").resolved), 0, "not tried out yet");
+    assert_eq!(verify(&app.platform, newer.id).status, OperationStatus::Succeeded);
+    assert_eq!(faulty(alerts::evaluate(&app.platform).expect("looked").resolved), 1);
     app.owner(&mit).get(&mit.path("/users")).is(200);
     assert_no_strays(&app.platform);
     fs::remove_file(&path).expect("removed");
@@ -590,13 +600,17 @@ fn the_command_line_backs_up_restores_and_brings_a_platform_back() {
     run(&site, &["backup", "run", "mit.edu"]);
     run(&site, &["backup", "verify", "mit.edu"]);
     run(&site, &["restore", "mit.edu", "--beside"]);
-    run(&site, &["restore", "mit.edu", "--yes"]);
+    let restored = || {
+        let told = run(&site, &["restore", "mit.edu", "--yes", "--json"]);
+        serde_json::from_str::<serde_json::Value>(&told).expect("JSON")["backup"].clone()
+    };
+    assert_eq!(restored(), restored(), "run again, it does not bring back what it has just replaced");
     let all: serde_json::Value =
         serde_json::from_str(&run(&site, &["backup", "run", "--all", "--json"])).expect("JSON");
     assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
     let listed: serde_json::Value =
         serde_json::from_str(&run(&site, &["backup", "list", "--json"])).expect("JSON");
-    assert_eq!(listed.as_array().map(Vec::len), Some(4), "{listed}");
+    assert_eq!(listed.as_array().map(Vec::len), Some(5), "{listed}");
     let taken_at = listed[0]["taken_at"].as_str().expect("a time");
     assert!(taken_at.contains('T'), "as every other command writes it: {taken_at}");
     assert!(run(&site, &["backup", "list", "--institution", "mit.edu"]).contains("Before a restore"));

@@ -144,6 +144,37 @@ pub fn mark_faulty(connection: &mut SharedConn, id: Id, why: &str) -> ModelResul
     Ok(())
 }
 
+/// Those that were found faulty with nothing verified since: of each database the newest, up to `most` of all.
+///
+/// # Errors
+/// Any database error.
+pub fn faulty(connection: &mut SharedConn, most: i64) -> ModelResult<Vec<Backup>> {
+    use diesel::dsl::max;
+    let found: Vec<Backup> = backups::table
+        .filter(backups::fault.is_not_null())
+        .order((backups::taken_at.desc(), backups::id.desc()))
+        .limit(most)
+        .select(Backup::as_select())
+        .load(connection)?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let verified: Vec<(Option<Id>, Option<NaiveDateTime>)> = backups::table
+        .filter(backups::verified_at.is_not_null())
+        .group_by(backups::institution_id)
+        .select((backups::institution_id, max(backups::taken_at)))
+        .load(connection)?;
+    let verified: std::collections::HashMap<_, _> = verified.into_iter().collect();
+    let mut told = std::collections::HashSet::new();
+    Ok(found
+        .into_iter()
+        .filter(|backup| {
+            let since = verified.get(&backup.institution_id).copied().flatten();
+            since.is_none_or(|since| since < backup.taken_at) && told.insert(backup.institution_id)
+        })
+        .collect())
+}
+
 /// What an archived institution is brought back from: its newest verified backup.
 ///
 /// # Errors

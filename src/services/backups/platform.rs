@@ -3,7 +3,7 @@
 //! The shared database comes first, from the newest of its backups that the master key opens; then every institution,
 //! each by the same operation that restores one alone. Whoever was interrupted begins again: what is done is found.
 
-use std::{io, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use super::{
     RestoreHow, compare,
@@ -21,10 +21,10 @@ use crate::{
         Actor, ModelError, ModelResult,
         platform::{
             backups::{self, Backup},
-            operations, sessions, tenant_copies,
+            operations, servers as registry, sessions, tenant_copies,
         },
     },
-    services::{operations::Failure, platform::Platform, secrets::MasterKey, settings::Settings},
+    services::{operations::Failure, platform::Platform, secrets::MasterKey, servers, settings::Settings},
 };
 
 /// Restores the shared database into the place that the settings name, which must be empty. Returns what it was
@@ -147,6 +147,8 @@ pub struct Wanted {
     pub backup: Option<Backup>,
     /// Whether its database is there and can be read already.
     pub there: bool,
+    /// Why nobody knows: its server could not be asked.
+    pub unheard: Option<String>,
 }
 
 /// What is left to restore after [`restore_shared`]: backups that are newer than the shared database are entered first,
@@ -159,6 +161,7 @@ pub fn wanted(platform: &Platform) -> Result<Vec<Wanted>, Failure> {
     retention::adopt(platform, &*storage)?;
     let there: std::collections::HashSet<String> =
         storage.list().map_err(|error| storage::explain("list the backups", &error))?.into_iter().collect();
+    let unheard = unheard(platform)?;
     let mut connection = platform.shared.get()?;
     let standings = backups::standings(&mut connection)?;
     let mut wanted = Vec::with_capacity(standings.len());
@@ -177,12 +180,34 @@ pub fn wanted(platform: &Platform) -> Result<Vec<Wanted>, Failure> {
             location: found.location,
             server_id: found.server_id,
         };
-        // A server that is lost has nothing.
-        let there = platform.engine.contents(&place).is_ok();
-        wanted.push(Wanted { domain: found.domain, backup: usable, there });
+        let unheard = unheard.get(&found.server_id).cloned();
+        // A server that does not answer is asked once, and not again for each institution.
+        let there = unheard.is_none() && platform.engine.contents(&place).is_ok();
+        wanted.push(Wanted { domain: found.domain, backup: usable, there, unheard });
     }
     wanted.sort_by(|a, b| a.domain.cmp(&b.domain));
     Ok(wanted)
+}
+
+/// The servers that do not answer now, whatever the restored database says of them, and what is to be done.
+fn unheard(platform: &Platform) -> Result<HashMap<Id, String>, Failure> {
+    let known = registry::all(&mut *platform.shared.get()?)?;
+    let mut unheard = HashMap::new();
+    for server in known {
+        let now = servers::check(platform, server.id)?;
+        if now.is_silent() {
+            let why = now.problem.unwrap_or_default();
+            unheard.insert(
+                server.id,
+                format!(
+                    "Its server {} could not be asked: {why} Start that server and run this again; if it is lost, \
+                     see \"One of several servers is lost\" in docs/runbooks.md.",
+                    now.name
+                ),
+            );
+        }
+    }
+    Ok(unheard)
 }
 
 /// Asks for the restore of one institution; the one that is under way already where there is one.

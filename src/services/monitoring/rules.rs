@@ -8,7 +8,7 @@ use crate::{
     db::now,
     models::platform::{
         alerts::{Found, Severity},
-        backups::Standing,
+        backups::{self, Backup, Standing},
         institutions,
         operations::{self, Operation},
         servers::{self, ServerRow, ServerState},
@@ -39,6 +39,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { name: "server_in_trouble", look: troubled_servers },
     Rule { name: "servers_full", look: room_on_servers },
     Rule { name: "backup_too_old", look: old_backups },
+    Rule { name: "backup_faulty", look: faulty_backups },
     Rule { name: "connection_leak", look: leaking },
 ];
 
@@ -270,6 +271,20 @@ fn old_backups(platform: &Platform) -> Result<Vec<Found>, String> {
         link: format!("/platform/institutions/{}", one.domain),
     };
     Ok(late.into_iter().take(usize::try_from(MOST).unwrap_or_default()).map(told).collect())
+}
+
+fn faulty_backups(platform: &Platform) -> Result<Vec<Found>, String> {
+    let found = backups::faulty(&mut *platform.shared.get().map_err(words)?, MOST).map_err(words)?;
+    let told = |backup: Backup| Found {
+        rule: "backup_faulty",
+        subject: backup.id.to_string(),
+        institution_id: backup.institution_id,
+        severity: Severity::Critical,
+        summary: format!("A backup of {} cannot be restored.", backup.subject),
+        advice: "Make and verify a new one, and look at the disk that keeps the backups.".into(),
+        link: format!("/platform/backups/{}", backup.id),
+    };
+    Ok(found.into_iter().map(told).collect())
 }
 
 fn leaking(platform: &Platform) -> Result<Vec<Found>, String> {

@@ -283,7 +283,7 @@ fn fields(form: &mut Form, known: Option<&DatabaseServer>) -> Option<Entered> {
     let (mut address, mut password) = (Some(String::new()), None);
     if !home {
         form.group_with(
-            "Address",
+            "Connection",
             "Its role needs the rights CREATEDB and CREATEROLE; the check says what to grant.",
         );
         address = form
