@@ -66,9 +66,16 @@ export async function openFirst(page) {
   await page.getByRole("main").getByRole("rowheader").getByRole("link").first().click();
 }
 
+/** The page shows these words; what a press has led to may still be on its way. */
 export async function assertSays(page, words) {
-  const text = await page.locator("body").innerText();
-  assert.match(text, words instanceof RegExp ? words : new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), page.url());
+  const wanted = words instanceof RegExp ? words : new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const end = Date.now() + 5_000;
+  let text = await page.locator("body").innerText();
+  while (!wanted.test(text) && Date.now() < end) {
+    await page.waitForTimeout(50);
+    text = await page.locator("body").innerText();
+  }
+  assert.match(text, wanted, page.url());
 }
 
 /** What the page is about: its first heading, with the badge beside it. */
