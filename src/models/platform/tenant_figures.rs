@@ -156,6 +156,7 @@ pub fn set_sizes(connection: &mut SharedConn, measured: &[Measured]) -> ModelRes
     let at = now();
     connection.write_tx(|c| {
         c.commit_without_waiting()?;
+        usage::alone(c)?;
         for Measured { institution_id, bytes } in measured {
             let row = tenant_figures::table.find(*institution_id);
             let Some((size, log)) = bytes else {

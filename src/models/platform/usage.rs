@@ -65,6 +65,18 @@ pub struct Usage {
     pub histogram: Option<Vec<u8>>,
 }
 
+/// Waits until nobody else writes figures of several institutions: two that do, each in an order of its own, would wait
+/// for each other's rows.
+///
+/// # Errors
+/// Any database error.
+pub(super) fn alone(connection: &mut SharedConn) -> ModelResult<()> {
+    if let SharedConn::Postgres(connection) = connection {
+        Lock::Figures.hold_in_transaction(connection)?;
+    }
+    Ok(())
+}
+
 /// Adds what a node counted of some institutions, and for the platform as a whole, to the hour and the day of `at`.
 /// Nodes add one after another, so that nothing is lost between two of them.
 ///
@@ -78,9 +90,7 @@ pub fn add(
 ) -> ModelResult<()> {
     connection.write_tx(|c| {
         c.commit_without_waiting()?;
-        if let SharedConn::Postgres(connection) = c {
-            Lock::Figures.hold_in_transaction(connection)?;
-        }
+        alone(c)?;
         tenant_figures::begin_day(c, Period::Day.start(at))?;
         for period in [Period::Hour, Period::Day] {
             add_period(c, period, at, counted)?;
