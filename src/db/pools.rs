@@ -7,6 +7,7 @@
 //! answer delays its own callers only, and nothing tries it again behind their backs.
 
 mod budget;
+mod company;
 mod pool;
 mod slot;
 mod tenants;
@@ -48,7 +49,7 @@ pub struct PoolLimits {
     pub wait: Duration,
     /// Connections unused for this long are closed.
     pub idle: Duration,
-    /// Of those who had to wait for a connection, so many are at work at once.
+    /// Of those who had to wait for a connection, so many are at work at once while other databases are asked as well.
     pub crowd: usize,
 }
 
@@ -98,7 +99,7 @@ impl SharedPool {
         E: From<PoolError> + Send + 'static,
     {
         let deadline = Deadline::after(self.0.limits.wait);
-        let entered = Pool::enter(&self.0, deadline).await?;
+        let entered = Pool::enter(&self.0, false, deadline).await?;
         // Everybody's requests begin here: nobody gives way.
         let task = move || pool::run(entered.connect(None, deadline)?, work).map(then);
         pool::on_blocking_thread(false, task).await

@@ -133,12 +133,13 @@ fn a_busy_tenant_is_told_so_in_time_while_another_answers() {
 }
 
 #[test]
-fn those_who_had_to_queue_work_one_after_the_other() {
+fn beside_others_those_who_had_to_queue_work_one_after_the_other() {
     let folder = Folder::new();
     let engine = SqliteEngine::new(folder.path());
     let limits = PoolLimits { wait: Duration::from_secs(30), ..LIMITS };
     let pools = TenantPools::new(limits, 10);
-    let db = open(&pools, &engine, &places(&engine, 1)[0], 1);
+    let places = places(&engine, 2);
+    let [db, calm] = [0, 1].map(|number| open(&pools, &engine, &places[number], 1));
     let held: Vec<_> = (0..limits.connections).map(|_| db.get().expect("connection")).collect();
     let (at_work, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let queued = || {
@@ -151,10 +152,11 @@ fn those_who_had_to_queue_work_one_after_the_other() {
         })
     };
     runtime().block_on(async {
-        // All have queued by the time the connections come free: each future is begun in this order.
+        // Somebody else is at work, and all have queued by the time the connections come free: each future is begun in
+        // this order.
         let free = async { drop(held) };
-        let (one, two, three, ()) = tokio::join!(queued(), queued(), queued(), free);
-        one.and(two).and(three).expect("done");
+        let (calm, one, two, three, ()) = tokio::join!(calm.run(touch), queued(), queued(), queued(), free);
+        calm.and(one).and(two).and(three).expect("done");
     });
     assert_eq!(most.load(Ordering::SeqCst), LIMITS.crowd);
     // Who need not queue is not kept from working beside others.

@@ -85,22 +85,30 @@ impl<C: R2D2Connection + 'static> Pool<C> {
         }
     }
 
-    /// Waits for a place in the pool.
-    pub(super) async fn enter(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
+    /// Waits for a place in the pool, and `beside_others` for a turn among those who wait.
+    pub(super) async fn enter(
+        pool: &Arc<Self>,
+        beside_others: bool,
+        deadline: Deadline,
+    ) -> Result<Entered<C>, PoolError> {
         match Arc::clone(&pool.gate).try_acquire_owned() {
-            Ok(place) => return Ok(Self::entered(pool, place, None)),
+            Ok(place) => return Ok(Self::entered(pool, place, Course::AtOnce)),
             Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
             Err(TryAcquireError::NoPermits) => {}
         }
         let began = Instant::now();
         let queue = async {
             let place = Arc::clone(&pool.gate).acquire_owned().await?;
-            Ok::<_, AcquireError>((place, Arc::clone(&pool.crowd).acquire_owned().await?))
+            let turn = match beside_others {
+                true => Some(Arc::clone(&pool.crowd).acquire_owned().await?),
+                false => None,
+            };
+            Ok::<_, AcquireError>((place, turn))
         };
         let outcome = tokio::time::timeout_at(deadline.instant(), queue).await;
         pool.meter.waited(began.elapsed());
         match outcome {
-            Ok(Ok((place, turn))) => Ok(Self::entered(pool, place, Some(turn))),
+            Ok(Ok((place, turn))) => Ok(Self::entered(pool, place, Course::Queued(turn))),
             Ok(Err(_)) => Err(PoolError::Stale),
             Err(_) => Err(PoolError::Busy),
         }
@@ -110,7 +118,7 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     pub(super) fn enter_blocking(pool: &Arc<Self>, deadline: Deadline) -> Result<Entered<C>, PoolError> {
         loop {
             match Arc::clone(&pool.gate).try_acquire_owned() {
-                Ok(place) => return Ok(Self::entered(pool, place, None)),
+                Ok(place) => return Ok(Self::entered(pool, place, Course::AtOnce)),
                 Err(TryAcquireError::Closed) => return Err(PoolError::Stale),
                 Err(TryAcquireError::NoPermits) if deadline.pause() => {}
                 Err(TryAcquireError::NoPermits) => return Err(PoolError::Busy),
@@ -121,21 +129,20 @@ impl<C: R2D2Connection + 'static> Pool<C> {
     /// As [`Self::enter`], only if an open connection is idle.
     pub(super) fn enter_now(pool: &Arc<Self>) -> Option<Entered<C>> {
         let place = Arc::clone(&pool.gate).try_acquire_owned().ok()?;
-        Some(Self::entered(pool, place, None)).filter(|entered| !entered.needs_new())
+        Some(Self::entered(pool, place, Course::AtOnce)).filter(|entered| !entered.needs_new())
     }
 
-    fn entered(
-        pool: &Arc<Self>,
-        permit: OwnedSemaphorePermit,
-        turn: Option<OwnedSemaphorePermit>,
-    ) -> Entered<C> {
+    fn entered(pool: &Arc<Self>, permit: OwnedSemaphorePermit, course: Course) -> Entered<C> {
         let used = u64::try_from(pool.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         pool.last_used.store(used, Ordering::Relaxed);
         let mut held = pool.held.lock().unwrap_or_else(PoisonError::into_inner);
         let number = held.last_key_value().map_or(0, |(last, _)| last + 1);
         held.insert(number, Instant::now());
         drop(held);
-        let queued = turn.is_some();
+        let (queued, turn) = match course {
+            Course::AtOnce => (false, None),
+            Course::Queued(turn) => (true, turn),
+        };
         let place = Place { pool: Arc::clone(pool), number, _permit: permit, _turn: turn };
         Entered { loan: pool.slots.try_get(), place, queued }
     }
@@ -191,6 +198,12 @@ impl<C: R2D2Connection + 'static> Pool<C> {
             }
         }
     }
+}
+
+/// How somebody came to a place: at once, or after a wait, and then perhaps with a turn among those who waited.
+enum Course {
+    AtOnce,
+    Queued(Option<OwnedSemaphorePermit>),
 }
 
 /// The right to one connection of a pool.

@@ -9,6 +9,7 @@ use std::{
 use super::{
     PoolError, PoolLimits, Pooled,
     budget::{Budget, Permit},
+    company::Company,
     pool::{self, Deadline, Entered, Pool},
 };
 use crate::db::{
@@ -29,6 +30,8 @@ struct Core {
     others: Mutex<HashMap<Id, Arc<Budget>>>,
     meters: Arc<Meters>,
     pools: Mutex<HashMap<Id, Generation>>,
+    /// Who asks at present.
+    company: Company,
     /// Refused by now; somebody may still be at work in them.
     retired: Mutex<Vec<(Id, Weak<Pool<TenantConn>>)>>,
 }
@@ -92,6 +95,7 @@ impl TenantPools {
             others: Mutex::default(),
             meters,
             pools: Mutex::default(),
+            company: Company::default(),
             retired: Mutex::default(),
         }))
     }
@@ -279,7 +283,8 @@ impl TenantDb {
         E: From<PoolError> + Send + 'static,
     {
         let deadline = Deadline::after(self.pool.limits.wait);
-        let entered = Pool::enter(&self.pool, deadline).await?;
+        let beside_others = self.core.company.joins(self.institution_id);
+        let entered = Pool::enter(&self.pool, beside_others, deadline).await?;
         let permit = self.permit(&entered, deadline).await?;
         let queued = entered.queued;
         pool::on_blocking_thread(queued, move || pool::run(entered.connect(permit, deadline)?, work)).await
@@ -294,6 +299,7 @@ impl TenantDb {
     where
         E: From<PoolError>,
     {
+        self.core.company.joins(self.institution_id);
         let entered = Pool::enter_now(&self.pool)?;
         let deadline = Deadline::after(self.pool.limits.wait);
         Some(
